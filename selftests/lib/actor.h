@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The actor: a child process that owns the memory and drives one consumer,
+ * step by step, while its parent audits.
+ */
+#ifndef PIN_ACTOR_H
+#define PIN_ACTOR_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "consumer.h"
+
+enum pin_actor_cmd {
+	PIN_ACTOR_OPEN,		/* allocate the memory and open: no pins */
+	PIN_ACTOR_PREDICT,	/* fill in pin and unpin predictions */
+	PIN_ACTOR_PIN,
+	PIN_ACTOR_USE,
+	PIN_ACTOR_UNPIN,
+	PIN_ACTOR_CLOSE,
+	PIN_ACTOR_MUNMAP,	/* unmap the memory, keep the pins */
+	PIN_ACTOR_FORK,		/* leave a child that inherits everything */
+	PIN_ACTOR_EXIT,		/* _exit without cleaning up */
+	PIN_ACTOR_EXEC,		/* exec a program that just waits */
+};
+
+struct pin_actor_reply {
+	long result;
+	struct pin_predict pin;		/* PIN_ACTOR_PREDICT */
+	struct pin_predict unpin;
+	pid_t child;			/* PIN_ACTOR_FORK */
+	char why[PIN_WHY_LEN];
+};
+
+struct pin_actor {
+	pid_t pid;
+	pid_t child;		/* survivor of PIN_ACTOR_FORK, 0: none */
+	int fd;
+	const struct pin_consumer *consumer;
+	const struct pin_memkind *kind;
+	const struct pin_kernel *kernel;
+	unsigned int pages;
+	int node;		/* bind all memory to this node, -1: anywhere */
+};
+
+/* Fork the actor. Returns 0 or a negative errno. */
+int pin_actor_start(struct pin_actor *a);
+
+/*
+ * Order one step and wait for it: 0, -EPIPE if the actor died (of what:
+ * @reply->why), -ETIMEDOUT if it did not answer.
+ */
+int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
+		 struct pin_actor_reply *reply);
+
+/* Wait until it is gone. Returns its wait status, or a negative errno. */
+int pin_actor_wait(struct pin_actor *a);
+
+/* Kill what is left of it. Always call it. */
+void pin_actor_stop(struct pin_actor *a);
+
+/* Call first in main(): true if this is an exec'd actor that only waits. */
+bool pin_actor_is_waiter(int argc, char **argv);
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Steps: one comparison of what was predicted with what is measured. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+#include "suite_internal.h"
+
+const struct pin_kernel *pin_suite_kernel(const struct pin_suite *s)
+{
+	return &s->kernel;
+}
+
+const struct pin_counters *pin_suite_counters(const struct pin_suite *s)
+{
+	return &s->counters;
+}
+
+const struct pin_kernel *pin_audit_kernel(const struct pin_audit *au)
+{
+	return &au->suite->kernel;
+}
+
+const struct pin_counters *pin_audit_counters(const struct pin_audit *au)
+{
+	return &au->suite->counters;
+}
+
+const struct pin_snapshot *pin_audit_base(const struct pin_audit *au)
+{
+	return &au->base;
+}
+
+void pin_audit_expect_node(struct pin_audit *au, int node_id)
+{
+	au->node = node_id;
+}
+
+static void vnote(struct pin_audit *au, const char *fmt, va_list ap)
+{
+	size_t used = strlen(au->text);
+
+	vsnprintf(au->text + used, sizeof(au->text) - used, fmt, ap);
+	used = strlen(au->text);
+	if (used && au->text[used - 1] != '\n' && used < sizeof(au->text) - 1)
+		strcat(au->text, "\n");
+}
+
+void pin_audit_note(struct pin_audit *au, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vnote(au, fmt, ap);
+	va_end(ap);
+}
+
+enum pin_verdict pin_audit_fail(struct pin_audit *au, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vnote(au, fmt, ap);
+	va_end(ap);
+	au->verdict = PIN_FAIL;
+	return PIN_FAIL;
+}
+
+enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vnote(au, fmt, ap);
+	va_end(ap);
+	au->verdict = PIN_SKIP;
+	return PIN_SKIP;
+}
+
+void pin_audit_base_vmpin(struct pin_audit *au, pid_t pid)
+{
+	struct pin_statement st;
+
+	au->vmpin_pid = pin_statement_read(pid, &st) ? 0 : pid;
+	au->vmpin_kib = st.vmpin_kib;
+}
+
+/* Equal, or both larger by the same number of migrated pages. */
+static bool as_predicted(const struct pin_count *moved, const struct pin_predict *want)
+{
+	uint64_t extra = moved->acquired - want->acquired;
+
+	return extra <= want->migrated && moved->released - want->released == extra;
+}
+
+static bool as_excused(const struct pin_count *moved, const struct pin_predict *want)
+{
+	return want->issue && moved->acquired == want->acquired &&
+	       moved->released == want->released + want->issue_released;
+}
+
+/*
+ * What only waiting can cure is a missing release: pins are taken before the
+ * call that takes them returns, and counters only grow. To wait for a missing
+ * acquisition would be to wait for somebody else's.
+ */
+static bool beyond_hope(const struct pin_count *moved, const struct pin_predict *want)
+{
+	uint64_t released = want->released + want->migrated;
+
+	if (want->issue && want->issue_released > 0)
+		released += want->issue_released;
+	return moved->acquired < want->acquired ||
+	       moved->acquired > want->acquired + want->migrated ||
+	       moved->released > released;
+}
+
+/* The total less the sum of the nodes: 0, or what nodes now offline have had. */
+struct pin_count pin_node_gap(const struct pin_counters *c,
+			      const struct pin_snapshot *now)
+{
+	struct pin_count gap = now->total;
+
+	for (int i = 0; i < c->nr_nodes; i++) {
+		gap.acquired -= now->node[i].acquired;
+		gap.released -= now->node[i].released;
+	}
+	return gap;
+}
+
+static bool nodes_agree(const struct pin_audit *au, const struct pin_snapshot *now)
+{
+	const struct pin_counters *c = &au->suite->counters;
+	struct pin_count there, gap;
+
+	if (!c->nr_nodes)
+		return true;
+	for (int i = 0; i < c->nr_nodes; i++) {
+		there = moved_since(&au->base.node[i], &now->node[i]);
+		if (au->node >= 0 && c->node_id[i] != au->node &&
+		    (there.acquired || there.released))
+			return false;
+	}
+	gap = pin_node_gap(c, now);
+	return !memcmp(&gap, &au->suite->node_gap, sizeof(gap));
+}
+
+static void describe_difference(struct pin_audit *au, const char *what,
+				const struct pin_predict *want,
+				const struct pin_snapshot *now,
+				const struct pin_count *moved, uint64_t lag_ns)
+{
+	const struct pin_counters *c = &au->suite->counters;
+	struct pin_count n;
+
+	pin_audit_note(au, "%s: predicted +%llu acquired +%llu released%s, measured %+lld %+lld (pages), %.1f ms after",
+		       what, (unsigned long long)want->acquired,
+		       (unsigned long long)want->released,
+		       want->migrated ? " (or both more by migration)" : "",
+		       (long long)moved->acquired, (long long)moved->released,
+		       lag_ns / 1e6);
+	for (int i = 0; i < c->nr_nodes; i++) {
+		n = moved_since(&au->base.node[i], &now->node[i]);
+		pin_audit_note(au, "%s: node %d: %+lld acquired %+lld released%s", what,
+			       c->node_id[i], (long long)n.acquired, (long long)n.released,
+			       au->node == c->node_id[i] ? " (the node of the pages)" : "");
+	}
+	n = pin_node_gap(c, now);
+	if (c->nr_nodes && memcmp(&n, &au->suite->node_gap, sizeof(n)))
+		pin_audit_note(au, "%s: the nodes add up to %+lld acquired and %+lld released against the total",
+			       what, (long long)(au->suite->node_gap.acquired - n.acquired),
+			       (long long)(au->suite->node_gap.released - n.released));
+	pin_audit_note(au, "%s: outstanding since the start of the program: %+lld pages",
+		       what, (long long)(pin_outstanding(&now->total) -
+					 pin_outstanding(&au->suite->start.total)));
+}
+
+void pin_check_vmpin(struct pin_audit *au, const char *what,
+		     const struct pin_predict *want, pid_t pid)
+{
+	long kib_per_page = au->suite->kernel.page_size / 1024;
+	uint64_t deadline = pin_now_ns() + au->suite->drain_ns;
+	long predicted = want->vmpin * kib_per_page, change;
+	struct pin_statement st;
+
+	/* The statement may be updated after the counters, by a worker. */
+	for (;;) {
+		if (pin_statement_read(pid, &st)) {
+			au->vmpin_pid = 0;
+			return;
+		}
+		change = st.vmpin_kib - au->vmpin_kib;
+		if (au->vmpin_pid != pid || change == predicted ||
+		    pin_now_ns() > deadline)
+			break;
+		pin_sleep_ns(MS / 5);
+	}
+	if (au->vmpin_pid == pid) {
+		if (change != predicted)
+			pin_audit_fail(au, "%s: VmPin of the process changed by %+ld kB, predicted %+ld kB",
+				       what, change, predicted);
+	}
+	au->vmpin_pid = pid;
+	au->vmpin_kib = st.vmpin_kib;
+}
+
+/* The step of a machine where the counters can't be flushed: sum it up. */
+static bool step_unread(struct pin_audit *au, const char *what,
+			const struct pin_predict *want, long result)
+{
+	const struct pin_count unknown = { 0, 0 };
+	struct pin_count p = { want->acquired, want->released };
+
+	if (want->issue)
+		p.released += want->issue_released;
+	au->predicted.acquired += p.acquired;
+	au->predicted.released += p.released;
+	au->migrated += want->migrated;
+	pin_record_step(au->record, what, want, result, &unknown, 0);
+	return true;
+}
+
+bool pin_audit_step(struct pin_audit *au, const char *what,
+		    const struct pin_predict *want, long result, pid_t pid)
+{
+	struct pin_suite *s = au->suite;
+	uint64_t start = pin_now_ns(), pause = 100000;
+	struct pin_snapshot now;
+	struct pin_count moved;
+	bool right, excused, as_told;
+
+	as_told = result == want->result || result == want->or_result;
+	if (!as_told)
+		pin_audit_fail(au, "%s: returned %ld%s%s, predicted %ld%s%s", what, result,
+			       result < 0 ? " " : "", result < 0 ? strerror(-result) : "",
+			       want->result, want->result < 0 ? " " : "",
+			       want->result < 0 ? strerror(-want->result) : "");
+	if (!pin_counters_exact(&s->counters)) {
+		if (pid)
+			pin_check_vmpin(au, what, want, pid);
+		return step_unread(au, what, want, result) && as_told;
+	}
+
+	for (;;) {
+		if (pin_counters_read(&s->counters, &now)) {
+			pin_audit_fail(au, "%s: the counters cannot be read", what);
+			return false;
+		}
+		moved = moved_since(&au->base.total, &now.total);
+		right = as_predicted(&moved, want);
+		excused = !right && as_excused(&moved, want);
+		if (right || excused || beyond_hope(&moved, want) ||
+		    now.ns - start > s->drain_ns || pin_interrupted)
+			break;
+		pin_sleep_ns(pause);
+		if (pause < 2 * MS)
+			pause *= 2;
+	}
+	pin_record_step(au->record, what, want, result, &moved, now.ns - start);
+	if (right && !nodes_agree(au, &now))
+		right = false;
+	if (excused) {
+		au->excused = true;
+		pin_audit_note(au, "%s: +%llu acquired +%llu released: known issue %s: %s",
+			       what, (unsigned long long)moved.acquired,
+			       (unsigned long long)moved.released,
+			       want->issue->id, want->issue->reason);
+	} else if (!right) {
+		au->mismatch = true;
+		au->off.acquired += moved.acquired - want->acquired;
+		au->off.released += moved.released - want->released;
+		describe_difference(au, what, want, &now, &moved, now.ns - start);
+	}
+	s->explained.acquired += moved.acquired;
+	s->explained.released += moved.released;
+	au->base = now;
+	if (pid && (right || excused))
+		pin_check_vmpin(au, what, want, pid);
+	return as_told && (right || excused);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "consumer.h"
+
+#define PIN_CONSUMER(name)	extern const struct pin_consumer pin_consumer_##name;
+#include "../consumers/registry.h"
+#undef PIN_CONSUMER
+
+const struct pin_consumer *const pin_consumers[] = {
+#define PIN_CONSUMER(name)	&pin_consumer_##name,
+#include "../consumers/registry.h"
+#undef PIN_CONSUMER
+};
+
+const unsigned int pin_nr_consumers = sizeof(pin_consumers) / sizeof(pin_consumers[0]);
+
+const struct pin_consumer *pin_consumer_find(const char *name)
+{
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		if (!strcmp(pin_consumers[i]->name, name))
+			return pin_consumers[i];
+	}
+	return NULL;
+}
+
+int pin_why(char *why, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, PIN_WHY_LEN, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/* Folios that the range of @m touches; it is contiguous in them. */
+static unsigned int folios_touched(const struct pin_mem *m)
+{
+	return (m->folio_index + m->pages + m->folio_pages - 1) / m->folio_pages;
+}
+
+unsigned int pin_uring_coalesced(const struct pin_mem *m)
+{
+	unsigned int folios = folios_touched(m);
+
+	if (m->folio_pages == 1 || m->pages == 1 ||
+	    m->kernel->uring_coalesce == PIN_COALESCE_NONE ||
+	    (m->kernel->uring_coalesce == PIN_COALESCE_SINGLE && folios > 1))
+		return 0;
+	return m->pages - folios;
+}
+
+unsigned int pin_uring_accounted(const struct pin_mem *m)
+{
+	return m->folio_pages == 1 ? m->pages : folios_touched(m) * m->folio_pages;
+}
+
+void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access *a,
+				struct pin_predict *p)
+{
+	struct pin_gup g;
+
+	pin_mem_gup(op->mem, a, &g);
+	p->acquired = g.pinned - g.uncounted + g.undone;
+	p->released = g.undone;
+	if (g.err) {
+		/* What was pinned before the bad page is given back. */
+		p->released = p->acquired;
+		p->result = g.err;
+		p->or_result = g.err;
+	}
+	if (a->longterm && op->kernel->movable_memory)
+		p->migrated = p->acquired;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A consumer is one way into pin_user_pages*(). It lives in one file under
+ * consumers/ and has one line in consumers/registry.h.
+ *
+ * All functions but probe run in the actor: a process of its own, so that it
+ * can be killed and so that its VmPin is its own.
+ */
+#ifndef PIN_CONSUMER_H
+#define PIN_CONSUMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel_facts.h"
+#include "memory.h"
+
+/* What one step does, said before it is done. Units: pages. */
+struct pin_predict {
+	uint64_t acquired;
+	uint64_t released;
+	/*
+	 * Up to this many more of both: memory that a long-term pin migrates
+	 * first is pinned twice.
+	 */
+	uint64_t migrated;
+	int64_t vmpin;		/* change of VmPin */
+	long result;		/* 0 or bytes, or -errno */
+	long or_result;		/* a second right answer; same as result if none */
+	const struct pin_known_issue *issue;	/* excuses a miscount, or NULL ... */
+	int64_t issue_released;	/* ... of so many releases too many (< 0: too few) */
+};
+
+struct pin_op {
+	const struct pin_consumer *consumer;
+	const struct pin_kernel *kernel;
+	struct pin_mem *mem;
+	void *priv;		/* owned by the consumer from open to close */
+	char why[PIN_WHY_LEN];	/* why open failed, with the cure */
+};
+
+struct pin_consumer {
+	const char *name;	/* [a-z0-9_], stable for ever */
+	const char *help;
+	const char *path;	/* kernel functions on the way to the pin */
+	const char *since;	/* first version that pins here */
+	int doc_case;		/* of Documentation/core-api/pin_user_pages.rst */
+	bool held;		/* pins stay until released */
+	/*
+	 * Can it be driven here? 0, or a negative errno and in @why the reason
+	 * and how to get it.
+	 */
+	int (*probe)(const struct pin_kernel *k, char *why);
+	/* Everything that needs no pin: 0, or a negative errno and op->why. */
+	int (*open)(struct pin_op *op);
+	/* Foretell pin() on op->mem. */
+	void (*predict)(const struct pin_op *op, struct pin_predict *p);
+	/* Foretell unpin(); NULL: all that pin() left, and its VmPin. */
+	void (*predict_unpin)(const struct pin_op *op, const struct pin_predict *pin,
+			      struct pin_predict *p);
+	/* 0 or bytes moved, or a negative errno. */
+	long (*pin)(struct pin_op *op);
+	/* Work on pinned pages: no new pins. 0 or -errno. Optional. */
+	long (*use)(struct pin_op *op);
+	/* NULL: only close() lets go. */
+	long (*unpin)(struct pin_op *op);
+	/* Let go of everything, pins included. */
+	void (*close)(struct pin_op *op);
+};
+
+extern const struct pin_consumer *const pin_consumers[];
+extern const unsigned int pin_nr_consumers;
+
+const struct pin_consumer *pin_consumer_find(const char *name);
+
+/* Set @why and return @err: for probe and open. */
+int pin_why(char *why, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Pages still held per large folio, when io_uring keeps only one pin for each:
+ * returns how many of @m's @pages it gives back while registering.
+ */
+unsigned int pin_uring_coalesced(const struct pin_mem *m);
+
+/* Pages that registering @m adds to VmPin: whole folios. */
+unsigned int pin_uring_accounted(const struct pin_mem *m);
+
+/* The common case: @p for a call that pins all of op->mem and fails whole. */
+void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access *a,
+				struct pin_predict *p);
+
+#endif

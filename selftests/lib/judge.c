@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Verdicts: a kernel that miscounts, or another program that pins? */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite_internal.h"
+
+#define MAX_ATTEMPTS	10	/* in quiet moments, while outcomes contradict */
+#define CONFIRMATIONS	3	/* equal outcomes on end, once in doubt */
+
+/* Pins moved while no test ran: whoever it was makes us wary from now on. */
+static void close_gap(struct pin_suite *s, struct pin_snapshot *now)
+{
+	struct pin_count gap = moved_since(&s->last.total, &now->total);
+
+	if (gap.acquired || gap.released) {
+		s->strayed.acquired += gap.acquired;
+		s->strayed.released += gap.released;
+		s->alert = true;
+		s->foreign_traffic = true;
+	}
+	s->last = *now;
+}
+
+uint64_t pin_suite_ambient(struct pin_suite *s, uint64_t ns)
+{
+	struct pin_snapshot before, after;
+	struct pin_count moved;
+
+	if (pin_counters_settle(&s->counters, &before, 10000 * MS))
+		return 1;
+	/* Where nothing can be read exactly, tests are not booked one by one. */
+	if (pin_counters_exact(&s->counters))
+		close_gap(s, &before);
+	pin_sleep_ns(ns);
+	if (pin_counters_settle(&s->counters, &after, 10000 * MS))
+		return 1;
+	s->last = after;
+	moved = moved_since(&before.total, &after.total);
+	s->strayed.acquired += moved.acquired;
+	s->strayed.released += moved.released;
+	if (moved.acquired || moved.released)
+		s->foreign_traffic = true;
+	s->ambient = moved.acquired + moved.released;
+	s->ambient_ns = ns;
+	return s->ambient;
+}
+
+/*
+ * Two milliseconds, or as long as the test took; never twice the same, so that
+ * no other program's rhythm can fall in with ours.
+ */
+static uint64_t window_ns(uint64_t took)
+{
+	if (took < 2 * MS)
+		took = 2 * MS;
+	if (took > 200 * MS)
+		took = 200 * MS;
+	return took + pin_now_ns() % (3 * MS);
+}
+
+/* Spend some of the run's patience on a window in which nobody pins. */
+static bool wait_for_quiet(struct pin_suite *s)
+{
+	uint64_t start;
+	bool quiet;
+
+	do {
+		start = pin_now_ns();
+		quiet = !pin_suite_ambient(s, window_ns(0));
+		start = pin_now_ns() - start;
+		s->quiet_wait_ns -= start < s->quiet_wait_ns ? start : s->quiet_wait_ns;
+	} while (!quiet && s->quiet_wait_ns && !pin_interrupted);
+	return quiet;
+}
+
+static void begin_audit(struct pin_suite *s, struct pin_audit *au)
+{
+	memset(au, 0, sizeof(*au));
+	au->suite = s;
+	au->node = -1;
+	au->record = pin_record_start();
+	if (pin_counters_exact(&s->counters)) {
+		pin_counters_read(&s->counters, &au->base);
+		close_gap(s, &au->base);
+	}
+	au->verdict = PIN_PASS;
+}
+
+/* Whatever a step has found stands, whatever the function says. */
+static void end_audit(struct pin_suite *s, struct pin_audit *au, enum pin_verdict said)
+{
+	char bad[2048];
+
+	if (au->verdict == PIN_PASS)
+		au->verdict = said;
+	if (au->mismatch && au->verdict != PIN_SKIP)
+		au->verdict = PIN_FAIL;
+	if (pin_klog_check(&s->klog, bad, sizeof(bad))) {
+		pin_audit_fail(au, "the kernel log has, since the test began:\n%s", bad);
+		au->mismatch = false;	/* that is no noise */
+	}
+	if (au->verdict == PIN_PASS && au->excused)
+		au->verdict = s->strict ? PIN_FAIL : PIN_XFAIL;
+	if (pin_counters_exact(&s->counters))
+		s->last = au->base;
+}
+
+/* The stages of one test on end. */
+static enum pin_verdict run_stages(struct pin_test *t, struct pin_audit *au)
+{
+	struct pin_predict rest = { .acquired = 0 };
+	enum pin_verdict said;
+	const char *what;
+	void *state = NULL;
+	pid_t pid = 0;
+
+	said = t->stages->begin(au, t->arg, &state);
+	if (!state)
+		return said;
+	what = t->stages->finish(au, state, &rest, &pid);
+	if (what)
+		pin_audit_step(au, what, &rest, 0, pid);
+	t->stages->stop(state);
+	return said;
+}
+
+void pin_run_once(struct pin_suite *s, struct pin_test *t, struct pin_audit *au)
+{
+	begin_audit(s, au);
+	end_audit(s, au, t->stages ? run_stages(t, au) : t->fn(au, t->arg));
+}
+
+static void add_log_tail(struct pin_suite *s, struct pin_audit *au)
+{
+	if (s->klog.fd < 0) {
+		pin_audit_note(au, "kernel log: not readable here (root reads /dev/kmsg)");
+		return;
+	}
+	for (unsigned int i = 0; i < 8; i++) {
+		const char *line = s->klog.tail[(s->klog.tail_next + i) % 8];
+
+		if (*line)
+			pin_audit_note(au, "kernel log: %s", line);
+	}
+}
+
+void pin_settle_verdict(struct pin_suite *s, struct pin_test *t, struct pin_audit *au)
+{
+	static const char *const names[] = {
+		[PIN_PASS] = "pass", [PIN_FAIL] = "fail", [PIN_XFAIL] = "xfail",
+		[PIN_SKIP] = "skip", [PIN_INCONCLUSIVE] = "inconclusive",
+	};
+
+	if (au->verdict == PIN_FAIL)
+		add_log_tail(s, au);
+	t->verdict = au->verdict;
+	free(t->text);
+	t->text = strdup(au->text);
+	pin_record_text(au->record, "program", s->program->name);
+	pin_record_text(au->record, "test", t->name);
+	pin_record_text(au->record, "result", names[t->verdict]);
+	pin_record_text(au->record, "kernel", s->kernel.release);
+	if (*au->text)
+		pin_record_text(au->record, "detail", au->text);
+	pin_record_end(au->record, !t->unlisted);
+	au->record = NULL;
+}
+
+static void stray(struct pin_suite *s, const struct pin_count *off)
+{
+	s->strayed.acquired += off->acquired;
+	s->strayed.released += off->released;
+	s->explained.acquired -= off->acquired;
+	s->explained.released -= off->released;
+}
+
+/*
+ * Pages more outstanding than @then. What another program has in flight comes
+ * back; what stays until the deadline is there to stay.
+ */
+static int64_t left_behind(struct pin_suite *s, int64_t then)
+{
+	uint64_t deadline = pin_now_ns() + s->drain_ns;
+
+	while (pin_outstanding(&s->last.total) != then && pin_now_ns() < deadline &&
+	       !pin_interrupted)
+		pin_suite_ambient(s, 5 * MS);
+	return pin_outstanding(&s->last.total) - then;
+}
+
+/*
+ * Pins came to stay, or went, once: a race in the kernel, unless there is any
+ * sign of another program that did it.
+ */
+static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_t left)
+{
+	char who[128] = "other programs pinned pages during this run";
+	bool foreign = s->foreign_traffic;
+
+	if (!foreign)
+		foreign = pin_foreign_changed(&s->holders, who, sizeof(who));
+	snprintf(au->text, sizeof(au->text),
+		 "%sonce, then not again, %+lld pages stayed outstanding: %s\n",
+		 foreign ? "inconclusive: " : "", (long long)left, foreign ? who :
+		 "a race in the kernel, as nothing shows another program that took or dropped pins");
+	au->verdict = foreign ? PIN_INCONCLUSIVE : PIN_FAIL;
+}
+
+/* The reason goes first: it is what a skip shows. */
+static void call_inconclusive(struct pin_suite *s, struct pin_audit *au)
+{
+	char *text = strdup(au->text);
+
+	snprintf(au->text, sizeof(au->text),
+		 "inconclusive: machine busy: other programs pin pages (%llu moved in the last %.0f ms), no quiet moment for this test\n",
+		 (unsigned long long)s->ambient, s->ambient_ns / 1e6);
+	if (text)
+		pin_audit_note(au, "%s", text);
+	free(text);
+	au->verdict = PIN_INCONCLUSIVE;
+}
+
+/* What one attempt said; verdicts are compared by it. */
+struct outcome {
+	bool mismatch;
+	struct pin_count off;
+};
+
+/*
+ * One test where every step can be read exactly. On a quiet machine one
+ * attempt that matches is enough. As soon as anything moved that should not,
+ * the same outcome must come CONFIRMATIONS times on end, each time between two
+ * windows in which nobody pins.
+ */
+static void judge_exactly(struct pin_suite *s, struct pin_test *t)
+{
+	struct outcome seen = { false, { 0, 0 } }, now;
+	const uint64_t drain_ns = s->drain_ns;
+	const int64_t outstanding = pin_outstanding(&s->last.total);
+	struct pin_count all_off = { 0, 0 };
+	int64_t left;
+	unsigned int attempts = 0, equal = 0;
+	struct pin_audit au;
+	uint64_t took = 0;
+	bool quiet;
+
+	for (;;) {
+		quiet = !s->alert || wait_for_quiet(s);
+		if (!quiet && !s->quiet_wait_ns) {
+			begin_audit(s, &au);
+			call_inconclusive(s, &au);
+			break;
+		}
+		took = pin_now_ns();
+		pin_run_once(s, t, &au);
+		took = pin_now_ns() - took;
+		if (pin_interrupted || au.verdict == PIN_SKIP ||
+		    (au.verdict == PIN_FAIL && !au.mismatch))
+			break;
+		if (au.mismatch) {
+			s->alert = true;
+			all_off.acquired += au.off.acquired;
+			all_off.released += au.off.released;
+			/* The same again is not worth as long a wait. */
+			if (s->drain_ns > 200 * MS)
+				s->drain_ns = 200 * MS;
+		}
+		if (s->alert && quiet)
+			quiet = !pin_suite_ambient(s, window_ns(took));
+		now = (struct outcome){ au.mismatch, au.off };
+		if (!quiet)
+			equal = 0;
+		else
+			equal = memcmp(&now, &seen, sizeof(now)) ? 1 : equal + 1;
+		seen = now;
+		if (equal >= (s->alert ? CONFIRMATIONS : 1))
+			break;
+		attempts += quiet;
+		if (attempts >= MAX_ATTEMPTS) {
+			call_inconclusive(s, &au);
+			break;
+		}
+		pin_record_end(au.record, false);
+	}
+	s->drain_ns = drain_ns;
+	if (au.verdict == PIN_FAIL && au.mismatch && took > 200 * MS &&
+	    ++s->timeouts == 3 && s->drain_ns > 1000 * MS) {
+		s->drain_ns = 1000 * MS;
+		printf("# late releases do not come: waiting at most 1 s for them from now on\n");
+	}
+	if (au.verdict == PIN_PASS && (all_off.acquired || all_off.released)) {
+		left = left_behind(s, outstanding);
+		if (left)
+			judge_unreproduced(s, &au, left);
+	}
+	/* The difference of a test that fails is its own, else somebody's. */
+	if (au.verdict != PIN_FAIL)
+		stray(s, &all_off);
+	pin_settle_verdict(s, t, &au);
+}
+
+struct batched {
+	struct pin_audit au;
+	struct pin_predict rest;
+	enum pin_verdict said;
+	const char *what;
+	void *state;
+	pid_t pid;
+};
+
+/*
+ * Begin all, finish all, wait once. True if every test of the batch is right;
+ * their verdicts are settled then.
+ */
+static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
+		      struct batched *b)
+{
+	struct pin_predict sum = { .acquired = 0 };
+	struct pin_audit au;
+	bool right = true;
+	unsigned int begun, i;
+
+	for (begun = 0; begun < nr && right; begun++) {
+		struct batched *one = &b[begun];
+
+		memset(one, 0, sizeof(*one));
+		begin_audit(s, &one->au);
+		one->said = t[begun].stages->begin(&one->au, t[begun].arg, &one->state);
+		end_audit(s, &one->au, one->said);
+		right = one->au.verdict != PIN_FAIL && !s->alert && !pin_interrupted;
+		if (s->verbose && !right)
+			printf("# %s: %s", t[begun].name, one->au.text);
+	}
+	/* The first may have let go before the last is told to. */
+	begin_audit(s, &au);
+	for (i = 0; i < begun && right; i++) {
+		if (!b[i].state)
+			continue;
+		b[i].what = t[i].stages->finish(&b[i].au, b[i].state, &b[i].rest, &b[i].pid);
+		right = b[i].what && b[i].au.verdict != PIN_FAIL;
+		sum.released += b[i].rest.released;
+	}
+	if (right) {
+		pin_audit_step(&au, "last releases", &sum, 0, 0);
+		/* Whose VmPin it is can be told, batch or not. */
+		for (i = 0; i < nr; i++) {
+			if (!b[i].state)
+				continue;
+			if (b[i].pid)
+				pin_check_vmpin(&b[i].au, b[i].what, &b[i].rest, b[i].pid);
+			if (b[i].au.verdict == PIN_FAIL)
+				right = false;
+		}
+		end_audit(s, &au, PIN_PASS);
+		right = right && au.verdict == PIN_PASS;
+		if (s->verbose && !right)
+			printf("# %s", au.text);
+	}
+	pin_record_end(au.record, false);
+	for (i = 0; i < begun; i++) {
+		if (b[i].state)
+			t[i].stages->stop(b[i].state);
+		if (right)
+			pin_settle_verdict(s, &t[i], &b[i].au);
+		else
+			pin_record_end(b[i].au.record, false);
+	}
+	return right;
+}
+
+/* A batch that went wrong is over: wait until its pins are gone, or settled. */
+static void drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
+{
+	uint64_t deadline = pin_now_ns() + s->drain_ns;
+	struct pin_snapshot now;
+
+	do {
+		pin_sleep_ns(2 * MS);
+		if (pin_counters_read(&s->counters, &now))
+			break;
+	} while (pin_outstanding(&now.total) != pin_outstanding(&before->total) &&
+		 pin_now_ns() < deadline);
+	s->explained.acquired += now.total.acquired - s->last.total.acquired;
+	s->explained.released += now.total.released - s->last.total.released;
+	s->last = now;
+}
+
+/* Tests [lo, hi), of one batch. */
+void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
+{
+	struct pin_snapshot before;
+	struct batched *b;
+	int64_t left = 0;
+	bool failed = false;
+
+	b = s->alert || hi - lo == 1 ? NULL : calloc(hi - lo, sizeof(*b));
+	if (b) {
+		pin_counters_read(&s->counters, &before);
+		close_gap(s, &before);
+		if (run_batch(s, &s->tests[lo], hi - lo, b)) {
+			free(b);
+			return;
+		}
+		if (s->verbose)
+			printf("# %s and the %u after it: once more, one by one\n",
+			       s->tests[lo].name, hi - lo - 1);
+		free(b);
+		drain_batch(s, &before);
+	}
+	for (unsigned int i = lo; i < hi && !pin_interrupted; i++) {
+		judge_exactly(s, &s->tests[i]);
+		failed |= s->tests[i].verdict == PIN_FAIL;
+	}
+	/* What the batch has left behind, no test alone does: a race, or others. */
+	if (b && !failed && !pin_interrupted)
+		left = left_behind(s, pin_outstanding(&before.total));
+	if (left) {
+		struct pin_audit au;
+
+		begin_audit(s, &au);
+		judge_unreproduced(s, &au, left);
+		pin_settle_verdict(s, &s->tests[lo], &au);
+	}
+}
+
+/*
+ * Tests [lo, hi) where steps can't be read: run them, let the counters settle,
+ * compare the sums. On a difference judge each half by itself.
+ */
+void pin_judge_in_sum(struct pin_suite *s, unsigned int lo, unsigned int hi)
+{
+	struct pin_snapshot before, after;
+	struct pin_count sum = { 0, 0 }, moved;
+	uint64_t migrated = 0, extra;
+	struct pin_audit au;
+	bool failed = false;
+
+	if (pin_counters_settle(&s->counters, &before, 10000 * MS)) {
+		for (; lo < hi; lo++) {
+			s->tests[lo].verdict = PIN_INCONCLUSIVE;
+			free(s->tests[lo].text);
+			s->tests[lo].text = strdup("inconclusive: machine busy: the counters never came to rest");
+		}
+		return;
+	}
+	for (unsigned int i = lo; i < hi && !pin_interrupted; i++) {
+		pin_run_once(s, &s->tests[i], &au);
+		sum.acquired += au.predicted.acquired;
+		sum.released += au.predicted.released;
+		migrated += au.migrated;
+		pin_settle_verdict(s, &s->tests[i], &au);
+		failed |= au.verdict == PIN_FAIL;
+	}
+	if (pin_counters_settle(&s->counters, &after, s->drain_ns + 10000 * MS))
+		after = before;
+	moved = moved_since(&before.total, &after.total);
+	extra = moved.acquired - sum.acquired;
+	/* After a failure the sum lacks the steps that were not reached. */
+	if ((extra <= migrated && moved.released - sum.released == extra) ||
+	    failed || pin_interrupted)
+		return;
+	if (s->verbose)
+		printf("# %s to %s in sum: predicted +%llu +%llu, measured %+lld %+lld: judging each half\n",
+		       s->tests[lo].name, s->tests[hi - 1].name,
+		       (unsigned long long)sum.acquired, (unsigned long long)sum.released,
+		       (long long)moved.acquired, (long long)moved.released);
+	if (hi - lo > 1) {
+		pin_judge_in_sum(s, lo, lo + (hi - lo) / 2);
+		pin_judge_in_sum(s, lo + (hi - lo) / 2, hi);
+		for (unsigned int i = lo; i < hi; i++)
+			failed |= s->tests[i].verdict == PIN_FAIL;
+		if (!failed) {		/* and so it did not happen again */
+			s->strayed.acquired += extra;
+			s->strayed.released += moved.released - sum.released;
+		}
+		return;
+	}
+	/* One test, wrong in sum: again, and see whether the machine is quiet. */
+	struct pin_test *t = &s->tests[lo];
+	bool busy = pin_suite_ambient(s, 2 * s->counters.settle_ns);
+	char text[512];
+
+	snprintf(text, sizeof(text), "%spredicted in sum +%llu acquired +%llu released, measured %+lld %+lld (pages)\n",
+		 busy ? "inconclusive: machine busy: " : "",
+		 (unsigned long long)sum.acquired, (unsigned long long)sum.released,
+		 (long long)moved.acquired, (long long)moved.released);
+	free(t->text);
+	t->text = strdup(text);
+	t->verdict = busy ? PIN_INCONCLUSIVE : PIN_FAIL;
+}
+
+enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const void *arg,
+			       uint64_t quiet_wait_ns, char *text, size_t len)
+{
+	struct pin_suite *s = outer->suite, saved = *s;
+	struct pin_test inner = { .name = "try", .fn = fn, .arg = arg, .unlisted = true };
+
+	/* As at the start of a program. */
+	pin_counters_read(&s->counters, &s->last);
+	s->alert = pin_suite_ambient(s, QUIET_START_MS * MS);
+	s->quiet_wait_ns = quiet_wait_ns;
+	judge_exactly(s, &inner);
+	snprintf(text, len, "%s", inner.text);
+	free(inner.text);
+	/* What moved meanwhile is the caller's doing: books as they were. */
+	s->quiet_wait_ns = saved.quiet_wait_ns;
+	s->alert = saved.alert;
+	s->foreign_traffic = saved.foreign_traffic;
+	s->explained = saved.explained;
+	s->strayed = saved.strayed;
+	return inner.verdict;
+}
+
+void pin_audit_restart(struct pin_audit *au)
+{
+	struct pin_suite *s = au->suite;
+	struct pin_snapshot now;
+	struct pin_count moved;
+
+	pin_counters_settle(&s->counters, &now, 10000 * MS);
+	moved = moved_since(&au->base.total, &now.total);
+	s->explained.acquired += moved.acquired;
+	s->explained.released += moved.released;
+	au->base = now;
+	s->last = now;
+}

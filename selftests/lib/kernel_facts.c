@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <liburing.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "kernel_facts.h"
+#include "memory.h"
+#include "proc.h"
+
+#define TRIAL_PAGES	16
+
+#define NOT_COUNTED	"folio_add_pin() in fs/direct-io.c takes pins that are not counted as acquired"
+
+/* Who still uses fs/direct-io.c: ext* and xfs do not, exfat and ntfs3 no more. */
+static const struct pin_known_issue known_issues[] = {
+#define LEGACY_DIO(fs, fixed)	{					\
+		.id = "folio-add-pin-not-counted",			\
+		.consumer = "dio_*", .target = fs,			\
+		.from = PIN_KVER(6, 5), .until = fixed,			\
+		.reason = NOT_COUNTED,					\
+	}
+	LEGACY_DIO("vfat*", 0),
+	LEGACY_DIO("exfat", PIN_KVER(7, 0)),
+	LEGACY_DIO("udf", 0),
+	LEGACY_DIO("ntfs3", PIN_KVER(7, 0)),
+	LEGACY_DIO("jfs", 0),
+	LEGACY_DIO("nilfs2", 0),
+	LEGACY_DIO("hfs*", 0),
+	LEGACY_DIO("affs", 0),
+	LEGACY_DIO("ocfs2", 0),
+#undef LEGACY_DIO
+	{
+		.id = "bio-align-down-leak",
+		.consumer = "dio_cut_sector", .target = "*",
+		.from = PIN_KVER(6, 18),
+		.reason = "bio_iov_iter_align_down() shortens the last segment of a bio and forgets the pin of the page it no longer reaches: that page stays pinned for ever",
+	},
+};
+
+const struct pin_known_issue *pin_known_issue(const struct pin_kernel *k,
+					      const char *consumer,
+					      const char *target)
+{
+	for (size_t i = 0; i < sizeof(known_issues) / sizeof(known_issues[0]); i++) {
+		const struct pin_known_issue *issue = &known_issues[i];
+
+		if (k->version >= issue->from &&
+		    (!issue->until || k->version < issue->until) &&
+		    !fnmatch(issue->consumer, consumer, 0) &&
+		    !fnmatch(issue->target, target, 0))
+			return issue;
+	}
+	return NULL;
+}
+
+/*
+ * Pages that @op acquires and still holds, or -1 if it could not be tried.
+ * Three rounds that agree: other programs pin too.
+ */
+struct trial {
+	int64_t acquired;
+	int64_t held;
+};
+
+static int try_out(const struct pin_counters *c, int (*op)(void *), void *arg,
+		   int (*undo)(void *), struct trial *t)
+{
+	struct trial seen[3];
+	struct pin_snapshot before, after;
+
+	for (int i = 0; i < 3; i++) {
+		if (pin_counters_settle(c, &before, 10000000000ull))
+			return -EBUSY;
+		if (op(arg))
+			return -EIO;
+		if (pin_counters_settle(c, &after, 10000000000ull))
+			return -EBUSY;
+		if (undo)
+			undo(arg);
+		seen[i].acquired = after.total.acquired - before.total.acquired;
+		seen[i].held = pin_outstanding(&after.total) -
+			       pin_outstanding(&before.total);
+		if (i && memcmp(&seen[i], &seen[0], sizeof(*t)))
+			return -EBUSY;
+	}
+	*t = seen[0];
+	return 0;
+}
+
+static int op_read_memory(void *arg)
+{
+	const struct iovec *remote = arg;
+	char buf[TRIAL_PAGES];
+	struct iovec local = { buf, sizeof(buf) }, parts[TRIAL_PAGES];
+	size_t page = remote->iov_len / TRIAL_PAGES;
+
+	for (int i = 0; i < TRIAL_PAGES; i++) {
+		parts[i].iov_base = (char *)remote->iov_base + i * page;
+		parts[i].iov_len = 1;
+	}
+	return process_vm_readv(getpid(), &local, 1, parts, TRIAL_PAGES, 0) !=
+	       sizeof(buf);
+}
+
+static void try_zero_page(struct pin_kernel *k, const struct pin_counters *c)
+{
+	struct iovec mem = { .iov_len = TRIAL_PAGES * k->page_size };
+	struct trial t;
+
+	k->zero_page_counted = k->version < PIN_KVER(6, 5);
+	if (!k->zero_page_counted || !c)
+		return;
+	mem.iov_base = mmap(NULL, mem.iov_len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem.iov_base == MAP_FAILED)
+		return;
+	madvise(mem.iov_base, mem.iov_len, MADV_NOHUGEPAGE);
+	if (!try_out(c, op_read_memory, &mem, NULL, &t))
+		k->zero_page_counted = t.acquired != 0;
+	munmap(mem.iov_base, mem.iov_len);
+}
+
+struct dio_trial {
+	int fd;
+	void *buf;
+	size_t len;
+};
+
+static int op_read_file(void *arg)
+{
+	struct dio_trial *d = arg;
+
+	return pread(d->fd, d->buf, d->len, 0) != (ssize_t)d->len;
+}
+
+static void try_dio(struct pin_kernel *k, const struct pin_counters *c)
+{
+	struct dio_trial d = { .fd = -1, .len = TRIAL_PAGES * k->page_size };
+	const char *dir = pin_file_dir();
+	char path[512];
+	struct trial t;
+
+	k->dio_pins = k->version >= PIN_KVER(6, 5);
+	if (k->dio_pins || !dir || !c)
+		return;
+	snprintf(path, sizeof(path), "%s/pin-trial-XXXXXX", dir);
+	d.fd = mkostemp(path, O_DIRECT | O_CLOEXEC);
+	if (d.fd < 0)
+		return;
+	unlink(path);
+	if (!posix_memalign(&d.buf, k->page_size, d.len)) {
+		memset(d.buf, 1, d.len);
+		if (pwrite(d.fd, d.buf, d.len, 0) == (ssize_t)d.len &&
+		    !try_out(c, op_read_file, &d, NULL, &t))
+			k->dio_pins = t.acquired != 0;
+		free(d.buf);
+	}
+	close(d.fd);
+}
+
+struct uring_trial {
+	struct io_uring ring;
+	struct iovec iov;
+	long vmpin_kib;
+};
+
+static int op_register(void *arg)
+{
+	struct uring_trial *u = arg;
+	struct pin_statement before, after;
+
+	pin_statement_read(getpid(), &before);
+	if (io_uring_register_buffers(&u->ring, &u->iov, 1))
+		return -1;
+	pin_statement_read(getpid(), &after);
+	u->vmpin_kib = after.vmpin_kib - before.vmpin_kib;
+	return 0;
+}
+
+static int undo_register(void *arg)
+{
+	struct uring_trial *u = arg;
+
+	return io_uring_unregister_buffers(&u->ring);
+}
+
+static void try_uring(struct pin_kernel *k, const struct pin_counters *c)
+{
+	struct uring_trial u = { .vmpin_kib = 0 };
+	size_t map_len = 4 * k->pmd_size;
+	char *map, *huge;
+	struct trial t;
+
+	k->uring_file_refused = !k->longterm_file_refused;
+	if (k->version >= PIN_KVER(6, 12))
+		k->uring_coalesce = PIN_COALESCE_MULTI;
+	else if (k->version >= PIN_KVER(6, 4))
+		k->uring_coalesce = PIN_COALESCE_SINGLE;
+	k->uring_vmpin = true;
+	if (!c || io_uring_queue_init(8, &u.ring, 0))
+		return;
+	/*
+	 * At some point after 6.18 holders of CAP_IPC_LOCK stopped being
+	 * accounted; before, everybody is.
+	 */
+	if (k->version > PIN_KVER(6, 18) && pin_have_cap(CAP_IPC_LOCK)) {
+		u.iov.iov_base = &u;
+		u.iov.iov_len = 1;
+		if (!op_register(&u)) {
+			k->uring_vmpin = u.vmpin_kib != 0;
+			undo_register(&u);
+		}
+	}
+	if (k->uring_coalesce == PIN_COALESCE_MULTI || !k->pmd_size)
+		goto out;
+	map = mmap(NULL, map_len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		goto out;
+	/* From one huge page into the next: what "single" leaves alone. */
+	huge = (char *)(((uintptr_t)map + k->pmd_size - 1) & ~(k->pmd_size - 1));
+	madvise(huge, 2 * k->pmd_size, MADV_HUGEPAGE);
+	memset(huge, 1, 2 * k->pmd_size);
+	u.iov.iov_base = huge;
+	u.iov.iov_len = 2 * k->pmd_size;
+	if (!try_out(c, op_register, &u, undo_register, &t) && t.held == 2) {
+		k->uring_coalesce = PIN_COALESCE_MULTI;
+	} else if (k->uring_coalesce == PIN_COALESCE_NONE) {
+		u.iov.iov_len = k->pmd_size;
+		if (!try_out(c, op_register, &u, undo_register, &t) && t.held == 1)
+			k->uring_coalesce = PIN_COALESCE_SINGLE;
+	}
+	munmap(map, map_len);
+out:
+	io_uring_queue_exit(&u.ring);
+}
+
+static bool zone_movable_has_memory(void)
+{
+	bool movable = false, found = false;
+	unsigned long managed;
+	char line[256], zone[32];
+	FILE *f = fopen("/proc/zoneinfo", "re");
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %*d, zone %31s", zone) == 1)
+			movable = !strcmp(zone, "Movable");
+		else if (movable && sscanf(line, " managed %lu", &managed) == 1)
+			found = managed != 0;
+	}
+	fclose(f);
+	return found;
+}
+
+static bool cma_has_memory(void)
+{
+	unsigned long kib = 0;
+	char line[256];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "CmaTotal: %lu", &kib);
+	fclose(f);
+	return kib != 0;
+}
+
+int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
+{
+	unsigned int major, minor;
+	struct utsname u;
+
+	memset(k, 0, sizeof(*k));
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return -EINVAL;
+	snprintf(k->release, sizeof(k->release), "%s", u.release);
+	k->version = PIN_KVER(major, minor);
+	k->page_size = sysconf(_SC_PAGESIZE);
+	k->pmd_size = pin_read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 0);
+	k->longterm_file_refused = k->version >= PIN_KVER(6, 5);
+	k->movable_memory = zone_movable_has_memory() || cma_has_memory();
+	try_zero_page(k, c);
+	try_dio(k, c);
+	try_uring(k, c);
+	return 0;
+}

@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef __NR_memfd_secret
+#define __NR_memfd_secret	447
+#endif
+#ifndef TMPFS_MAGIC
+#define TMPFS_MAGIC		0x01021994
+#endif
+#ifndef RAMFS_MAGIC
+#define RAMFS_MAGIC		0x858458f6
+#endif
+
+#define UNALIGNED_BY	512	/* what every O_DIRECT target here accepts */
+
+static int fail(struct pin_mem *m, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m->why, sizeof(m->why), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+unsigned int pin_pages_touched(const void *addr, size_t len, long page_size)
+{
+	uintptr_t start = (uintptr_t)addr & ~(page_size - 1);
+
+	if (!len)
+		return 0;
+	return ((uintptr_t)addr + len - start + page_size - 1) / page_size;
+}
+
+static void touch_write(void *addr, size_t len, long page_size)
+{
+	volatile char *p = addr;
+
+	for (size_t i = 0; i < len; i += page_size)
+		p[i] = (char)(i / page_size + 1);
+}
+
+static void touch_read(void *addr, size_t len, long page_size)
+{
+	volatile const char *p = addr;
+
+	for (size_t i = 0; i < len; i += page_size)
+		(void)p[i];
+}
+
+/* Map @len bytes and make them the whole range; small pages unless asked. */
+static int map_pages(struct pin_mem *m, size_t len, int prot, int flags, int fd)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		return fail(m, -errno, "mmap of %zu bytes: %s", len, strerror(errno));
+	m->map = p;
+	m->map_len = len;
+	m->addr = p;
+	m->len = len;
+	if (!m->kind->huge)
+		madvise(p, len, MADV_NOHUGEPAGE);
+	return 0;
+}
+
+static int map_anon(struct pin_mem *m, unsigned int pages)
+{
+	return map_pages(m, pages * m->kernel->page_size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1);
+}
+
+static int alloc_anon(struct pin_mem *m, unsigned int pages)
+{
+	int err = map_anon(m, pages);
+
+	if (!err)
+		touch_write(m->addr, m->len, m->kernel->page_size);
+	return err;
+}
+
+static int alloc_unaligned(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_anon(m, pages);
+
+	if (err)
+		return err;
+	m->addr = (char *)m->addr + UNALIGNED_BY;
+	m->len -= m->kernel->page_size;
+	return 0;
+}
+
+static int alloc_readonly(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_anon(m, pages);
+
+	if (!err && mprotect(m->map, m->map_len, PROT_READ))
+		err = fail(m, -errno, "mprotect: %s", strerror(errno));
+	return err;
+}
+
+static void gup_readonly(const struct pin_mem *m, const struct pin_access *a,
+			 struct pin_gup *g)
+{
+	(void)m;
+	if (a->write) {
+		g->pinned = 0;
+		g->err = -EFAULT;
+	}
+}
+
+static int alloc_hole(struct pin_mem *m, unsigned int pages)
+{
+	long ps = m->kernel->page_size;
+	int err = alloc_anon(m, pages);
+
+	if (err)
+		return err;
+	m->hole = pages / 2;
+	if (mprotect((char *)m->map + m->hole * ps, ps, PROT_NONE))
+		return fail(m, -errno, "mprotect: %s", strerror(errno));
+	return 0;
+}
+
+/* Earlier, some mapping of the consumer's could fall into the hole. */
+static void arm_hole(struct pin_mem *m)
+{
+	munmap((char *)m->map + m->hole * m->kernel->page_size,
+	       m->kernel->page_size);
+}
+
+static void gup_hole(const struct pin_mem *m, const struct pin_access *a,
+		     struct pin_gup *g)
+{
+	(void)a;
+	if (m->hole == m->pages)
+		return;		/* a part of it that ends before the hole */
+	g->pinned = m->hole;
+	g->err = -EFAULT;
+}
+
+/* Read first: every page table entry points to the shared zero page. */
+static int alloc_zero(struct pin_mem *m, unsigned int pages)
+{
+	int err = map_anon(m, pages);
+
+	if (!err)
+		touch_read(m->addr, m->len, m->kernel->page_size);
+	return err;
+}
+
+/* Also for memory that was never touched: a read fault finds the zero page. */
+static void gup_zero(const struct pin_mem *m, const struct pin_access *a,
+		     struct pin_gup *g)
+{
+	/* A long-term pin gets pages of its own, even one that only reads. */
+	if (!a->write && !a->longterm && !m->kernel->zero_page_counted)
+		g->uncounted = g->pinned;
+}
+
+static int alloc_cow(struct pin_mem *m, unsigned int pages)
+{
+	int ready[2], err = alloc_anon(m, pages);
+	char byte;
+
+	if (err)
+		return err;
+	if (pipe2(ready, O_CLOEXEC))
+		return fail(m, -errno, "pipe: %s", strerror(errno));
+	m->sharer = fork();
+	if (m->sharer < 0) {
+		err = fail(m, -errno, "fork: %s", strerror(errno));
+	} else if (!m->sharer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (write(ready[1], "", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	if (!err && read(ready[0], &byte, 1) != 1)
+		err = fail(m, -ECHILD, "the process to share pages with died");
+	close(ready[0]);
+	return err;
+}
+
+static void gup_cow(const struct pin_mem *m, const struct pin_access *a,
+		    struct pin_gup *g)
+{
+	/*
+	 * A pin that only reads must unshare the page first. The lockless walk
+	 * finds that out after it has taken the first page, drops it, and
+	 * leaves the rest to the slow walk (since 5.19). A write pin finds the
+	 * page table entry write-protected and takes nothing.
+	 */
+	if (a->fast && !a->write && m->kernel->version >= PIN_KVER(5, 19))
+		g->undone = 1;
+}
+
+/* One page of a memfd mapped at every address of the range. */
+static int alloc_alias(struct pin_mem *m, unsigned int pages)
+{
+	long ps = m->kernel->page_size;
+	int err = map_anon(m, pages);
+
+	if (err)
+		return err;
+	m->fd = memfd_create("pin-alias", MFD_CLOEXEC);
+	if (m->fd < 0 || ftruncate(m->fd, ps))
+		return fail(m, -errno, "memfd: %s", strerror(errno));
+	for (unsigned int i = 0; i < pages; i++) {
+		if (mmap((char *)m->map + i * ps, ps, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, m->fd, 0) == MAP_FAILED)
+			return fail(m, -errno, "mmap: %s", strerror(errno));
+	}
+	touch_write(m->addr, m->len, ps);
+	return 0;
+}
+
+static long smaps_kib(const void *addr, const char *field)
+{
+	unsigned long start, end;
+	char line[512];
+	bool inside = false;
+	long kib = -1;
+	size_t len = strlen(field);
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2 &&
+		    strchr(line, '-') < strchr(line, ' '))
+			inside = (unsigned long)addr >= start &&
+				 (unsigned long)addr < end;
+		else if (inside && !strncmp(line, field, len) && line[len] == ':')
+			kib = strtol(line + len + 1, NULL, 10);
+	}
+	fclose(f);
+	return kib;
+}
+
+/* One PMD-sized, PMD-aligned anonymous huge page, written or only read. */
+static int alloc_huge_anon(struct pin_mem *m, bool write)
+{
+	size_t size = m->kernel->pmd_size;
+	const long ps = m->kernel->page_size;
+	uintptr_t start;
+	int err;
+
+	if (!size)
+		return fail(m, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE, and not 'never' in /sys/kernel/mm/transparent_hugepage/enabled");
+	err = map_pages(m, 2 * size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	if (err)
+		return err;
+	start = ((uintptr_t)m->map + size - 1) & ~(size - 1);
+	m->addr = (void *)start;
+	m->len = size;
+	if (madvise(m->addr, m->len, MADV_HUGEPAGE))
+		return fail(m, -errno, "madvise(MADV_HUGEPAGE): %s", strerror(errno));
+	if (!write) {
+		touch_read(m->addr, m->len, ps);
+		return 0;
+	}
+	touch_write(m->addr, m->len, ps);
+	m->folio_pages = size / ps;
+	if (smaps_kib(m->addr, "AnonHugePages") * 1024 < (long)size)
+		return fail(m, -ENOMEM, "the kernel gave no transparent huge page: set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or memory is fragmented");
+	return 0;
+}
+
+static int alloc_thp(struct pin_mem *m, unsigned int pages)
+{
+	(void)pages;
+	return alloc_huge_anon(m, true);
+}
+
+/* A range inside a large folio that begins at a page of its tail. */
+static void take_part(struct pin_mem *m, unsigned int first, unsigned int pages)
+{
+	long ps = m->kernel->page_size;
+	unsigned int room = m->len / ps - first - 1;
+
+	m->addr = (char *)m->addr + first * ps;
+	m->len = (pages < room ? pages : room) * ps;
+	m->folio_index = first;
+}
+
+static int alloc_thp_part(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_huge_anon(m, true);
+
+	if (!err)
+		take_part(m, 3, pages);
+	return err;
+}
+
+/* The folio stays large, but is mapped page by page. */
+static int alloc_thp_pte(struct pin_mem *m, unsigned int pages)
+{
+	long ps = m->kernel->page_size;
+	int err = alloc_huge_anon(m, true);
+
+	if (err)
+		return err;
+	if (mprotect(m->addr, ps, PROT_READ) ||
+	    mprotect(m->addr, ps, PROT_READ | PROT_WRITE))
+		return fail(m, -errno, "mprotect: %s", strerror(errno));
+	take_part(m, 3, pages);
+	return 0;
+}
+
+/* Folios of @pages all through the range? Page frames are root's to see. */
+static bool made_of_folios(const struct pin_mem *m, unsigned int pages)
+{
+	const uint64_t pfn_mask = (1ull << 55) - 1, head = 1ull << 15, tail = 1ull << 16;
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	long ps = m->kernel->page_size;
+	uint64_t entry, flags;
+	bool right = pagemap >= 0 && kpageflags >= 0;
+
+	for (size_t i = 0; right && i < m->len / ps; i++) {
+		right = pread(pagemap, &entry, 8, ((uintptr_t)m->addr / ps + i) * 8) == 8 &&
+			pread(kpageflags, &flags, 8, (entry & pfn_mask) * 8) == 8 &&
+			flags & (i % pages ? tail : head);
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+	if (kpageflags >= 0)
+		close(kpageflags);
+	return right;
+}
+
+/* Four folios of 16 pages, in a mapping too small for a PMD-sized one. */
+static int alloc_mthp(struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = 16 * m->kernel->page_size;
+	int err = map_pages(m, 5 * size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	(void)pages;
+	if (err)
+		return err;
+	m->addr = (void *)(((uintptr_t)m->map + size - 1) & ~(size - 1));
+	m->len = 4 * size;
+	madvise(m->addr, m->len, MADV_HUGEPAGE);
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	m->folio_pages = 16;
+	if (!made_of_folios(m, 16))
+		return fail(m, -ENOMEM, "no folios of 16 pages (root can see them): echo madvise > /sys/kernel/mm/transparent_hugepage/hugepages-%zukB/enabled (Linux 6.8)",
+			    size / 1024);
+	return 0;
+}
+
+static int alloc_huge_zero(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_huge_anon(m, false);
+
+	(void)pages;
+	/* A write gets a huge page of its own since 6.13, small ones before. */
+	if (!err && m->kernel->version >= PIN_KVER(6, 13))
+		m->folio_pages = m->kernel->pmd_size / m->kernel->page_size;
+	return err;
+}
+
+static int alloc_hugetlb_flags(struct pin_mem *m, int flags, int fd)
+{
+	size_t size = m->kernel->pmd_size;
+	int err;
+
+	if (!size)
+		return fail(m, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
+	err = map_pages(m, size, PROT_READ | PROT_WRITE, flags, fd);
+	if (err)
+		return fail(m, err, "no free %zu kB page: echo 8 > /proc/sys/vm/nr_hugepages (kernel option HUGETLBFS)",
+			    size / 1024);
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	m->folio_pages = size / m->kernel->page_size;
+	return 0;
+}
+
+static int alloc_hugetlb(struct pin_mem *m, unsigned int pages)
+{
+	(void)pages;
+	return alloc_hugetlb_flags(m, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+}
+
+static int alloc_hugetlb_part(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_hugetlb(m, pages);
+
+	if (!err)
+		take_part(m, 5, pages);
+	return err;
+}
+
+static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
+{
+	(void)pages;
+	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_HUGETLB);
+	if (m->fd < 0 || ftruncate(m->fd, m->kernel->pmd_size))
+		return fail(m, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
+	return alloc_hugetlb_flags(m, MAP_SHARED, m->fd);
+}
+
+static int alloc_memfd(struct pin_mem *m, unsigned int pages)
+{
+	size_t len = pages * m->kernel->page_size;
+	int err;
+
+	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
+	if (m->fd < 0 || ftruncate(m->fd, len))
+		return fail(m, -errno, "memfd_create: %s", strerror(errno));
+	err = map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
+	if (!err)
+		touch_write(m->addr, m->len, m->kernel->page_size);
+	return err;
+}
+
+static int alloc_shmem(struct pin_mem *m, unsigned int pages)
+{
+	/* Untouched: the pin itself must bring the pages into being. */
+	return map_pages(m, pages * m->kernel->page_size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1);
+}
+
+const char *pin_file_dir(void)
+{
+	const char *const candidate[] = { getenv("TMPDIR"), ".", "/var/tmp", "/tmp" };
+	struct statvfs vfs;
+	struct statfs fs;
+
+	for (size_t i = 0; i < sizeof(candidate) / sizeof(candidate[0]); i++) {
+		const char *dir = candidate[i];
+
+		if (!dir || access(dir, W_OK) || statfs(dir, &fs) ||
+		    statvfs(dir, &vfs) || vfs.f_flag & ST_RDONLY)
+			continue;
+		if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+			return dir;
+	}
+	return NULL;
+}
+
+/* A mapped file with its pages clean, in the page cache and mapped. */
+static int alloc_file(struct pin_mem *m, unsigned int pages, int map_flags)
+{
+	size_t len = pages * m->kernel->page_size;
+	const char *dir = pin_file_dir();
+	char path[512], *data;
+	int err = 0;
+
+	if (!dir)
+		return fail(m, -ENOENT, "no file system at hand that keeps files on a device: set TMPDIR");
+	snprintf(path, sizeof(path), "%s/pin-file-XXXXXX", dir);
+	m->fd = mkostemp(path, O_CLOEXEC);
+	if (m->fd < 0)
+		return fail(m, -errno, "%s: %s", path, strerror(errno));
+	unlink(path);
+	data = calloc(1, len);
+	if (!data || write(m->fd, data, len) != (ssize_t)len || fsync(m->fd))
+		err = fail(m, -errno ?: -ENOSPC, "writing a test file in %s: %s",
+			   dir, strerror(errno));
+	free(data);
+	if (!err)
+		err = map_pages(m, len, PROT_READ | PROT_WRITE, map_flags, m->fd);
+	if (!err)
+		touch_read(m->addr, m->len, m->kernel->page_size);
+	return err;
+}
+
+static int alloc_file_private(struct pin_mem *m, unsigned int pages)
+{
+	return alloc_file(m, pages, MAP_PRIVATE);
+}
+
+static int alloc_file_shared(struct pin_mem *m, unsigned int pages)
+{
+	return alloc_file(m, pages, MAP_SHARED);
+}
+
+/* Dirty tracking would be bypassed: refused since 6.5. */
+static void gup_file_shared(const struct pin_mem *m, const struct pin_access *a,
+			    struct pin_gup *g)
+{
+	if (a->write && a->longterm && m->kernel->longterm_file_refused) {
+		g->pinned = 0;
+		g->err = -EFAULT;
+	}
+}
+
+static int alloc_secretmem(struct pin_mem *m, unsigned int pages)
+{
+	size_t len = pages * m->kernel->page_size;
+	int err;
+
+	m->fd = syscall(__NR_memfd_secret, 0);
+	if (m->fd < 0)
+		return fail(m, -errno, "memfd_secret: %s: kernel option SECRETMEM; before 6.5 boot with secretmem.enable=1",
+			    strerror(errno));
+	if (ftruncate(m->fd, len))
+		return fail(m, -errno, "memfd_secret: %s", strerror(errno));
+	err = map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
+	if (err)
+		return fail(m, err, "secret memory: %s: it counts against RLIMIT_MEMLOCK",
+			    strerror(-err));
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	return 0;
+}
+
+static void gup_secretmem(const struct pin_mem *m, const struct pin_access *a,
+			  struct pin_gup *g)
+{
+	(void)m;
+	g->pinned = 0;
+	g->err = -EFAULT;
+	/* The lockless walk takes the page before it sees whose it is. */
+	g->undone = a->fast ? 1 : 0;
+}
+
+static const struct pin_memkind anon = {
+	.name = "anon", .help = "anonymous small pages, written",
+	.alloc = alloc_anon,
+};
+
+static const struct pin_memkind anon_untouched = {
+	.name = "anon_untouched", .help = "anonymous memory never touched",
+	.any_node = true,
+	.alloc = map_anon, .gup = gup_zero,
+};
+
+static const struct pin_memkind anon_unaligned = {
+	.name = "anon_unaligned", .help = "starts and ends inside a page",
+	.alloc = alloc_unaligned,
+};
+
+static const struct pin_memkind anon_readonly = {
+	.name = "anon_readonly", .help = "written, then mapped PROT_READ",
+	.alloc = alloc_readonly, .gup = gup_readonly,
+};
+
+static const struct pin_memkind hole = {
+	.name = "hole", .help = "an unmapped page in the middle",
+	.alloc = alloc_hole, .arm = arm_hole, .gup = gup_hole,
+};
+
+static const struct pin_memkind zero = {
+	.name = "zero", .help = "the shared zero page at every address",
+	.any_node = true,
+	.alloc = alloc_zero, .gup = gup_zero,
+};
+
+static const struct pin_memkind cow = {
+	.name = "cow", .help = "shared copy-on-write with a living child",
+	.alloc = alloc_cow, .gup = gup_cow,
+};
+
+static const struct pin_memkind alias = {
+	.name = "alias", .help = "the same page at every address",
+	.alloc = alloc_alias,
+};
+
+static const struct pin_memkind thp = {
+	.name = "thp", .help = "one transparent huge page", .huge = true,
+	.alloc = alloc_thp,
+};
+
+static const struct pin_memkind thp_part = {
+	.name = "thp_part", .help = "pages in the middle of a transparent huge page",
+	.huge = true, .alloc = alloc_thp_part,
+};
+
+static const struct pin_memkind thp_pte = {
+	.name = "thp_pte", .help = "the same, mapped by page table entries",
+	.huge = true, .alloc = alloc_thp_pte,
+};
+
+static const struct pin_memkind mthp = {
+	.name = "mthp", .help = "transparent huge pages of 16 small ones",
+	.huge = true, .alloc = alloc_mthp,
+};
+
+static const struct pin_memkind huge_zero = {
+	.name = "huge_zero", .help = "the huge zero page", .huge = true,
+	.any_node = true,
+	.alloc = alloc_huge_zero,
+};
+
+static const struct pin_memkind hugetlb = {
+	.name = "hugetlb", .help = "one hugetlb page", .huge = true,
+	.alloc = alloc_hugetlb,
+};
+
+static const struct pin_memkind hugetlb_part = {
+	.name = "hugetlb_part", .help = "pages in the middle of a hugetlb page",
+	.huge = true, .alloc = alloc_hugetlb_part,
+};
+
+static const struct pin_memkind memfd_hugetlb = {
+	.name = "memfd_hugetlb", .help = "one hugetlb page of a memfd",
+	.huge = true, .alloc = alloc_memfd_hugetlb,
+};
+
+static const struct pin_memkind memfd = {
+	.name = "memfd", .help = "a memfd, written",
+	.alloc = alloc_memfd,
+};
+
+static const struct pin_memkind shmem = {
+	.name = "shmem", .help = "shared anonymous memory never touched",
+	.alloc = alloc_shmem,
+};
+
+static const struct pin_memkind file_private = {
+	.name = "file_private", .help = "private mapping of a file, clean",
+	.on_file = true,
+	.alloc = alloc_file_private,
+};
+
+static const struct pin_memkind file_shared = {
+	.name = "file_shared", .help = "shared mapping of a file, clean",
+	.on_file = true, .alloc = alloc_file_shared, .gup = gup_file_shared,
+};
+
+static const struct pin_memkind secretmem = {
+	.name = "secretmem", .help = "memfd_secret(2): must be refused",
+	.alloc = alloc_secretmem, .gup = gup_secretmem,
+};
+
+const struct pin_memkind *const pin_memkinds[] = {
+	&anon, &anon_untouched, &anon_unaligned, &anon_readonly, &hole, &zero,
+	&cow, &alias, &thp, &thp_part, &thp_pte, &mthp, &huge_zero, &hugetlb,
+	&hugetlb_part, &memfd_hugetlb, &memfd, &shmem, &file_private,
+	&file_shared, &secretmem,
+};
+
+const unsigned int pin_nr_memkinds = sizeof(pin_memkinds) / sizeof(pin_memkinds[0]);
+
+const struct pin_memkind *pin_memkind_find(const char *name)
+{
+	for (unsigned int i = 0; i < pin_nr_memkinds; i++) {
+		if (!strcmp(pin_memkinds[i]->name, name))
+			return pin_memkinds[i];
+	}
+	return NULL;
+}
+
+int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
+		  const struct pin_kernel *k, unsigned int pages)
+{
+	int err;
+
+	memset(m, 0, sizeof(*m));
+	m->kind = kind;
+	m->kernel = k;
+	m->fd = -1;
+	m->folio_pages = 1;
+	err = kind->alloc(m, pages);
+	if (err) {
+		pin_mem_free(m);
+		return err;
+	}
+	m->pages = pin_pages_touched(m->addr, m->len, k->page_size);
+	if (!m->hole)
+		m->hole = m->pages;
+	return 0;
+}
+
+void pin_mem_unmap(struct pin_mem *m)
+{
+	if (m->map)
+		munmap(m->map, m->map_len);
+	m->map = NULL;
+}
+
+void pin_mem_free(struct pin_mem *m)
+{
+	pin_mem_unmap(m);
+	if (m->fd >= 0)
+		close(m->fd);
+	m->fd = -1;
+	if (m->sharer > 0) {
+		kill(m->sharer, SIGKILL);
+		waitpid(m->sharer, NULL, 0);
+	}
+	m->sharer = 0;
+}
+
+void pin_mem_gup(const struct pin_mem *m, const struct pin_access *a,
+		 struct pin_gup *g)
+{
+	memset(g, 0, sizeof(*g));
+	if (a->file_io && !m->kernel->dio_pins) {
+		/* Plain references; what can be had is the same. */
+		struct pin_access plain = *a;
+
+		plain.file_io = false;
+		pin_mem_gup(m, &plain, g);
+		g->pinned = 0;
+		g->uncounted = 0;
+		g->undone = 0;
+		return;
+	}
+	g->pinned = m->pages;
+	if (m->kind->gup)
+		m->kind->gup(m, a, g);
+}

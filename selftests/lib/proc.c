@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+
+int pin_statement_read(pid_t pid, struct pin_statement *s)
+{
+	char path[64], line[256];
+	FILE *f;
+
+	s->vmpin_kib = -1;
+	s->vmlck_kib = -1;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "VmPin:", 6))
+			s->vmpin_kib = strtol(line + 6, NULL, 10);
+		else if (!strncmp(line, "VmLck:", 6))
+			s->vmlck_kib = strtol(line + 6, NULL, 10);
+	}
+	fclose(f);
+	return s->vmpin_kib < 0 ? -ESRCH : 0;
+}
+
+bool pin_have_cap(int cap)
+{
+	unsigned long long caps = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "CapEff:", 7))
+			caps = strtoull(line + 7, NULL, 16);
+	}
+	fclose(f);
+	return caps & (1ull << cap);
+}
+
+long long pin_read_number(const char *path, long long fallback)
+{
+	FILE *f = fopen(path, "re");
+	long long n;
+
+	if (!f)
+		return fallback;
+	if (fscanf(f, "%lld", &n) != 1)
+		n = fallback;
+	fclose(f);
+	return n;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The side statement of one process: what the kernel says it has pinned and
+ * locked. Source: VmPin (mm->pinned_vm, since 3.2) and VmLck (mm->locked_vm)
+ * in /proc/PID/status. Unit here: KiB, as the kernel prints it.
+ */
+#ifndef PIN_PROC_H
+#define PIN_PROC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct pin_statement {
+	long vmpin_kib;
+	long vmlck_kib;
+};
+
+/* Returns 0, -ESRCH if the process has no memory (any more), or -errno. */
+int pin_statement_read(pid_t pid, struct pin_statement *s);
+
+/* True if the effective capabilities include @cap (CAP_...). */
+bool pin_have_cap(int cap);
+
+/* The first number in the file @path, or @fallback. */
+long long pin_read_number(const char *path, long long fallback);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Changes to the machine that must not outlive the test: huge page pool,
+ * sysfs settings, loop and zram devices, mounts, files.
+ *
+ * A janitor process knows how to undo each of them before it is made. It works
+ * when the test program ends, in whatever way: return, signal, crash, SIGKILL.
+ */
+#ifndef PIN_SCRATCH_H
+#define PIN_SCRATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pin_kernel;
+
+/* Start the janitor: call once, before any of the below. 0 or -errno. */
+int pin_scratch_start(void);
+
+/* Undo everything, last change first, and wait for it. */
+void pin_scratch_end(void);
+
+/* In a child: the janitor is not to wait for us. */
+void pin_scratch_disown(void);
+
+/* All below: 0, or a negative errno and the reason with its cure in @why. */
+
+/* Write @value to the sysfs or procfs file @path until the end. */
+int pin_scratch_setting(const char *path, const char *value, char *why);
+
+/* At least @pages free huge pages of @size bytes on each node. */
+int pin_scratch_hugepages(size_t size, unsigned int pages, char *why);
+
+/* The same for the page size that memory kinds use; says so if it fails. */
+void pin_scratch_pool(const struct pin_kernel *k, unsigned int pages);
+
+/* A directory of our own on the file system at hand, removed at the end. */
+int pin_scratch_dir(char *path, size_t len, char *why);
+
+/* A file of @bytes in @dir, its blocks allocated and written. */
+int pin_scratch_file(const char *dir, const char *name, size_t bytes,
+		     char *path, size_t len, char *why);
+
+/* The same without blocks: for large images that mkfs writes little of. */
+int pin_scratch_sparse_file(const char *dir, const char *name, size_t bytes,
+			    char *path, size_t len, char *why);
+
+/* A loop device over @file; its path goes to @dev. */
+int pin_scratch_loop(const char *file, bool direct_io, char *dev, size_t len,
+		     char *why);
+
+/* A zram device of @bytes that nobody else uses. */
+int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why);
+
+#define PIN_MKFS_ARGS	8
+
+struct pin_scratch_fs {
+	const char *type;	/* as mount(2) has it */
+	const char *options;	/* of mount(2), or NULL */
+	const char *mkfs;	/* program */
+	const char *args[PIN_MKFS_ARGS];
+	const char *package;	/* Debian's, that has it */
+	const char *config;	/* kernel option */
+};
+
+/*
+ * Make a file system on @dev and mount it on a directory of our own, whose
+ * path goes to @dir.
+ */
+int pin_scratch_mount(const struct pin_scratch_fs *fs, const char *dev, char *dir,
+		      size_t len, char *why);
+
+/*
+ * Freeze the file system of our own that is mounted on @dir: writes to it wait
+ * until it is thawed, by us, or by the janitor after 15 s at the latest.
+ */
+int pin_scratch_freeze(const char *dir, char *why);
+int pin_scratch_thaw(const char *dir);
+
+#endif
