@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * process_vm_readv(2) and process_vm_writev(2): the remote side is pinned for
+ * the time of the copy, up to some hundred pages at a time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "consumer.h"
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	char a = 0, b;
+	struct iovec local = { &b, 1 }, remote = { &a, 1 };
+
+	(void)k;
+	if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1)
+		return 0;
+	return pin_why(why, -errno, "no process_vm_readv: kernel option CROSS_MEMORY_ATTACH, and no seccomp filter against it");
+}
+
+static int vm_open(struct pin_op *op)
+{
+	op->priv = calloc(1, op->mem->len);
+	return op->priv ? 0 : pin_why(op->why, -ENOMEM, "out of memory");
+}
+
+static void predict(const struct pin_op *op, bool write, struct pin_predict *p)
+{
+	const struct pin_access access = { .write = write };
+	const struct pin_mem *m = op->mem;
+	struct pin_gup g;
+
+	pin_mem_gup(m, &access, &g);
+	p->acquired = g.pinned - g.uncounted;
+	p->released = p->acquired;
+	/* What came before the bad page is copied and reported. */
+	if (!g.err)
+		p->result = m->len;
+	else if (g.pinned)
+		p->result = (uintptr_t)g.pinned * op->kernel->page_size -
+			    ((uintptr_t)m->addr & (op->kernel->page_size - 1));
+	else
+		p->result = g.err;
+	p->or_result = p->result;
+}
+
+static void predict_read(const struct pin_op *op, struct pin_predict *p)
+{
+	predict(op, false, p);
+}
+
+static void predict_write(const struct pin_op *op, struct pin_predict *p)
+{
+	predict(op, true, p);
+}
+
+static long vm_read(struct pin_op *op)
+{
+	struct iovec local = { op->priv, op->mem->len };
+	struct iovec remote = { op->mem->addr, op->mem->len };
+	long n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+static long vm_write(struct pin_op *op)
+{
+	struct iovec local = { op->priv, op->mem->len };
+	struct iovec remote = { op->mem->addr, op->mem->len };
+	long n = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+static void vm_close(struct pin_op *op)
+{
+	free(op->priv);
+}
+
+const struct pin_consumer pin_consumer_process_vm_readv = {
+	.name = "process_vm_readv",
+	.help = "copy from another address space",
+	.path = "process_vm_rw_single_vec > pin_user_pages_remote",
+	.since = "5.6",
+	.doc_case = 1,
+	.probe = probe,
+	.open = vm_open,
+	.predict = predict_read,
+	.pin = vm_read,
+	.close = vm_close,
+};
+
+const struct pin_consumer pin_consumer_process_vm_writev = {
+	.name = "process_vm_writev",
+	.help = "copy into another address space",
+	.path = "process_vm_rw_single_vec > pin_user_pages_remote",
+	.since = "5.6",
+	.doc_case = 5,
+	.probe = probe,
+	.open = vm_open,
+	.predict = predict_write,
+	.pin = vm_write,
+	.close = vm_close,
+};

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IORING_OP_SEND_ZC over TCP to ourselves. From plain memory the pages get
+ * references, never pins: a negative control. From a fixed buffer nothing is
+ * added to the pins that the registration holds.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "uring.h"
+
+#define FIXED_INDEX	0
+#define QUIET_MS	5000	/* nothing moves that long: it hangs */
+
+struct zc {
+	struct io_uring ring;
+	int out, in;
+};
+
+/* Two ends of a TCP connection over the loopback device. */
+static int connect_pair(int *out, int *in)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(addr);
+	int err = 0, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*in = -1;
+	*out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || *out < 0 ||
+	    bind(listener, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&addr, &len) ||
+	    connect(*out, (struct sockaddr *)&addr, sizeof(addr)))
+		err = -errno;
+	if (!err) {
+		*in = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (*in < 0)
+			err = -errno;
+	}
+	if (listener >= 0)
+		close(listener);
+	if (err && *out >= 0)
+		close(*out);
+	return err;
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	int err, out, in;
+
+	(void)k;
+	err = pin_uring_probe_op(IORING_OP_SEND_ZC, "IORING_OP_SEND_ZC", "6.0", why);
+	if (err)
+		return err;
+	err = connect_pair(&out, &in);
+	if (err)
+		return pin_why(why, err, "TCP over loopback: %s: ip link set lo up",
+			       strerror(-err));
+	close(out);
+	close(in);
+	return 0;
+}
+
+static int zc_open(struct pin_op *op)
+{
+	struct zc *z = calloc(1, sizeof(*z));
+	int err = z ? pin_uring_new(&z->ring, 0, op->why) : -ENOMEM;
+
+	if (err) {
+		free(z);
+		return err;
+	}
+	err = connect_pair(&z->out, &z->in);
+	if (err) {
+		io_uring_queue_exit(&z->ring);
+		free(z);
+		return pin_why(op->why, err, "TCP over loopback: %s", strerror(-err));
+	}
+	op->priv = z;
+	return 0;
+}
+
+static void zc_close(struct pin_op *op)
+{
+	struct zc *z = op->priv;
+
+	if (!z)
+		return;
+	io_uring_queue_exit(&z->ring);
+	close(z->out);
+	close(z->in);
+	free(z);
+	op->priv = NULL;
+}
+
+/*
+ * Submit and be the peer that reads, until the result is there and the kernel
+ * has said that it is through with the memory.
+ */
+static long send_all(struct zc *z)
+{
+	struct pollfd fds[2] = {
+		{ .fd = z->in, .events = POLLIN },
+		{ .fd = z->ring.ring_fd, .events = POLLIN },
+	};
+	bool result = false, more = true;
+	struct io_uring_cqe *cqe;
+	long sent = io_uring_submit(&z->ring);
+
+	if (sent < 0)
+		return sent;
+	while (!result || more) {
+		if (poll(fds, 2, QUIET_MS) == 0)
+			return -ETIMEDOUT;
+		/* Throw the data away. */
+		while (recv(z->in, NULL, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0)
+			;
+		while (!io_uring_peek_cqe(&z->ring, &cqe)) {
+			if (cqe->flags & IORING_CQE_F_NOTIF) {
+				more = false;
+			} else {
+				sent = cqe->res;
+				result = true;
+				more = more && cqe->flags & IORING_CQE_F_MORE;
+			}
+			io_uring_cqe_seen(&z->ring, cqe);
+		}
+	}
+	return sent;
+}
+
+/* TCP sends what comes before a bad page, or not, in segments of its choice. */
+static long all_or_nothing(long sent, const struct pin_op *op)
+{
+	return sent >= 0 && sent < (long)op->mem->len ? -EFAULT : sent;
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	static const struct pin_access access = { .fast = true };
+	struct pin_gup g;
+
+	pin_mem_gup(op->mem, &access, &g);
+	p->result = g.err ? g.err : (long)op->mem->len;
+	p->or_result = p->result;
+}
+
+static long zc_send(struct pin_op *op)
+{
+	struct zc *z = op->priv;
+
+	io_uring_prep_send_zc(io_uring_get_sqe(&z->ring), z->out, op->mem->addr,
+			      op->mem->len, MSG_WAITALL, 0);
+	return all_or_nothing(send_all(z), op);
+}
+
+static long fixed_pin(struct pin_op *op)
+{
+	struct iovec iov = { op->mem->addr, op->mem->len };
+	struct zc *z = op->priv;
+
+	return io_uring_register_buffers(&z->ring, &iov, 1);
+}
+
+static long fixed_use(struct pin_op *op)
+{
+	struct zc *z = op->priv;
+	long sent;
+
+	io_uring_prep_send_zc_fixed(io_uring_get_sqe(&z->ring), z->out, op->mem->addr,
+				    op->mem->len, MSG_WAITALL, 0, FIXED_INDEX);
+	sent = all_or_nothing(send_all(z), op);
+	return sent < 0 ? sent : 0;
+}
+
+static long fixed_unpin(struct pin_op *op)
+{
+	struct zc *z = op->priv;
+
+	return io_uring_unregister_buffers(&z->ring);
+}
+
+const struct pin_consumer pin_consumer_uring_send_zc = {
+	.name = "uring_send_zc",
+	.help = "io_uring zero-copy send: no pins, never",
+	.path = "io_send_zc > zerocopy_fill_skb_from_iter > iov_iter_get_pages2 (references)",
+	.since = "never",
+	.doc_case = 1,
+	.probe = probe,
+	.open = zc_open,
+	.predict = predict,
+	.pin = zc_send,
+	.close = zc_close,
+};
+
+const struct pin_consumer pin_consumer_uring_send_zc_fixed = {
+	.name = "uring_send_zc_fixed",
+	.help = "io_uring zero-copy send from a fixed buffer",
+	.path = "io_sqe_buffer_register > io_pin_pages > pin_user_pages_fast; io_send_zc",
+	.since = "6.0",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = zc_open,
+	.predict = pin_uring_predict,
+	.pin = fixed_pin,
+	.use = fixed_use,
+	.unpin = fixed_unpin,
+	.close = zc_close,
+};
