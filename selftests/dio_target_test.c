@@ -1,0 +1,1427 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * O_DIRECT on devices and file systems of our own: every operation on every
+ * target, each compared to the page with what was predicted, and the data with
+ * what was written.
+ *
+ * The prediction follows the code that the target goes through:
+ *
+ * - block devices (block/fops.c) and file systems on fs/iomap pin each piece
+ *   of the vector once for each page it touches, and each piece again where
+ *   the border of two extents cuts a page;
+ * - file systems still on fs/direct-io.c do the same, in rounds of 64 pages;
+ *   see walk_legacy() for the pins that kernel code loses count of;
+ * - btrfs and f2fs leave to the page cache what is not aligned to a block,
+ *   btrfs also every write of data with checksums: no pins.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/aio_abi.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "consumers/dio.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define SPAN		(3u << 20)	/* bytes of each target that are used */
+#define PAGES		16
+#define MANY		300		/* more than BIO_MAX_VECS, 256 */
+#define BIO_VECS	256
+#define LEGACY_BATCH	64		/* DIO_PAGES in fs/direct-io.c */
+#define HUGEPAGES	1
+#define MAX_EXTENTS	256
+#define MAX_VEC		1024
+
+enum engine {
+	BLOCK,		/* block/fops.c */
+	IOMAP,		/* fs/iomap/direct-io.c */
+	LEGACY,		/* fs/direct-io.c */
+};
+
+enum where {
+	AT_HAND,	/* the file system of the working directory */
+	ZRAM,
+	LOOP,
+	LOOP_DIRECT,
+	FILESYSTEM,	/* on its own loop device */
+};
+
+struct target {
+	const char *name;
+	enum where where;
+	enum engine engine;
+	unsigned int iomap_since;	/* PIN_KVER(): on fs/iomap from then on */
+	unsigned int image_mib;
+	bool sparse;		/* has holes in files */
+	bool aligned_only;	/* unaligned to a block: page cache */
+	bool write_cached;	/* writes go through the page cache */
+	bool extend_cached;	/* writes past the end do */
+	bool hole_cached;	/* writes into a hole do */
+	bool partial;		/* transfers what comes before bad memory */
+	bool no_cow;		/* FS_NOCOW_FL on every file */
+	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
+	bool whole_pages;	/* goes wrong where memory is not page aligned */
+	struct pin_scratch_fs fs;
+};
+
+static const struct target targets[] = {
+	{
+		.name = "here", .where = AT_HAND, .engine = IOMAP, .sparse = true,
+	}, {
+		.name = "zram", .where = ZRAM, .engine = BLOCK, .partial = true,
+		.whole_pages = true,
+	}, {
+		.name = "loop", .where = LOOP, .engine = BLOCK, .partial = true,
+	}, {
+		.name = "loop_direct", .where = LOOP_DIRECT, .engine = BLOCK,
+		.partial = true,
+	}, {
+		.name = "ext4", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 32, .sparse = true,
+		.fs = {
+			.type = "ext4", .mkfs = "mkfs.ext4",
+			.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+			.config = "EXT4_FS",
+		},
+	}, {
+		.name = "ext4_1k", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 32, .sparse = true,
+		.fs = {
+			.type = "ext4", .mkfs = "mkfs.ext4",
+			.args = { "-Fq", "-b", "1024" }, .package = "e2fsprogs",
+			.config = "EXT4_FS",
+		},
+	}, {
+		.name = "ext3", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 32, .sparse = true, .hole_cached = true,
+		.fs = {
+			.type = "ext3", .mkfs = "mkfs.ext3",
+			.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+			.config = "EXT4_FS",
+		},
+	}, {
+		.name = "ext2", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 16, .sparse = true, .hole_cached = true,
+		.fs = {
+			.type = "ext2", .mkfs = "mkfs.ext2",
+			.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+			.config = "EXT4_FS (with EXT4_USE_FOR_EXT2) or EXT2_FS",
+		},
+	}, {
+		.name = "xfs", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 320, .sparse = true,
+		.fs = {
+			.type = "xfs", .mkfs = "mkfs.xfs",
+			.args = { "-fq" }, .package = "xfsprogs",
+			.config = "XFS_FS",
+		},
+	}, {
+		.name = "btrfs", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 160, .sparse = true, .aligned_only = true,
+		.write_cached = true, .partial = true, .nowait_one_page = true,
+		.fs = {
+			.type = "btrfs", .mkfs = "mkfs.btrfs",
+			.args = { "-fq", "-m", "single", "-d", "single" }, .package = "btrfs-progs",
+			.config = "BTRFS_FS",
+		},
+	}, {
+		.name = "btrfs_nocow", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 160, .sparse = true, .aligned_only = true,
+		.partial = true, .no_cow = true, .nowait_one_page = true,
+		.fs = {
+			.type = "btrfs", .mkfs = "mkfs.btrfs",
+			.args = { "-fq", "-m", "single", "-d", "single" }, .package = "btrfs-progs",
+			.config = "BTRFS_FS",
+		},
+	}, {
+		.name = "f2fs", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 128, .sparse = true, .aligned_only = true,
+		.fs = {
+			.type = "f2fs", .mkfs = "mkfs.f2fs",
+			.args = { "-fq" }, .package = "f2fs-tools",
+			.config = "F2FS_FS",
+		},
+	}, {
+		.name = "vfat", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 16, .extend_cached = true,
+		.fs = {
+			.type = "vfat", .mkfs = "mkfs.vfat",
+			.args = { "-s", "8" }, .package = "dosfstools",
+			.config = "VFAT_FS",
+		},
+	}, {
+		.name = "vfat_512", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 16, .extend_cached = true,
+		.fs = {
+			.type = "vfat", .mkfs = "mkfs.vfat",
+			.args = { "-F", "16", "-s", "1" }, .package = "dosfstools",
+			.config = "VFAT_FS",
+		},
+	}, {
+		.name = "exfat", .where = FILESYSTEM, .engine = LEGACY,
+		.iomap_since = PIN_KVER(7, 0), .image_mib = 16,
+		.fs = {
+			.type = "exfat", .mkfs = "mkfs.exfat",
+			.package = "exfatprogs",
+			.config = "EXFAT_FS",
+		},
+	}, {
+		.name = "udf", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 16, .sparse = true, .hole_cached = true,
+		.fs = {
+			.type = "udf", .mkfs = "mkudffs",
+			.args = { "-b", "2048", "--media-type=hd" }, .package = "udftools",
+			.config = "UDF_FS",
+		},
+	}, {
+		.name = "ntfs3", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 16, .sparse = true,
+		.fs = {
+			.type = "ntfs3", .mkfs = "mkfs.ntfs",
+			.args = { "-FqQ" }, .package = "ntfs-3g",
+			.config = "NTFS3_FS",
+		},
+	}, {
+		.name = "jfs", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 24, .sparse = true, .hole_cached = true,
+		.fs = {
+			.type = "jfs", .mkfs = "mkfs.jfs",
+			.args = { "-q" }, .package = "jfsutils",
+			.config = "JFS_FS",
+		},
+	}, {
+		.name = "nilfs2", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 160, .sparse = true, .write_cached = true,
+		.fs = {
+			.type = "nilfs2", .mkfs = "mkfs.nilfs2",
+			.args = { "-q" }, .package = "nilfs-tools",
+			.config = "NILFS2_FS",
+		},
+	}, {
+		.name = "hfsplus", .where = FILESYSTEM, .engine = LEGACY,
+		.image_mib = 24,
+		.fs = {
+			.type = "hfsplus", .mkfs = "mkfs.hfsplus",
+			.args = { NULL }, .package = "hfsprogs",
+			.config = "HFSPLUS_FS",
+		},
+	},
+};
+
+#define NR_TARGETS	(sizeof(targets) / sizeof(targets[0]))
+
+/* A target, once it is set up. */
+struct site {
+	const struct target *target;
+	bool tried;
+	int err;
+	char why[PIN_WHY_LEN];
+	char dir[300];		/* of a file system */
+	int direct, cached;	/* descriptors */
+	size_t sector;		/* smallest unit of a transfer */
+	size_t block;		/* of the file system */
+	bool nowait;		/* RWF_NOWAIT is not refused */
+	char *shadow;		/* what it must contain */
+};
+
+static struct site sites[NR_TARGETS];
+static char scratch[256];	/* directory, "": not made yet */
+
+/* One run of one operation. */
+struct run {
+	struct pin_audit *au;
+	const struct pin_kernel *kernel;
+	struct site *site;
+	enum engine engine;
+	long ps;
+	struct pin_mem mem;
+	bool zero;		/* memory is the zero page */
+	bool alias;		/* one page at every address */
+	/* the transfer */
+	int fd, cached;
+	char *shadow;		/* what the file contains */
+	bool write;
+	off_t pos, size;	/* size: of the file, before */
+	struct iovec iov[MAX_VEC];
+	unsigned int nr;
+	size_t len;		/* of all pieces */
+	int flags;		/* RWF_ */
+	long (*submit)(struct run *r);
+	bool insist;		/* ask again when told so: it costs no pins */
+};
+
+struct op {
+	const char *name;
+	void (*run)(struct run *r);
+	bool file_only;		/* not on a device */
+	bool device_only;
+	bool needs_holes;
+};
+
+/* --- how to submit --- */
+
+static long sync_io(struct run *r)
+{
+	int tries = r->insist ? 50 : 1;
+	long n;
+
+	while (tries--) {
+		n = r->write ? pwritev2(r->fd, r->iov, r->nr, r->pos, r->flags) :
+			       preadv2(r->fd, r->iov, r->nr, r->pos, r->flags);
+		n = n < 0 ? -errno : n;
+		if (n != -EAGAIN || !tries)
+			break;
+		usleep(1000);
+	}
+	return n;
+}
+
+static long libaio(struct run *r)
+{
+	aio_context_t ctx = 0;
+	struct iocb cb = {
+		.aio_lio_opcode = r->write ? IOCB_CMD_PWRITEV : IOCB_CMD_PREADV,
+		.aio_fildes = r->fd,
+		.aio_buf = (uintptr_t)r->iov,
+		.aio_nbytes = r->nr,
+		.aio_offset = r->pos,
+	}, *list = &cb;
+	struct io_event event;
+	long n;
+
+	if (syscall(__NR_io_setup, 1, &ctx))
+		return -errno;
+	n = syscall(__NR_io_submit, ctx, 1, &list) == 1 ? 1 : -errno;
+	while (n == 1 && syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
+		if (errno != EINTR)
+			n = -errno;
+	}
+	syscall(__NR_io_destroy, ctx);
+	return n == 1 ? (long)event.res : n;
+}
+
+static long uring(struct run *r)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	long n;
+
+	n = io_uring_queue_init(2, &ring, 0);
+	if (n)
+		return n;
+	sqe = io_uring_get_sqe(&ring);
+	if (r->write)
+		io_uring_prep_writev(sqe, r->fd, r->iov, r->nr, r->pos);
+	else
+		io_uring_prep_readv(sqe, r->fd, r->iov, r->nr, r->pos);
+	n = io_uring_submit(&ring);
+	if (n == 1) {
+		do {
+			n = io_uring_wait_cqe(&ring, &cqe);
+		} while (n == -EINTR);
+		if (!n) {
+			n = cqe->res;
+			io_uring_cqe_seen(&ring, cqe);
+		}
+	}
+	io_uring_queue_exit(&ring);
+	return n;
+}
+
+/* --- what it should do --- */
+
+struct extents {
+	unsigned int nr;
+	bool known;
+	struct {
+		off_t start, end;
+	} at[MAX_EXTENTS];
+};
+
+/* Where the file has data. A device, and a file that does not tell: everywhere. */
+static void find_extents(const struct run *r, struct extents *e)
+{
+	static union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap) +
+			  MAX_EXTENTS * sizeof(struct fiemap_extent)];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.map.fm_length = FIEMAP_MAX_OFFSET;
+	u.map.fm_flags = FIEMAP_FLAG_SYNC;
+	u.map.fm_extent_count = MAX_EXTENTS;
+	memset(e, 0, sizeof(*e));
+	if (r->engine == BLOCK || ioctl(r->cached, FS_IOC_FIEMAP, &u.map))
+		return;
+	e->known = true;
+	e->nr = u.map.fm_mapped_extents;
+	for (unsigned int i = 0; i < e->nr; i++) {
+		e->at[i].start = u.map.fm_extents[i].fe_logical;
+		e->at[i].end = e->at[i].start + u.map.fm_extents[i].fe_length;
+	}
+}
+
+/* How far from @pos on the file is alike; @data: it has blocks there. */
+static off_t alike_until(const struct extents *e, off_t pos, bool *data)
+{
+	off_t next = INT64_MAX;
+
+	*data = !e->known;
+	for (unsigned int i = 0; i < e->nr; i++) {
+		if (pos >= e->at[i].start && pos < e->at[i].end) {
+			*data = true;
+			return e->at[i].end;
+		}
+		if (e->at[i].start > pos && e->at[i].start < next)
+			next = e->at[i].start;
+	}
+	return next;
+}
+
+struct forecast {
+	struct pin_predict p;
+	uint64_t sections;	/* of pages, as fs/direct-io.c cuts them */
+};
+
+static uintptr_t gap_of(const struct run *r)
+{
+	const struct pin_mem *m = &r->mem;
+
+	return m->hole < m->pages ? (uintptr_t)m->addr + m->hole * r->ps : UINTPTR_MAX;
+}
+
+/* Pages of [addr, addr + len) that can be had; @len becomes what they hold. */
+static uint64_t pages_up_to_gap(const struct run *r, uintptr_t addr, size_t *len)
+{
+	uintptr_t gap = gap_of(r);
+
+	if (gap < addr + *len)
+		*len = gap > addr ? gap - addr : 0;
+	return pin_pages_touched((void *)addr, *len, r->ps);
+}
+
+/* Bytes that there are to transfer. */
+static size_t there_is(const struct run *r)
+{
+	if (r->write)
+		return r->len;
+	if (r->pos >= r->size)
+		return 0;
+	return r->size - r->pos < (off_t)r->len ? (size_t)(r->size - r->pos) : r->len;
+}
+
+/* block/fops.c and fs/iomap: returns the bytes transferred. */
+static size_t walk_bio(const struct run *r, const struct extents *e, uint64_t *pins)
+{
+	size_t left = there_is(r), done = 0;
+
+	for (unsigned int i = 0; i < r->nr && left; i++) {
+		uintptr_t addr = (uintptr_t)r->iov[i].iov_base;
+		size_t piece = r->iov[i].iov_len, n, got;
+		bool data;
+
+		for (; piece && left; piece -= n, left -= n, addr += n) {
+			off_t alike = alike_until(e, r->pos + done, &data) - (r->pos + done);
+			uint64_t pages;
+
+			n = piece < left ? piece : left;
+			if (alike < (off_t)n)
+				n = alike;
+			got = n;
+			pages = pages_up_to_gap(r, addr, &got);
+			/* A hole is filled with zeroes by the processor. */
+			if (data || r->write)
+				*pins += pages;
+			done += got;
+			if (got < n)
+				return done;
+		}
+	}
+	return done;
+}
+
+/*
+ * fs/direct-io.c. folio_add_pin() takes two pins for each section of a page
+ * that goes into a bio, one for the section and one for the bio, which are not
+ * counted as acquired; all are counted when they are released.
+ */
+static size_t walk_legacy(const struct run *r, const struct extents *e,
+			  uint64_t *pins, uint64_t *sections)
+{
+	uintptr_t page = 0, cur_end = 0;	/* the section that may still grow */
+	size_t left = r->len, done = 0;
+
+	for (unsigned int i = 0; i < r->nr && left; i++) {
+		uintptr_t addr = (uintptr_t)r->iov[i].iov_base;
+		uintptr_t end = addr + r->iov[i].iov_len;
+
+		while (addr < end && left) {
+			/* One round of pages. */
+			uintptr_t stop = (addr / r->ps + LEGACY_BATCH) * r->ps;
+			size_t got = (stop < end ? stop : end) - addr, n;
+
+			*pins += pages_up_to_gap(r, addr, &got);
+			if (!got)
+				return done;
+			for (stop = addr + got; addr < stop && left; addr += n, left -= n) {
+				off_t pos = r->pos + done, alike;
+				bool data;
+
+				n = (addr / r->ps + 1) * r->ps - addr;
+				if (n > stop - addr)
+					n = stop - addr;
+				if (!r->write && pos >= r->size)
+					return done;
+				alike = alike_until(e, pos, &data) - pos;
+				if (alike < (off_t)n)
+					n = alike;
+				if (!r->write && pos + (off_t)n > r->size)
+					n = r->size - pos;
+				if (!data && r->write)
+					return done;
+				if (data && (r->alias || page != addr / r->ps || cur_end != addr))
+					++*sections;
+				if (data) {
+					page = addr / r->ps;
+					cur_end = addr + n;
+				}
+				done += n;
+			}
+		}
+	}
+	return done;
+}
+
+static bool aligned(const struct run *r, size_t to)
+{
+	if (r->pos & (to - 1))
+		return false;
+	for (unsigned int i = 0; i < r->nr; i++) {
+		if (((uintptr_t)r->iov[i].iov_base | r->iov[i].iov_len) & (to - 1))
+			return false;
+	}
+	return true;
+}
+
+/* Since 6.18 only the sum of the pieces must be whole sectors. */
+static bool refused(const struct run *r)
+{
+	size_t mem = r->site->sector;
+
+	if (r->kernel->version >= PIN_KVER(6, 18) && r->engine != LEGACY) {
+		if ((r->pos | r->len) & (r->site->sector - 1))
+			return true;
+		mem = 512;
+	}
+	if (r->engine == LEGACY)
+		return !aligned(r, mem);
+	for (unsigned int i = 0; i < r->nr; i++) {
+		if ((uintptr_t)r->iov[i].iov_base & 511 || r->iov[i].iov_len & (mem - 1))
+			return true;
+	}
+	return r->pos & (r->site->sector - 1);
+}
+
+/*
+ * Since 6.18 a vector of whole sectors whose memory is misaligned is pinned
+ * first, and turned away when the bio is submitted; 7.2 looks first again.
+ */
+static bool seen_late(const struct run *r)
+{
+	return r->kernel->version >= PIN_KVER(6, 18) &&
+	       r->kernel->version < PIN_KVER(7, 2) && r->engine != LEGACY &&
+	       !((r->pos | r->len) & (r->site->sector - 1));
+}
+
+static bool through_cache(const struct run *r, const struct extents *e)
+{
+	const struct target *t = r->site->target;
+	bool data;
+
+	if (t->aligned_only && !aligned(r, r->site->block))
+		return !strncmp(t->name, "btrfs", 5) || aligned(r, r->site->sector);
+	if (!r->write)
+		return false;
+	if (t->write_cached)
+		return true;
+	if (r->pos + (off_t)r->len > r->size)
+		return t->extend_cached;
+	alike_until(e, r->pos, &data);
+	return t->hole_cached && !data && r->engine != LEGACY;
+}
+
+static void forecast(const struct run *r, struct forecast *f)
+{
+	const struct target *t = r->site->target;
+	struct extents e;
+	uint64_t pins = 0;
+	size_t done;
+	bool gap;
+
+	memset(f, 0, sizeof(*f));
+	find_extents(r, &e);
+	gap = gap_of(r) != UINTPTR_MAX;
+	if (through_cache(r, &e)) {
+		done = walk_bio(r, &e, &pins);
+		f->p.result = done;
+		f->p.or_result = gap && r->write ? -EFAULT : (long)done;
+		return;
+	}
+	if (there_is(r) && refused(r)) {
+		f->p.result = -EINVAL;
+		f->p.or_result = -EINVAL;
+		if (!seen_late(r))
+			return;
+		walk_bio(r, &e, &pins);
+		if (r->kernel->version >= PIN_KVER(7, 0)) {
+			/* One or the other; which of them changed it is not known. */
+			f->p.migrated = pins;
+			return;
+		}
+		f->p.acquired = pins;
+		f->p.released = pins;
+		/* Not even the split of the bio looks at it: it has none. */
+		if (t->where == ZRAM)
+			f->p.or_result = r->len;
+		return;
+	}
+	if (r->flags & RWF_NOWAIT && t->nowait_one_page && r->len > (size_t)r->ps) {
+		f->p.result = -EAGAIN;
+		f->p.or_result = -EAGAIN;
+		return;
+	}
+	if (r->engine == LEGACY)
+		done = there_is(r) ? walk_legacy(r, &e, &pins, &f->sections) : 0;
+	else
+		done = walk_bio(r, &e, &pins);
+	f->p.result = done;
+	if (gap && done < there_is(r) && !(t->partial && done) &&
+	    !(r->engine == LEGACY && done))
+		f->p.result = -EFAULT;
+	/* The rest of a write that was cut short goes through the cache. */
+	if (!gap && r->write && done < r->len)
+		f->p.result = r->len;
+	/* One bio at most, where nobody may wait. */
+	if (r->engine == BLOCK && pins > BIO_VECS && r->site->nowait) {
+		if (r->flags & RWF_NOWAIT) {
+			pins = BIO_VECS;
+			f->p.result = -EAGAIN;
+		} else if (r->submit == uring) {
+			pins += BIO_VECS;
+		}
+	}
+	if (!r->kernel->dio_pins || (r->zero && !r->kernel->zero_page_counted)) {
+		pins = 0;
+		f->sections = 0;
+	}
+	f->p.or_result = f->p.result;
+	f->p.acquired = pins;
+	f->p.released = pins;
+	/* How much of the rest the cache takes before it sees the gap. */
+	if (gap && r->write && t->aligned_only && f->p.result > 0)
+		f->p.or_result = -EFAULT;
+}
+
+/* --- the operations --- */
+
+static bool take(struct run *r, const char *kind, unsigned int pages)
+{
+	int err = pin_mem_alloc(&r->mem, pin_memkind_find(kind), r->kernel, pages);
+
+	if (err)
+		pin_audit_skip(r->au, "%s", r->mem.why);
+	r->zero = !strcmp(kind, "zero") || !strcmp(kind, "anon_untouched");
+	r->alias = !strcmp(kind, "alias");
+	return !err;
+}
+
+static void whole(struct run *r)
+{
+	r->iov[0] = (struct iovec){ r->mem.addr, r->mem.len };
+	r->nr = 1;
+}
+
+static void piece(struct run *r, size_t at, size_t len)
+{
+	r->iov[r->nr++] = (struct iovec){ (char *)r->mem.addr + at, len };
+}
+
+/* Different for every byte of the file and every time. */
+static void fill_pattern(char *p, size_t len, unsigned int seed)
+{
+	uint64_t x = 0x9e3779b97f4a7c15ull * (seed + 1), *to = (uint64_t *)p;
+
+	for (size_t i = 0; i < len / sizeof(x); i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		to[i] = x;
+	}
+}
+
+static void fill_pieces(const struct run *r)
+{
+	static unsigned int seed = 1;
+	uintptr_t gap = gap_of(r);
+
+	for (unsigned int i = 0; i < r->nr; i++) {
+		uintptr_t addr = (uintptr_t)r->iov[i].iov_base, end = addr + r->iov[i].iov_len;
+		char *from = (char *)((addr + 7) & ~7ul);
+
+		if (gap < end && gap >= addr) {
+			fill_pattern(from, gap - (uintptr_t)from, seed++);
+			from = (char *)gap + r->ps;
+		}
+		if ((uintptr_t)from < end)
+			fill_pattern(from, end - (uintptr_t)from, seed++);
+	}
+}
+
+/* Compare @n bytes of the pieces with @at, or (@store) put them there. */
+static long pieces_differ(const struct run *r, char *at, size_t n, bool store)
+{
+	for (unsigned int i = 0; i < r->nr && n; i++) {
+		size_t len = r->iov[i].iov_len < n ? r->iov[i].iov_len : n;
+
+		if (store)
+			memcpy(at, r->iov[i].iov_base, len);
+		else if (memcmp(at, r->iov[i].iov_base, len))
+			return i + 1;
+		at += len;
+		n -= len;
+	}
+	return 0;
+}
+
+static void check_data(struct run *r, long n)
+{
+	char *at = r->shadow + r->pos, *back;
+	/*
+	 * zram copies whole pages, whatever the offset in the page, where the
+	 * page size is 4096: is_partial_io() is always false then.
+	 */
+	const bool judged = !r->site->target->whole_pages || aligned(r, r->ps);
+	long bad;
+
+	/* What an unsuccessful write has left is learned, not judged. */
+	if (!r->write) {
+		if (n <= 0 || r->alias || !judged)
+			return;
+		bad = pieces_differ(r, at, n, false);
+		if (bad)
+			pin_audit_fail(r->au, "the data read is wrong in piece %ld of %u",
+				       bad, r->nr);
+		return;
+	}
+	if (n > 0)
+		pieces_differ(r, at, n, true);
+	back = malloc(r->len);
+	if (!back || pread(r->cached, back, r->len, r->pos) < n)
+		pin_audit_fail(r->au, "what was written cannot be read back: %s",
+			       strerror(errno));
+	else if (n > 0 && judged && memcmp(back, at, n))
+		pin_audit_fail(r->au, "the data written is wrong");
+	if (back)
+		memcpy(at, back, r->len);
+	free(back);
+}
+
+/* If @issue applies here, @extra more pins than right are released. */
+static void excuse(const struct run *r, struct forecast *f, const char *issue,
+		   int64_t extra)
+{
+	if (!f->p.acquired)
+		return;
+	f->p.issue = pin_known_issue(r->kernel, issue, r->site->target->name);
+	f->p.issue_released = extra;
+}
+
+/* What comes before the gap is. */
+static bool whole_sectors(const struct run *r)
+{
+	uintptr_t gap = gap_of(r);
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < r->nr; i++) {
+		uintptr_t addr = (uintptr_t)r->iov[i].iov_base;
+
+		if (addr + r->iov[i].iov_len > gap) {
+			len += gap > addr ? gap - addr : 0;
+			break;
+		}
+		len += r->iov[i].iov_len;
+	}
+	return !(len & (r->site->sector - 1));
+}
+
+static void transfer(struct run *r, const char *what)
+{
+	struct forecast f;
+	long n;
+
+	r->len = 0;
+	for (unsigned int i = 0; i < r->nr; i++)
+		r->len += r->iov[i].iov_len;
+	if (!r->zero)
+		fill_pieces(r);
+	if (r->mem.kind->arm)
+		r->mem.kind->arm(&r->mem);
+	forecast(r, &f);
+	if (f.sections)
+		excuse(r, &f, "dio_legacy", 2 * f.sections);
+	else if (r->site->sector > 512 && f.p.acquired && !whole_sectors(r))
+		excuse(r, &f, "dio_cut_sector", -1);
+	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
+	n = r->submit(r);
+	pin_audit_step(r->au, what, &f.p, n, 0);
+	check_data(r, n);
+}
+
+static void simple(struct run *r, bool write, const char *kind, unsigned int pages)
+{
+	r->write = write;
+	if (!take(r, kind, pages))
+		return;
+	whole(r);
+	transfer(r, write ? "write" : "read");
+}
+
+static void op_read(struct run *r)
+{
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_write(struct run *r)
+{
+	simple(r, true, "anon", PAGES);
+}
+
+/* The second time nothing is allocated on the device. */
+static void op_overwrite(struct run *r)
+{
+	simple(r, true, "anon", PAGES);
+	transfer(r, "overwrite");
+}
+
+static void op_read_offset(struct run *r)
+{
+	simple(r, false, "anon_unaligned", PAGES);
+}
+
+static void op_write_offset(struct run *r)
+{
+	simple(r, true, "anon_unaligned", PAGES);
+}
+
+static void one_sector(struct run *r, bool write)
+{
+	r->write = write;
+	if (!take(r, "anon", 1))
+		return;
+	piece(r, 1024, 512);
+	transfer(r, write ? "write" : "read");
+}
+
+static void op_read_sector(struct run *r)
+{
+	one_sector(r, false);
+}
+
+static void op_write_sector(struct run *r)
+{
+	one_sector(r, true);
+}
+
+static void two_in_page(struct run *r, bool write, size_t second)
+{
+	r->write = write;
+	if (!take(r, "anon", 1))
+		return;
+	piece(r, 512, 512);
+	piece(r, second, 512);
+	transfer(r, write ? "writev" : "readv");
+}
+
+static void op_adjacent_read(struct run *r)
+{
+	two_in_page(r, false, 1024);
+}
+
+static void op_adjacent_write(struct run *r)
+{
+	two_in_page(r, true, 1024);
+}
+
+static void op_apart_read(struct run *r)
+{
+	two_in_page(r, false, 2048);
+}
+
+static void op_apart_write(struct run *r)
+{
+	two_in_page(r, true, 2048);
+}
+
+static void vectored(struct run *r, bool write)
+{
+	r->write = write;
+	if (!take(r, "anon", PAGES))
+		return;
+	for (int i = 0; i < PAGES - 1; i++) {
+		piece(r, i * r->ps, 512);
+		piece(r, i * r->ps + 512, 1024);
+		piece(r, i * r->ps + 1536, r->ps - 1536);
+	}
+	/* And one that begins and ends inside a page. */
+	r->nr--;
+	piece(r, (PAGES - 2) * r->ps + 1536, r->ps - 1536 + r->ps);
+	transfer(r, write ? "writev" : "readv");
+}
+
+static void op_readv(struct run *r)
+{
+	vectored(r, false);
+}
+
+static void op_writev(struct run *r)
+{
+	vectored(r, true);
+}
+
+/* Every other page: more pieces than a bio holds. */
+static void many(struct run *r, bool write)
+{
+	r->write = write;
+	if (!take(r, "anon", 2 * MANY))
+		return;
+	for (int i = 0; i < MANY; i++)
+		piece(r, 2 * i * r->ps, r->ps);
+	r->pos = 4 * r->ps;
+	transfer(r, write ? "writev" : "readv");
+}
+
+static void op_many_read(struct run *r)
+{
+	many(r, false);
+}
+
+static void op_many_write(struct run *r)
+{
+	many(r, true);
+}
+
+static void op_thp_read(struct run *r)
+{
+	simple(r, false, "thp", 0);
+}
+
+static void op_thp_write(struct run *r)
+{
+	simple(r, true, "thp", 0);
+}
+
+/* From inside a page in the middle of a large folio to inside another. */
+static void inside_huge(struct run *r, bool write, const char *kind)
+{
+	r->write = write;
+	if (!take(r, kind, 0))
+		return;
+	piece(r, 3 * r->ps + 512, PAGES * r->ps);
+	transfer(r, write ? "write" : "read");
+}
+
+static void op_thp_part_read(struct run *r)
+{
+	inside_huge(r, false, "thp");
+}
+
+static void op_thp_part_write(struct run *r)
+{
+	inside_huge(r, true, "thp");
+}
+
+static void op_hugetlb_read(struct run *r)
+{
+	simple(r, false, "hugetlb", 0);
+}
+
+static void op_hugetlb_write(struct run *r)
+{
+	simple(r, true, "hugetlb", 0);
+}
+
+static void op_hugetlb_part_read(struct run *r)
+{
+	inside_huge(r, false, "hugetlb");
+}
+
+static void op_zero_write(struct run *r)
+{
+	simple(r, true, "zero", PAGES);
+}
+
+static void op_gap_read(struct run *r)
+{
+	simple(r, false, "hole", PAGES);
+}
+
+static void op_gap_write(struct run *r)
+{
+	simple(r, true, "hole", PAGES);
+}
+
+/*
+ * A piece that ends inside the second page of a large folio, half a sector of
+ * a device with sectors of a page, and then a gap: what exceeds whole sectors
+ * is cut off the bio, and with it a page (bio_iov_iter_align_down, 6.18). The
+ * folio is a small one, because kernels with the issue never give it back.
+ */
+static void op_cut_sector(struct run *r)
+{
+	const size_t folio = 4 * r->ps;
+	char path[128], why[PIN_WHY_LEN];
+	struct pin_mem *m = &r->mem;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-%zukB/enabled", folio / 1024);
+	if (r->site->sector > 512 && r->kernel->version >= PIN_KVER(6, 18) &&
+	    pin_scratch_setting(path, "madvise", why)) {
+		pin_audit_skip(r->au, "%s (kernel option TRANSPARENT_HUGEPAGE)", why);
+		return;
+	}
+	m->kind = pin_memkind_find("hole");
+	m->kernel = r->kernel;
+	m->fd = -1;
+	m->map_len = 4 * folio;
+	m->map = mmap(NULL, m->map_len, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m->map == MAP_FAILED) {
+		m->map = NULL;
+		pin_audit_skip(r->au, "mmap: %s", strerror(errno));
+		return;
+	}
+	m->addr = (char *)(((uintptr_t)m->map + folio - 1) & ~(folio - 1));
+	/* The hole is counted from the start of the mapping. */
+	munmap(m->map, (char *)m->addr - (char *)m->map);
+	m->map_len -= (char *)m->addr - (char *)m->map;
+	m->map = m->addr;
+	m->len = 2 * folio;
+	m->pages = 8;
+	m->hole = 6;
+	madvise(m->addr, folio, MADV_HUGEPAGE);
+	memset(m->addr, 1, m->len);
+	piece(r, 0, r->ps + 512);
+	piece(r, m->hole * r->ps, r->ps - 512);
+	r->pos = 0;
+	transfer(r, "readv");
+}
+
+static void op_aio_read(struct run *r)
+{
+	r->submit = libaio;
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_aio_write(struct run *r)
+{
+	r->submit = libaio;
+	simple(r, true, "anon", PAGES);
+}
+
+static void op_uring_read(struct run *r)
+{
+	r->submit = uring;
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_uring_write(struct run *r)
+{
+	r->submit = uring;
+	simple(r, true, "anon", PAGES);
+}
+
+/* A device turns it away at first, because it needs two bios: pinned twice. */
+static void op_uring_many(struct run *r)
+{
+	r->submit = uring;
+	/*
+	 * Never read into it: a file system below may check what it read. Pages
+	 * in the cache would turn the write away before it pins.
+	 */
+	posix_fadvise(r->cached, 0, 0, POSIX_FADV_DONTNEED);
+	if (r->engine == BLOCK)
+		simple(r, true, "alias", MANY);
+	else
+		many(r, false);
+}
+
+static void op_nowait(struct run *r)
+{
+	if (!r->site->nowait) {
+		pin_audit_skip(r->au, "no RWF_NOWAIT on %s", r->site->target->name);
+		return;
+	}
+	r->flags = RWF_NOWAIT;
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_nowait_many(struct run *r)
+{
+	if (!r->site->nowait) {
+		pin_audit_skip(r->au, "no RWF_NOWAIT on %s", r->site->target->name);
+		return;
+	}
+	r->flags = RWF_NOWAIT;
+	simple(r, false, "alias", MANY);
+}
+
+static void op_misaligned(struct run *r)
+{
+	if (!take(r, "anon", PAGES))
+		return;
+	piece(r, 3, PAGES * r->ps / 2);
+	transfer(r, "read at memory offset 3");
+	r->nr = 0;
+	piece(r, 0, 100);
+	transfer(r, "read of 100 bytes");
+}
+
+static void op_past_end(struct run *r)
+{
+	r->pos = r->size;
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_over_end(struct run *r)
+{
+	r->pos = r->size - PAGES / 4 * r->ps;
+	simple(r, false, "anon", PAGES);
+}
+
+/* A file of its own: @size bytes without blocks. */
+static bool other_file(struct run *r, off_t size)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/other", r->site->dir);
+	unlink(path);
+	r->cached = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (r->cached >= 0 && r->site->target->no_cow) {
+		int flags = FS_NOCOW_FL;
+
+		ioctl(r->cached, FS_IOC_SETFLAGS, &flags);
+	}
+	r->fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	unlink(path);
+	if (r->cached < 0 || r->fd < 0 || ftruncate(r->fd, size)) {
+		pin_audit_fail(r->au, "%s: %s", path, strerror(errno));
+		return false;
+	}
+	r->size = size;
+	r->pos = 0;
+	r->shadow = calloc(1, SPAN);
+	return r->shadow;
+}
+
+static void op_extend(struct run *r)
+{
+	if (!other_file(r, 0))
+		return;
+	simple(r, true, "anon", PAGES);
+	r->size = PAGES * r->ps;
+	r->pos = r->size;
+	transfer(r, "append");
+}
+
+static void op_hole_read(struct run *r)
+{
+	if (other_file(r, SPAN))
+		simple(r, false, "anon", PAGES);
+}
+
+static void op_hole_write(struct run *r)
+{
+	if (other_file(r, SPAN))
+		simple(r, true, "anon", PAGES);
+}
+
+static const struct op ops[] = {
+	{ .name = "read", .run = op_read },
+	{ .name = "write", .run = op_write },
+	{ .name = "overwrite", .run = op_overwrite },
+	{ .name = "read_offset", .run = op_read_offset },
+	{ .name = "write_offset", .run = op_write_offset },
+	{ .name = "read_sector", .run = op_read_sector },
+	{ .name = "write_sector", .run = op_write_sector },
+	{ .name = "adjacent_read", .run = op_adjacent_read },
+	{ .name = "adjacent_write", .run = op_adjacent_write },
+	{ .name = "apart_read", .run = op_apart_read },
+	{ .name = "apart_write", .run = op_apart_write },
+	{ .name = "readv", .run = op_readv },
+	{ .name = "writev", .run = op_writev },
+	{ .name = "many_read", .run = op_many_read },
+	{ .name = "many_write", .run = op_many_write },
+	{ .name = "thp_read", .run = op_thp_read },
+	{ .name = "thp_write", .run = op_thp_write },
+	{ .name = "thp_part_read", .run = op_thp_part_read },
+	{ .name = "thp_part_write", .run = op_thp_part_write },
+	{ .name = "hugetlb_read", .run = op_hugetlb_read },
+	{ .name = "hugetlb_write", .run = op_hugetlb_write },
+	{ .name = "hugetlb_part_read", .run = op_hugetlb_part_read },
+	{ .name = "zero_write", .run = op_zero_write },
+	{ .name = "gap_read", .run = op_gap_read },
+	{ .name = "gap_write", .run = op_gap_write },
+	{ .name = "cut_sector", .run = op_cut_sector },
+	{ .name = "aio_read", .run = op_aio_read },
+	{ .name = "aio_write", .run = op_aio_write },
+	{ .name = "uring_read", .run = op_uring_read },
+	{ .name = "uring_write", .run = op_uring_write },
+	{ .name = "uring_many", .run = op_uring_many },
+	{ .name = "nowait", .run = op_nowait },
+	{ .name = "nowait_many", .run = op_nowait_many },
+	{ .name = "misaligned", .run = op_misaligned },
+	{ .name = "past_end", .run = op_past_end },
+	{ .name = "over_end", .run = op_over_end },
+	{ .name = "extend", .run = op_extend, .file_only = true },
+	{ .name = "hole_read", .run = op_hole_read, .needs_holes = true },
+	{ .name = "hole_write", .run = op_hole_write, .needs_holes = true },
+};
+
+#define NR_OPS	(sizeof(ops) / sizeof(ops[0]))
+
+/* --- the targets --- */
+
+static int make_device(struct site *st, char *dev, size_t len)
+{
+	const struct target *t = st->target;
+	char file[300], name[64];
+	size_t bytes = t->image_mib ? (size_t)t->image_mib << 20 : SPAN;
+	int err;
+
+	if (t->where == ZRAM)
+		return pin_scratch_zram(bytes, dev, len, st->why);
+	if (!*scratch) {
+		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
+		if (err) {
+			*scratch = '\0';
+			return err;
+		}
+	}
+	snprintf(name, sizeof(name), "%s.img", t->name);
+	err = t->where == FILESYSTEM ?
+		pin_scratch_sparse_file(scratch, name, bytes, file, sizeof(file), st->why) :
+		pin_scratch_file(scratch, name, bytes, file, sizeof(file), st->why);
+	if (err)
+		return err;
+	return pin_scratch_loop(file, t->where == LOOP_DIRECT, dev, len, st->why);
+}
+
+/* Write all of what the target is to contain, through the page cache. */
+static int write_shadow(struct site *st)
+{
+	st->shadow = malloc(SPAN + PAGES * sysconf(_SC_PAGESIZE));
+	if (!st->shadow)
+		return pin_why(st->why, -ENOMEM, "out of memory");
+	fill_pattern(st->shadow, SPAN, 12345);
+	errno = ENOSPC;
+	if (pwrite(st->cached, st->shadow, SPAN, 0) != SPAN || fsync(st->cached))
+		return pin_why(st->why, -errno, "writing %u bytes: %s", SPAN, strerror(errno));
+	posix_fadvise(st->cached, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+static int open_file(struct site *st)
+{
+	struct stat info;
+	char path[400];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/data", st->dir);
+	st->cached = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (st->cached >= 0 && st->target->no_cow) {
+		int flags = FS_NOCOW_FL;
+
+		if (ioctl(st->cached, FS_IOC_SETFLAGS, &flags))
+			return pin_why(st->why, -errno, "chattr +C: %s", strerror(errno));
+	}
+	if (st->cached < 0)
+		return pin_why(st->why, -errno, "%s: %s", path, strerror(errno));
+	st->direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	err = errno;
+	if (st->target->where == AT_HAND)
+		unlink(path);
+	if (st->direct < 0)
+		return pin_why(st->why, -err, "no O_DIRECT on %s: %s", st->target->name,
+			       strerror(err));
+	fstat(st->cached, &info);
+	st->block = info.st_blksize;
+	return 0;
+}
+
+static bool takes_nowait(const struct site *st)
+{
+	struct iovec iov = { NULL, sysconf(_SC_PAGESIZE) };
+	bool takes = false;
+
+	if (!posix_memalign(&iov.iov_base, iov.iov_len, iov.iov_len))
+		takes = preadv2(st->direct, &iov, 1, 0, RWF_NOWAIT) >= 0 ||
+			errno != EOPNOTSUPP;
+	free(iov.iov_base);
+	return takes;
+}
+
+static int set_up(struct site *st)
+{
+	const struct target *t = st->target;
+	char dev[64];
+	int err, fd, size;
+
+	if (geteuid())
+		return pin_why(st->why, -EPERM, "needs root: makes devices and file systems of its own");
+	st->sector = 512;
+	if (t->where == AT_HAND) {
+		err = *scratch ? 0 : pin_scratch_dir(scratch, sizeof(scratch), st->why);
+		if (!err)
+			err = pin_dio_plain(scratch, st->why);
+		if (err)
+			return err;
+		snprintf(st->dir, sizeof(st->dir), "%s", scratch);
+	} else {
+		err = make_device(st, dev, sizeof(dev));
+		if (err)
+			return err;
+		fd = open(dev, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || ioctl(fd, BLKSSZGET, &size))
+			return pin_why(st->why, -errno, "%s: %s", dev, strerror(errno));
+		st->sector = size;
+		close(fd);
+	}
+	if (t->where == FILESYSTEM) {
+		err = pin_scratch_mount(&t->fs, dev, st->dir, sizeof(st->dir), st->why);
+		if (err)
+			return err;
+	}
+	if (t->engine == BLOCK) {
+		st->cached = open(dev, O_RDWR | O_CLOEXEC);
+		st->direct = open(dev, O_RDWR | O_DIRECT | O_CLOEXEC);
+		st->block = st->sector;
+		if (st->cached < 0 || st->direct < 0)
+			return pin_why(st->why, -errno, "%s: %s", dev, strerror(errno));
+	} else {
+		err = open_file(st);
+		if (err)
+			return err;
+	}
+	err = write_shadow(st);
+	if (!err)
+		st->nowait = takes_nowait(st);
+	return err;
+}
+
+struct cell {
+	struct site *site;
+	const struct op *op;
+};
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	const struct target *t = cell->site->target;
+	struct run r = {
+		.au = au,
+		.kernel = pin_audit_kernel(au),
+		.site = cell->site,
+		.engine = t->engine,
+		.fd = cell->site->direct,
+		.cached = cell->site->cached,
+		.shadow = cell->site->shadow,
+		.size = SPAN,
+		.submit = sync_io,
+	};
+
+	if (cell->site->err)
+		return pin_audit_skip(au, "%s", cell->site->why);
+	if (t->iomap_since && r.kernel->version >= t->iomap_since)
+		r.engine = IOMAP;
+	r.ps = r.kernel->page_size;
+	r.pos = 16 * r.ps;
+	cell->op->run(&r);
+	pin_mem_free(&r.mem);
+	if (r.fd != cell->site->direct)
+		close(r.fd);
+	if (r.cached != cell->site->cached)
+		close(r.cached);
+	if (r.shadow != cell->site->shadow)
+		free(r.shadow);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	static struct cell cells[NR_TARGETS * NR_OPS];
+	struct cell *cell = cells;
+
+	for (size_t i = 0; i < NR_TARGETS; i++) {
+		const struct target *t = &targets[i];
+
+		sites[i].target = t;
+		for (size_t j = 0; j < NR_OPS; j++) {
+			if ((ops[j].file_only && t->engine == BLOCK) ||
+			    (ops[j].needs_holes && !t->sparse))
+				continue;
+			cell->site = &sites[i];
+			cell->op = &ops[j];
+			pin_suite_add(s, run_cell, cell++, "%s.%s", t->name, ops[j].name);
+		}
+	}
+}
+
+/* Before the books open: making a file system may pin. */
+static void setup(struct pin_suite *s)
+{
+	char why[PIN_WHY_LEN];
+	size_t size = pin_suite_kernel(s)->pmd_size;
+
+	for (size_t i = 0; i < NR_TARGETS; i++)
+		sites[i].err = set_up(&sites[i]);
+	if (size)
+		pin_scratch_hugepages(size, HUGEPAGES, why);
+}
+
+static void cleanup(struct pin_suite *s)
+{
+	(void)s;
+	for (size_t i = 0; i < NR_TARGETS; i++) {
+		if (sites[i].cached > 0)
+			close(sites[i].cached);
+		if (sites[i].direct > 0)
+			close(sites[i].direct);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "dio_target_test",
+		.doc = "O_DIRECT on block devices and file systems that the test makes itself: pins compared with the prediction, data with what was written. Tests are called TARGET.OPERATION; PATTERNs select some of them, as in 'ext4.*'.",
+		.add_tests = add_tests,
+		.setup = setup,
+		.cleanup = cleanup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fork() while pages are pinned: the pin belongs to the parent. The device,
+ * here an io_uring fixed buffer written to and read from a pipe, must go on
+ * seeing the parent's memory and never the child's.
+ *
+ * Private memory is copied for the child when it is pinned (since 5.9, huge
+ * pages 5.12), so that the parent's later writes stay in the pinned page.
+ * Guards 70e806e4e645, d042035eaf5f and 57efa1fe5957.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "consumers/uring.h"
+#include "proc.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define PAGES	16
+#define RACE_MS	150
+
+struct subject {
+	const char *kind;	/* memory kind */
+	bool shared;		/* parent and child see the same pages */
+	bool dontfork;		/* MADV_DONTFORK: the child has nothing there */
+};
+
+static const struct subject subjects[] = {
+	{ "anon", false, false },
+	{ "thp", false, false },
+	{ "thp_part", false, false },
+	{ "thp_pte", false, false },
+	{ "hugetlb", false, false },
+	{ "file_private", false, false },
+	{ "memfd", true, false },
+	{ "shmem", true, false },
+	{ "anon", false, true },
+};
+
+/* What the child says about the first byte of its memory. */
+struct child {
+	pid_t pid;
+	int fd;
+};
+
+static int start_child(struct child *c, volatile char *p)
+{
+	char order, answer;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	c->pid = fork();
+	if (c->pid < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return -errno;
+	}
+	if (!c->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		close(pair[0]);
+		/* 'r': read the byte; anything else: write it there. */
+		while (recv(pair[1], &order, 1, 0) == 1) {
+			if (order != 'r')
+				*p = order;
+			answer = *p;
+			send(pair[1], &answer, 1, MSG_NOSIGNAL);
+		}
+		_exit(0);
+	}
+	close(pair[1]);
+	c->fd = pair[0];
+	return 0;
+}
+
+static int ask_child(const struct child *c, char order)
+{
+	char answer;
+
+	if (send(c->fd, &order, 1, MSG_NOSIGNAL) != 1 ||
+	    recv(c->fd, &answer, 1, 0) != 1)
+		return -1;
+	return answer;
+}
+
+static void end_child(struct child *c)
+{
+	close(c->fd);
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+}
+
+/* The byte that the device finds in the pinned page, or -errno. */
+static int device_reads(struct io_uring *ring, char *p)
+{
+	int pipe_fd[2];
+	char byte;
+	long n;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return -errno;
+	io_uring_prep_write_fixed(io_uring_get_sqe(ring), pipe_fd[1], p, 1, 0, 0);
+	n = pin_uring_submit_one(ring);
+	if (n == 1 && read(pipe_fd[0], &byte, 1) != 1)
+		n = -EIO;
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+	return n == 1 ? byte : n < 0 ? n : -EIO;
+}
+
+/* The device puts @byte into the pinned page: 0 or -errno. */
+static int device_writes(struct io_uring *ring, char *p, char byte)
+{
+	int pipe_fd[2];
+	long n;
+
+	if (pipe2(pipe_fd, O_CLOEXEC))
+		return -errno;
+	n = write(pipe_fd[1], &byte, 1);
+	if (n == 1) {
+		io_uring_prep_read_fixed(io_uring_get_sqe(ring), pipe_fd[0], p, 1, 0, 0);
+		n = pin_uring_submit_one(ring);
+	}
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+	return n == 1 ? 0 : n < 0 ? n : -EIO;
+}
+
+static void expect_byte(struct pin_audit *au, const char *what, int got, char want)
+{
+	if (got != want)
+		pin_audit_fail(au, "%s: found %d, must be %d", what, got, want);
+}
+
+static void follow_data(struct pin_audit *au, const struct subject *sub,
+			struct io_uring *ring, char *p)
+{
+	struct child c = { .fd = -1 };
+	int err;
+
+	*p = 'a';
+	err = start_child(&c, p);
+	if (err) {
+		pin_audit_fail(au, "fork: %s; %lld hugetlb pages in the pool", strerror(-err),
+			       pin_read_number("/proc/sys/vm/nr_hugepages", -1));
+		return;
+	}
+	*p = 'b';
+	expect_byte(au, "device after the parent wrote", device_reads(ring, p), 'b');
+	if (!sub->dontfork) {
+		expect_byte(au, "child after the parent wrote", ask_child(&c, 'r'),
+			    sub->shared ? 'b' : 'a');
+		expect_byte(au, "child's own write", ask_child(&c, 'c'), 'c');
+		expect_byte(au, "device after the child wrote", device_reads(ring, p),
+			    sub->shared ? 'c' : 'b');
+	}
+	err = device_writes(ring, p, 'd');
+	if (err)
+		pin_audit_fail(au, "device write: %s", strerror(-err));
+	expect_byte(au, "parent after the device wrote", *p, 'd');
+	if (!sub->dontfork)
+		expect_byte(au, "child after the device wrote", ask_child(&c, 'r'),
+			    sub->shared ? 'd' : 'c');
+	end_child(&c);
+	*p = 'e';
+	expect_byte(au, "device after the child's end", device_reads(ring, p), 'e');
+}
+
+static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
+{
+	static const struct pin_predict nothing;
+	const struct subject *sub = arg;
+	struct pin_predict pin = { .acquired = 0 }, unpin = { .released = 0 };
+	struct io_uring ring;
+	struct pin_mem m;
+	struct pin_op op = { .kernel = pin_audit_kernel(au), .mem = &m, .priv = &ring };
+	struct iovec iov;
+	int err;
+
+	err = pin_mem_alloc(&m, pin_memkind_find(sub->kind), op.kernel, PAGES);
+	if (err)
+		return pin_audit_skip(au, "%s", m.why);
+	if (sub->dontfork && madvise(m.map, m.map_len, MADV_DONTFORK))
+		pin_audit_fail(au, "madvise(MADV_DONTFORK): %s", strerror(errno));
+	err = io_uring_queue_init(4, &ring, 0);
+	if (err) {
+		pin_mem_free(&m);
+		return pin_audit_skip(au, "io_uring_setup: %s", strerror(-err));
+	}
+	pin_uring_predict(&op, &pin);
+	unpin.released = pin.acquired - pin.released;
+	iov = (struct iovec){ m.addr, m.len };
+	err = io_uring_register_buffers(&ring, &iov, 1);
+	pin_audit_step(au, "register", &pin, err, 0);
+	if (!err) {
+		follow_data(au, sub, &ring, m.addr);
+		pin_audit_step(au, "fork", &nothing, 0, 0);
+		pin_audit_step(au, "unregister", &unpin,
+			       io_uring_unregister_buffers(&ring), 0);
+	}
+	io_uring_queue_exit(&ring);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
+/*
+ * Threads: one forks all the time, one pins, writes, lets the device read and
+ * unpins. GUP-fast must notice a fork and start over; pins it drops doing so
+ * are counted twice.
+ */
+static atomic_bool race_over;
+
+static void *fork_all_the_time(void *arg)
+{
+	pid_t pid;
+
+	while (!atomic_load(&race_over)) {
+		pid = fork();
+		if (!pid)
+			_exit(0);
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+	return arg;
+}
+
+static enum pin_verdict race(struct pin_audit *au, const void *arg)
+{
+	struct pin_predict want = { .acquired = 0 };
+	struct io_uring ring;
+	unsigned int rounds = 0;
+	pthread_t forker;
+	struct pin_mem m;
+	struct iovec iov;
+	uint64_t end;
+	int err, got;
+	char value;
+
+	err = pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), PAGES);
+	if (err)
+		return pin_audit_skip(au, "%s", m.why);
+	err = io_uring_queue_init(4, &ring, 0);
+	if (err) {
+		pin_mem_free(&m);
+		return pin_audit_skip(au, "io_uring_setup: %s", strerror(-err));
+	}
+	iov = (struct iovec){ m.addr, m.len };
+	atomic_store(&race_over, false);
+	err = pthread_create(&forker, NULL, fork_all_the_time, NULL);
+	end = pin_now_ns() + RACE_MS * 1000000ull;
+	while (!err && pin_now_ns() < end) {
+		err = io_uring_register_buffers(&ring, &iov, 1);
+		if (err)
+			break;
+		rounds++;
+		value = rounds % 100 + 1;
+		*(volatile char *)m.addr = value;
+		got = device_reads(&ring, m.addr);
+		if (got != value) {
+			pin_audit_fail(au, "round %u: the device found %d in the pinned page, the process had written %d",
+				       rounds, got, value);
+			break;
+		}
+		err = io_uring_unregister_buffers(&ring);
+	}
+	atomic_store(&race_over, true);
+	pthread_join(forker, NULL);
+	io_uring_queue_exit(&ring);
+	want.acquired = (uint64_t)rounds * PAGES;
+	want.released = want.acquired;
+	want.migrated = want.acquired;	/* at most: each pin taken twice */
+	pin_audit_step(au, "race", &want, err, 0);
+	pin_audit_note(au, "%u rounds", rounds);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		pin_suite_add(s, run_subject, &subjects[i], "data.%s%s",
+			      subjects[i].kind, subjects[i].dontfork ? ".dontfork" : "");
+	pin_suite_add(s, race, NULL, "race.fork_against_pin");
+}
+
+static void setup(struct pin_suite *s)
+{
+	/* One to pin, one for the copy that the child gets. */
+	pin_scratch_pool(pin_suite_kernel(s), 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "fork_test",
+		.doc = "fork() while pages are pinned: data goes to the process that pinned, and the account stays right.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

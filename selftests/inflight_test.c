@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pins of direct I/O while it is in flight.
+ *
+ * Without a slow device: a loop device lies over a file of a file system of our
+ * own, which is frozen. A write to the loop device is accepted, pins its
+ * memory, and waits below, in the loop driver's worker, until the file system
+ * is thawed. Reads are not held up by that.
+ *
+ * The submitter is a process of its own, because several tests end it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/aio_abi.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define PAGES		16
+#define IMAGE_MIB	320	/* the least mkfs.xfs takes is 300 */
+#define DISK_MIB	4
+#define ANSWER_MS	10000
+#define DWELL_NS	20000000ull	/* a wrong release would come within that */
+
+static const struct pin_scratch_fs file_systems[] = {
+	{
+		.type = "ext4", .mkfs = "mkfs.ext4", .args = { "-Fq" },
+		.package = "e2fsprogs", .config = "EXT4_FS",
+	}, {
+		.type = "xfs", .mkfs = "mkfs.xfs", .args = { "-fq" },
+		.package = "xfsprogs", .config = "XFS_FS",
+	},
+};
+
+#define NR_FS	(sizeof(file_systems) / sizeof(file_systems[0]))
+
+/* A loop device over a file on a file system that can be frozen. */
+static struct site {
+	int err;
+	char why[PIN_WHY_LEN];
+	char dir[300];
+	char disk[64];
+} sites[NR_FS];
+
+enum order {
+	ALLOCATE,
+	SUBMIT,
+	REAP,		/* wait for the end of it */
+	UNMAP,
+	FORK,		/* leave a child that inherits everything */
+	CANCEL,
+	LEAVE,		/* _exit without waiting */
+};
+
+struct engine {
+	const char *name;
+	long (*submit)(int fd, void *addr, size_t len);
+	long (*reap)(void);
+	long (*cancel)(void);
+};
+
+/* --- in the submitter --- */
+
+static aio_context_t ctx;
+static struct io_uring ring;
+static struct iocb cb;
+
+static long aio_submit(int fd, void *addr, size_t len)
+{
+	struct iocb *list = &cb;
+
+	cb.aio_lio_opcode = IOCB_CMD_PWRITE;
+	cb.aio_fildes = fd;
+	cb.aio_buf = (uintptr_t)addr;
+	cb.aio_nbytes = len;
+	if (syscall(__NR_io_setup, 1, &ctx) ||
+	    syscall(__NR_io_submit, ctx, 1, &list) != 1)
+		return -errno;
+	return 0;
+}
+
+static long aio_reap(void)
+{
+	struct io_event event;
+
+	while (syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return event.res;
+}
+
+static long aio_cancel(void)
+{
+	struct io_event event;
+
+	return syscall(__NR_io_cancel, ctx, &cb, &event) ? -errno : 0;
+}
+
+static long uring_submit(int fd, void *addr, size_t len)
+{
+	struct io_uring_sqe *sqe;
+	long n = io_uring_queue_init(4, &ring, 0);
+
+	if (n)
+		return n;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, fd, addr, len, 0);
+	sqe->user_data = 1;
+	n = io_uring_submit(&ring);
+	return n == 1 ? 0 : n < 0 ? n : -EIO;
+}
+
+/* The result of request @id. */
+static long uring_wait(uint64_t id)
+{
+	struct io_uring_cqe *cqe;
+	uint64_t whose;
+	long n;
+
+	do {
+		n = io_uring_wait_cqe(&ring, &cqe);
+		if (n == -EINTR)
+			continue;
+		if (n)
+			return n;
+		whose = cqe->user_data;
+		n = cqe->res;
+		io_uring_cqe_seen(&ring, cqe);
+	} while (n == -EINTR || whose != id);
+	return n;
+}
+
+static long uring_reap(void)
+{
+	return uring_wait(1);
+}
+
+static long uring_cancel(void)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+	long n;
+
+	io_uring_prep_cancel64(sqe, 1, 0);
+	sqe->user_data = 2;
+	n = io_uring_submit(&ring);
+	return n == 1 ? uring_wait(2) : n;
+}
+
+static const struct engine engines[] = {
+	{
+		.name = "aio", .submit = aio_submit, .reap = aio_reap,
+		.cancel = aio_cancel,
+	}, {
+		.name = "uring", .submit = uring_submit, .reap = uring_reap,
+		.cancel = uring_cancel,
+	},
+};
+
+struct reply {
+	long result;
+	pid_t child;
+	size_t len;		/* of the memory */
+	struct pin_gup gup;	/* what pinning it does */
+	char why[PIN_WHY_LEN];
+};
+
+static pid_t leave_child(int fd)
+{
+	struct pollfd auditor = { .fd = fd };
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* Until the auditor is gone, or kills us. */
+		while (poll(&auditor, 1, -1) < 0 && errno == EINTR)
+			;
+		_exit(0);
+	}
+	return pid;
+}
+
+struct cell {
+	const struct site *site;
+	const struct engine *engine;
+	const struct ending *ending;
+	const char *kind;
+};
+
+/* Its own memory: what a fork has shared would have to be unshared first. */
+static void allocate(struct pin_mem *m, const char *kind, const struct pin_kernel *k,
+		     struct reply *r)
+{
+	const struct pin_access access = { .fast = true, .file_io = true };
+
+	r->result = pin_mem_alloc(m, pin_memkind_find(kind), k, PAGES);
+	if (r->result) {
+		memcpy(r->why, m->why, sizeof(r->why));
+		return;
+	}
+	r->len = m->len;
+	pin_mem_gup(m, &access, &r->gup);
+}
+
+static void __attribute__((noreturn)) submitter(const struct cell *cell, int disk,
+						const struct pin_kernel *k, int fd)
+{
+	const struct engine *e = cell->engine;
+	struct pin_mem mem;
+	enum order order;
+
+	while (recv(fd, &order, sizeof(order), 0) == sizeof(order)) {
+		struct reply r = { .result = 0 };
+
+		switch (order) {
+		case ALLOCATE:
+			allocate(&mem, cell->kind, k, &r);
+			break;
+		case SUBMIT:
+			r.result = e->submit(disk, mem.addr, mem.len);
+			break;
+		case REAP:
+			r.result = e->reap();
+			break;
+		case UNMAP:
+			pin_mem_unmap(&mem);
+			break;
+		case FORK:
+			r.child = leave_child(fd);
+			break;
+		case CANCEL:
+			r.result = e->cancel();
+			break;
+		case LEAVE:
+			_exit(0);
+		}
+		if (send(fd, &r, sizeof(r), MSG_NOSIGNAL) != sizeof(r))
+			break;
+	}
+	_exit(1);
+}
+
+/* --- in the auditor --- */
+
+struct run {
+	struct pin_audit *au;
+	const struct site *site;
+	const struct engine *engine;
+	size_t len;
+	pid_t pid, child;
+	int fd;
+	bool frozen;
+	struct pin_predict submit, done;
+};
+
+static const struct pin_predict nothing;
+
+static bool order(struct run *r, enum order what, struct reply *reply)
+{
+	struct pollfd p = { .fd = r->fd, .events = POLLIN };
+
+	if (send(r->fd, &what, sizeof(what), MSG_NOSIGNAL) != sizeof(what)) {
+		pin_audit_fail(r->au, "the submitter is gone");
+		return false;
+	}
+	if (what == LEAVE)
+		return true;
+	if (poll(&p, 1, ANSWER_MS) != 1 ||
+	    recv(r->fd, reply, sizeof(*reply), 0) != sizeof(*reply)) {
+		pin_audit_fail(r->au, "the submitter gave no answer within %d s",
+			       ANSWER_MS / 1000);
+		return false;
+	}
+	return true;
+}
+
+static bool step(struct run *r, enum order what, const char *name,
+		 const struct pin_predict *want)
+{
+	struct reply reply;
+
+	if (!order(r, what, &reply))
+		return false;
+	if (what == FORK)
+		r->child = reply.child;
+	return pin_audit_step(r->au, name, want, reply.result, 0);
+}
+
+static bool thaw(struct run *r)
+{
+	int err = pin_scratch_thaw(r->site->dir);
+
+	r->frozen = false;
+	if (err)
+		pin_audit_fail(r->au, "FITHAW: %s", strerror(-err));
+	return !err;
+}
+
+/* Only time can show that nothing is released. */
+static bool still_held(struct run *r, const char *name)
+{
+	pin_sleep_ns(DWELL_NS);
+	return pin_audit_step(r->au, name, &nothing, 0, 0);
+}
+
+static bool ended(pid_t pid, unsigned int ms)
+{
+	for (unsigned int i = 0; i <= ms; i++) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		pin_sleep_ns(1000000);
+	}
+	return false;
+}
+
+static void thaw_and_reap(struct run *r)
+{
+	struct pin_predict done = r->done;
+	struct reply reply;
+
+	done.result = r->len;
+	done.or_result = done.result;
+	if (thaw(r) && order(r, REAP, &reply))
+		pin_audit_step(r->au, "thaw", &done, reply.result, 0);
+}
+
+static void end_complete(struct run *r)
+{
+	if (still_held(r, "in flight"))
+		thaw_and_reap(r);
+}
+
+static void end_munmap(struct run *r)
+{
+	if (step(r, UNMAP, "munmap", &nothing) && still_held(r, "unmapped"))
+		thaw_and_reap(r);
+}
+
+/*
+ * Cancelling finds the request and does not help: it is beyond recall. What
+ * cancelling says: aio has no way for block devices, io_uring says that it is
+ * running already, or that it found no such request to cancel.
+ */
+static void end_cancel(struct run *r)
+{
+	struct pin_predict told = { .result = -EALREADY, .or_result = -ENOENT };
+
+	if (!strcmp(r->engine->name, "aio")) {
+		told.result = -EINVAL;
+		told.or_result = -EINVAL;
+	}
+	if (step(r, CANCEL, "cancel", &told) && still_held(r, "cancelled"))
+		thaw_and_reap(r);
+}
+
+/* The parent must not end before its I/O; thaw, and it does. */
+static void outlive(struct run *r, const char *how)
+{
+	/* io_uring may let it go before that: then only the pins must stay. */
+	if (ended(r->pid, DWELL_NS / 1000000))
+		r->pid = 0;
+	if (!pin_audit_step(r->au, how, &nothing, 0, 0) || !thaw(r))
+		return;
+	pin_audit_step(r->au, "thaw", &r->done, 0, 0);
+	if (r->pid && !ended(r->pid, ANSWER_MS))
+		pin_audit_fail(r->au, "the submitter does not end after the I/O has");
+	else
+		r->pid = 0;
+}
+
+static void end_exit(struct run *r)
+{
+	if (order(r, LEAVE, NULL))
+		outlive(r, "exit");
+}
+
+static void end_sigkill(struct run *r)
+{
+	kill(r->pid, SIGKILL);
+	outlive(r, "sigkill");
+}
+
+static void end_fork(struct run *r)
+{
+	if (step(r, FORK, "fork", &nothing))
+		thaw_and_reap(r);
+}
+
+/* The child has a copy of the memory, and io_uring's ring, but not the I/O. */
+static void end_fork_sigkill(struct run *r)
+{
+	if (!step(r, FORK, "fork", &nothing))
+		return;
+	kill(r->pid, SIGKILL);
+	outlive(r, "sigkill of the parent");
+}
+
+static const struct ending {
+	const char *name;
+	void (*end)(struct run *r);
+	bool any_memory;	/* worth a run on each kind */
+} endings[] = {
+	{ .name = "complete", .end = end_complete, .any_memory = true },
+	{ .name = "munmap", .end = end_munmap, .any_memory = true },
+	{ .name = "cancel", .end = end_cancel },
+	{ .name = "exit", .end = end_exit },
+	{ .name = "sigkill", .end = end_sigkill, .any_memory = true },
+	{ .name = "fork", .end = end_fork },
+	{ .name = "fork_sigkill", .end = end_fork_sigkill },
+};
+
+/*
+ * The first with every ending. None so long that its bio would be split:
+ * io_uring would be told to come again and pin at a time of its own.
+ */
+static const char *const kinds[] = { "anon", "anon_unaligned", "thp_part", "memfd" };
+
+#define NR_KINDS	(sizeof(kinds) / sizeof(kinds[0]))
+#define NR_ENDINGS	(sizeof(endings) / sizeof(endings[0]))
+#define NR_ENGINES	(sizeof(engines) / sizeof(engines[0]))
+
+static int start(struct run *r, const struct cell *cell)
+{
+	int pair[2], disk;
+
+	disk = open(cell->site->disk, O_WRONLY | O_DIRECT | O_CLOEXEC);
+	if (disk < 0)
+		return -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		close(disk);
+		return -errno;
+	}
+	r->pid = fork();
+	if (!r->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGINT, SIG_IGN);
+		signal(SIGTERM, SIG_DFL);
+		pin_scratch_disown();
+		close(pair[0]);
+		submitter(cell, disk, pin_audit_kernel(r->au), pair[1]);
+	}
+	close(disk);
+	close(pair[1]);
+	r->fd = pair[0];
+	return r->pid < 0 ? -errno : 0;
+}
+
+static bool in_flight(struct run *r, const struct cell *cell)
+{
+	char why[PIN_WHY_LEN] = "";
+	struct reply reply;
+	int err;
+
+	err = start(r, cell);
+	if (err) {
+		pin_audit_fail(r->au, "cannot start the submitter: %s", strerror(-err));
+		return false;
+	}
+	if (!order(r, ALLOCATE, &reply))
+		return false;
+	if (reply.result) {
+		pin_audit_skip(r->au, "%s", reply.why);
+		return false;
+	}
+	r->len = reply.len;
+	r->submit.acquired = reply.gup.pinned;
+	r->done.released = reply.gup.pinned;
+	err = pin_scratch_freeze(cell->site->dir, why);
+	if (err) {
+		pin_audit_fail(r->au, "%s", why);
+		return false;
+	}
+	r->frozen = true;
+	return step(r, SUBMIT, "submit", &r->submit);
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	struct run r = {
+		.au = au, .site = cell->site, .engine = cell->engine, .fd = -1,
+	};
+
+	if (cell->site->err)
+		return pin_audit_skip(au, "%s", cell->site->why);
+	if (in_flight(&r, cell))
+		cell->ending->end(&r);
+	if (r.frozen)
+		pin_scratch_thaw(cell->site->dir);
+	if (r.fd >= 0)
+		close(r.fd);
+	if (r.child > 0) {
+		kill(r.child, SIGKILL);
+		ended(r.child, ANSWER_MS);
+	}
+	if (r.pid > 0) {
+		kill(r.pid, SIGKILL);
+		if (!ended(r.pid, ANSWER_MS))
+			pin_audit_fail(au, "the submitter cannot be killed");
+	}
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	static struct cell cells[NR_FS * NR_ENGINES * NR_KINDS * NR_ENDINGS];
+	struct cell *cell = cells;
+
+	for (size_t f = 0; f < NR_FS; f++) {
+		for (size_t e = 0; e < NR_ENGINES; e++) {
+			for (size_t k = 0; k < NR_KINDS; k++) {
+				for (size_t i = 0; i < NR_ENDINGS; i++) {
+					/* All memory once, all endings everywhere. */
+					if (k && (f || !endings[i].any_memory))
+						continue;
+					cell->site = &sites[f];
+					cell->engine = &engines[e];
+					cell->kind = kinds[k];
+					cell->ending = &endings[i];
+					pin_suite_add(s, run_cell, cell++, "%s.%s.%s.%s",
+						      file_systems[f].type,
+						      engines[e].name, kinds[k],
+						      endings[i].name);
+				}
+			}
+		}
+	}
+}
+
+static int set_up(struct site *st, const struct pin_scratch_fs *fs, const char *dir)
+{
+	char name[32], file[600], dev[64];
+	int err;
+
+	snprintf(name, sizeof(name), "%s.img", fs->type);
+	err = pin_scratch_sparse_file(dir, name, (size_t)IMAGE_MIB << 20, file,
+				      sizeof(file), st->why);
+	if (!err)
+		err = pin_scratch_loop(file, false, dev, sizeof(dev), st->why);
+	if (!err)
+		err = pin_scratch_mount(fs, dev, st->dir, sizeof(st->dir), st->why);
+	if (!err)
+		err = pin_scratch_file(st->dir, "disk", (size_t)DISK_MIB << 20, file,
+				       sizeof(file), st->why);
+	if (!err)
+		err = pin_scratch_loop(file, false, st->disk, sizeof(st->disk), st->why);
+	return err;
+}
+
+static void setup(struct pin_suite *s)
+{
+	char dir[256], why[PIN_WHY_LEN];
+	int err;
+
+	(void)s;
+	if (geteuid())
+		err = pin_why(why, -EPERM, "needs root: makes and freezes a file system of its own");
+	else
+		err = pin_scratch_dir(dir, sizeof(dir), why);
+	for (size_t i = 0; i < NR_FS; i++) {
+		if (err)
+			memcpy(sites[i].why, why, sizeof(why));
+		sites[i].err = err ? err : set_up(&sites[i], &file_systems[i], dir);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "inflight_test",
+		.doc = "Pins of direct I/O that is held up below: they stay until it is done, whatever the submitter does. Tests are called FILESYSTEM.ENGINE.MEMORY.ENDING.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

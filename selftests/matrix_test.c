@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The matrix: every consumer on every memory kind with every ending, and each
+ * cell exact: what is acquired, what is released, when, on which node, and
+ * what VmPin says.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "proc.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define PAGES		64	/* of kinds that have no size of their own */
+#define HUGEPAGES	9	/* per node: one per ending, and the copy at fork */
+#define RLIMIT_WAIT_NS	2000000000ull
+#define DWELL_NS	40000000ull	/* a late release would come within that */
+
+/* Asked once and before the books open: a probe may pin. */
+struct probe {
+	int err;
+	char why[PIN_WHY_LEN];
+};
+
+static struct probe *probes;	/* by position in pin_consumers */
+
+struct cell {
+	const struct probe *probe;
+	const struct pin_consumer *consumer;
+	const struct pin_memkind *kind;
+	const struct ending *ending;
+	int node;
+};
+
+struct run;
+
+struct ending {
+	const char *name;
+	bool momentary;		/* of pins that end inside the call */
+	bool needs_unpin;
+	/* Steps before the last release: true to go on. May be NULL. */
+	bool (*prepare)(struct run *r);
+	/* Set the last release going: true if its VmPin can still be read. */
+	bool (*last)(struct run *r);
+};
+
+/* One cell while it runs. */
+struct run {
+	struct pin_audit *au;
+	struct pin_actor actor;
+	const struct cell *cell;
+	struct pin_actor_reply reply;
+	struct pin_predict pin, unpin;
+	uint64_t held;		/* pages, by prediction */
+};
+
+static const struct pin_predict nothing;
+
+static bool order(struct run *r, enum pin_actor_cmd cmd)
+{
+	if (!pin_actor_do(&r->actor, cmd, &r->reply))
+		return true;
+	pin_audit_fail(r->au, "%s", r->reply.why);
+	return false;
+}
+
+static bool step(struct run *r, enum pin_actor_cmd cmd, const char *what,
+		 const struct pin_predict *want)
+{
+	if (!order(r, cmd))
+		return false;
+	return pin_audit_step(r->au, what, want, r->reply.result, r->actor.pid);
+}
+
+/*
+ * Without CAP_IPC_LOCK the pins of earlier cells may still count against
+ * RLIMIT_MEMLOCK: their release is late. The kernel pins first and asks
+ * afterwards, so each refusal has a price that is known.
+ */
+static bool step_pin(struct run *r)
+{
+	const struct pin_predict refused = {
+		.acquired = r->pin.acquired,
+		.released = r->pin.acquired,
+		.result = -ENOMEM,
+		.or_result = -ENOMEM,
+	};
+	uint64_t deadline = pin_now_ns() + RLIMIT_WAIT_NS;
+	bool limited = !pin_have_cap(CAP_IPC_LOCK);
+
+	while (order(r, PIN_ACTOR_PIN)) {
+		if (!limited || r->reply.result != -ENOMEM || r->pin.result < 0 ||
+		    pin_now_ns() > deadline)
+			return pin_audit_step(r->au, "pin", &r->pin,
+					      r->reply.result, r->actor.pid);
+		if (!pin_audit_step(r->au, "pin refused by RLIMIT_MEMLOCK", &refused,
+				    r->reply.result, r->actor.pid))
+			return false;
+		pin_sleep_ns(5000000);
+	}
+	return false;
+}
+
+static bool gone(struct run *r)
+{
+	int status = pin_actor_wait(&r->actor);
+
+	if (status < 0)
+		pin_audit_fail(r->au, "the process does not end: %s", strerror(-status));
+	return status >= 0;
+}
+
+static bool unpin(struct run *r)
+{
+	if (r->pin.result < 0)
+		return true;		/* nothing to release */
+	if (!step(r, PIN_ACTOR_UNPIN, "release", &r->unpin))
+		return false;
+	r->held -= r->unpin.released;
+	r->pin.vmpin += r->unpin.vmpin;
+	return true;
+}
+
+static bool unmap(struct run *r)
+{
+	if (!step(r, PIN_ACTOR_MUNMAP, "munmap", &nothing))
+		return false;
+	return !r->cell->consumer->unpin || unpin(r);
+}
+
+/* The child inherits what holds the pins: they must outlive the parent. */
+static bool leave_child(struct run *r)
+{
+	if (!step(r, PIN_ACTOR_FORK, "fork", &nothing) ||
+	    !order(r, PIN_ACTOR_EXIT) || !gone(r))
+		return false;
+	if (!strcmp(r->cell->kind->name, "anon"))
+		pin_sleep_ns(DWELL_NS);
+	return pin_audit_step(r->au, "parent exit", &nothing, 0, 0);
+}
+
+static bool last_close(struct run *r)
+{
+	return order(r, PIN_ACTOR_CLOSE);
+}
+
+static bool last_exit(struct run *r)
+{
+	if (order(r, PIN_ACTOR_EXIT))
+		gone(r);
+	return false;
+}
+
+static bool last_kill(struct run *r)
+{
+	kill(r->actor.pid, SIGKILL);
+	gone(r);
+	return false;
+}
+
+static bool last_exec(struct run *r)
+{
+	order(r, PIN_ACTOR_EXEC);
+	return false;
+}
+
+static bool last_child(struct run *r)
+{
+	pin_actor_stop(&r->actor);
+	return false;
+}
+
+static const struct ending endings[] = {
+	/* The call has released all itself; closing must add nothing. */
+	{ "return", .momentary = true, .last = last_close },
+	{ "release", .needs_unpin = true, .prepare = unpin, .last = last_close },
+	{ "close", .last = last_close },
+	{ "munmap", .prepare = unmap, .last = last_close },
+	{ "exit", .last = last_exit },
+	{ "sigkill", .last = last_kill },
+	{ "exec", .last = last_exec },
+	{ "fork", .prepare = leave_child, .last = last_child },
+};
+
+static bool pin_and_use(struct run *r)
+{
+	const struct cell *cell = r->cell;
+
+	if (!order(r, PIN_ACTOR_OPEN))
+		return false;
+	if (r->reply.result) {
+		pin_audit_skip(r->au, "%s", *r->reply.why ? r->reply.why :
+			       strerror(-r->reply.result));
+		return false;
+	}
+	pin_audit_base_vmpin(r->au, r->actor.pid);
+	if (!pin_audit_step(r->au, "open", &nothing, 0, r->actor.pid) ||
+	    !order(r, PIN_ACTOR_PREDICT))
+		return false;
+	r->pin = r->reply.pin;
+	r->unpin = r->reply.unpin;
+	r->held = r->pin.acquired - r->pin.released;
+	if (!cell->kind->any_node)
+		pin_audit_expect_node(r->au, cell->node);
+	if (!step_pin(r))
+		return false;
+	if (r->pin.result >= 0 && cell->consumer->use &&
+	    !step(r, PIN_ACTOR_USE, "use", &nothing))
+		return false;
+	return !cell->ending->prepare || cell->ending->prepare(r);
+}
+
+static void stop_cell(void *state)
+{
+	struct run *r = state;
+
+	pin_actor_stop(&r->actor);
+	free(r);
+}
+
+static enum pin_verdict begin_cell(struct pin_audit *au, const void *arg, void **state)
+{
+	const struct cell *cell = arg;
+	const char *why = cell->probe->why;
+	struct run *r;
+	int err;
+
+	if (cell->probe->err)
+		return pin_audit_skip(au, "%s", *why ? why : strerror(-cell->probe->err));
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return pin_audit_fail(au, "out of memory");
+	r->au = au;
+	r->cell = cell;
+	r->actor.consumer = cell->consumer;
+	r->actor.kind = cell->kind;
+	r->actor.kernel = pin_audit_kernel(au);
+	r->actor.pages = PAGES;
+	r->actor.node = cell->node;
+	err = pin_actor_start(&r->actor);
+	if (err) {
+		free(r);
+		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	}
+	if (pin_and_use(r))
+		*state = r;
+	else
+		stop_cell(r);
+	return PIN_PASS;
+}
+
+/* All that is still held goes, with the process or without. */
+static const char *finish_cell(struct pin_audit *au, void *state,
+			       struct pin_predict *rest, pid_t *pid)
+{
+	struct run *r = state;
+
+	r->au = au;
+	*pid = r->cell->ending->last(r) ? r->actor.pid : 0;
+	rest->released = r->held;
+	rest->vmpin = -r->pin.vmpin;
+	return r->cell->ending->name;
+}
+
+static const struct pin_stages cell_stages = {
+	.begin = begin_cell, .finish = finish_cell, .stop = stop_cell,
+};
+
+static bool ending_fits(const struct ending *e, const struct pin_consumer *c)
+{
+	return e->momentary == !c->held && (!e->needs_unpin || c->unpin);
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	const struct pin_counters *counters = pin_suite_counters(s);
+	unsigned int nr = 0;
+
+	probes = calloc(pin_nr_consumers, sizeof(*probes));
+	if (!probes)
+		abort();
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		for (unsigned int j = 0; j < pin_nr_memkinds; j++) {
+			const struct cell *first = NULL;
+
+			for (unsigned int k = 0; k < sizeof(endings) / sizeof(endings[0]); k++) {
+				struct cell *cell;
+
+				if (!ending_fits(&endings[k], pin_consumers[i]))
+					continue;
+				cell = calloc(1, sizeof(*cell));
+				if (!cell)
+					abort();
+				cell->probe = &probes[i];
+				cell->consumer = pin_consumers[i];
+				cell->kind = pin_memkinds[j];
+				cell->ending = &endings[k];
+				/* All endings on one kind of memory wait together. */
+				if (!first)
+					first = cell;
+				/* Every node gets its share of the cells. */
+				cell->node = counters->nr_nodes > 1 ?
+					counters->node_id[nr++ % counters->nr_nodes] : -1;
+				pin_suite_add_staged(s, &cell_stages, cell,
+						     first, "%s.%s.%s",
+						     cell->consumer->name, cell->kind->name,
+						     cell->ending->name);
+			}
+		}
+	}
+}
+
+static void setup(struct pin_suite *s)
+{
+	char why[PIN_WHY_LEN], path[128];
+
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		const struct pin_consumer *c = pin_consumers[i];
+
+		if (c->probe)
+			probes[i].err = c->probe(pin_suite_kernel(s), probes[i].why);
+	}
+	pin_scratch_pool(pin_suite_kernel(s), HUGEPAGES);
+	/* Off by default; where it cannot be set the cells say so. */
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-%ldkB/enabled",
+		 16 * pin_suite_kernel(s)->page_size / 1024);
+	pin_scratch_setting(path, "madvise", why);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "matrix_test",
+		.doc = "Every consumer of pins on every kind of memory with every way of letting go, each compared to the page with what was predicted. Tests are called CONSUMER.MEMORY.ENDING; PATTERNs select some of them, as in 'uring_*.thp.*'.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
