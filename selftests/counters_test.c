@@ -107,7 +107,7 @@ static enum pin_verdict nodes_add_up(struct pin_audit *au, const void *arg)
 
 	if (!c->nr_nodes)
 		return pin_audit_skip(au, "no /sys/devices/system/node/node*/vmstat: kernel option NUMA, and /sys mounted");
-	if (pin_counters_settle(c, &s, 10000000000ull))
+	if (pin_counters_read_whole(c, &s, 10000000000ull))
 		return pin_audit_skip(au, "inconclusive: machine busy: the counters never came to rest");
 	for (int i = 0; i < c->nr_nodes; i++) {
 		sum.acquired += s.node[i].acquired;

@@ -180,6 +180,25 @@ static bool same_counts(const struct pin_counters *c,
 	       !memcmp(a->node, b->node, c->nr_nodes * sizeof(a->node[0]));
 }
 
+int pin_counters_read_whole(const struct pin_counters *c, struct pin_snapshot *s,
+			    uint64_t timeout_ns)
+{
+	uint64_t deadline = pin_now_ns() + timeout_ns;
+	struct pin_snapshot first;
+	int err;
+
+	err = pin_counters_read(c, s);
+	while (!err) {
+		first = *s;
+		err = pin_counters_read_stale(c, s);
+		if (err || same_counts(c, s, &first))
+			break;
+		if (pin_now_ns() > deadline)
+			return -EBUSY;
+	}
+	return err;
+}
+
 int pin_counters_settle(const struct pin_counters *c, struct pin_snapshot *s,
 			uint64_t timeout_ns)
 {

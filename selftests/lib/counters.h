@@ -61,6 +61,14 @@ int pin_counters_read(const struct pin_counters *c, struct pin_snapshot *s);
 int pin_counters_read_stale(const struct pin_counters *c, struct pin_snapshot *s);
 
 /*
+ * Total and nodes of one moment. They are read one after the other, so what
+ * others pin meanwhile tears them apart: read until two readings on end agree.
+ * Returns 0, -EBUSY if none did, or a negative errno.
+ */
+int pin_counters_read_whole(const struct pin_counters *c, struct pin_snapshot *s,
+			    uint64_t timeout_ns);
+
+/*
  * An exact read for everyone: flush, or where that is not permitted wait until
  * two readings settle_ns apart agree. @timeout_ns bounds that wait.
  * Returns 0, -EBUSY if the counters never came to rest, or a negative errno.
