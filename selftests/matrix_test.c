@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "actor.h"
+#include "bench.h"
+#include "page_view.h"
 #include "proc.h"
-#include "scratch.h"
 #include "suite.h"
 
 #define PAGES		64	/* of kinds that have no size of their own */
@@ -24,6 +25,7 @@
 
 /* Asked once and before the books open: a probe may pin. */
 struct probe {
+	bool wanted;		/* by a cell that is to run */
 	int err;
 	char why[PIN_WHY_LEN];
 };
@@ -44,6 +46,7 @@ struct ending {
 	const char *name;
 	bool momentary;		/* of pins that end inside the call */
 	bool needs_unpin;
+	bool unmaps;		/* the memory goes, too */
 	/* Steps before the last release: true to go on. May be NULL. */
 	bool (*prepare)(struct run *r);
 	/* Set the last release going: true if its VmPin can still be read. */
@@ -58,6 +61,7 @@ struct run {
 	struct pin_actor_reply reply;
 	struct pin_predict pin, unpin;
 	uint64_t held;		/* pages, by prediction */
+	struct pin_view *view;	/* page by page; NULL: no helper */
 };
 
 static const struct pin_predict nothing;
@@ -124,7 +128,7 @@ static bool unpin(struct run *r)
 		return false;
 	r->held -= r->unpin.released;
 	r->pin.vmpin += r->unpin.vmpin;
-	return true;
+	return r->cell->ending->unmaps || r->held || pin_audit_back(r->au, "release", r->view);
 }
 
 static bool unmap(struct run *r)
@@ -181,11 +185,11 @@ static const struct ending endings[] = {
 	{ "return", .momentary = true, .last = last_close },
 	{ "release", .needs_unpin = true, .prepare = unpin, .last = last_close },
 	{ "close", .last = last_close },
-	{ "munmap", .prepare = unmap, .last = last_close },
-	{ "exit", .last = last_exit },
-	{ "sigkill", .last = last_kill },
-	{ "exec", .last = last_exec },
-	{ "fork", .prepare = leave_child, .last = last_child },
+	{ "munmap", .unmaps = true, .prepare = unmap, .last = last_close },
+	{ "exit", .unmaps = true, .last = last_exit },
+	{ "sigkill", .unmaps = true, .last = last_kill },
+	{ "exec", .unmaps = true, .last = last_exec },
+	{ "fork", .unmaps = true, .prepare = leave_child, .last = last_child },
 };
 
 static bool pin_and_use(struct run *r)
@@ -206,9 +210,10 @@ static bool pin_and_use(struct run *r)
 	r->pin = r->reply.pin;
 	r->unpin = r->reply.unpin;
 	r->held = r->pin.acquired - r->pin.released;
+	r->view = pin_audit_view(r->au, r->actor.pid, r->reply.addr, r->reply.pages);
 	if (!cell->kind->any_node)
 		pin_audit_expect_node(r->au, cell->node);
-	if (!step_pin(r))
+	if (!step_pin(r) || !pin_audit_held(r->au, "pin", r->view, &r->pin))
 		return false;
 	if (r->pin.result >= 0 && cell->consumer->use &&
 	    !step(r, PIN_ACTOR_USE, "use", &nothing))
@@ -221,7 +226,18 @@ static void stop_cell(void *state)
 	struct run *r = state;
 
 	pin_actor_stop(&r->actor);
+	pin_view_close(r->view);
 	free(r);
+}
+
+static void after_cell(struct pin_audit *au, void *state)
+{
+	struct run *r = state;
+
+	if (r->cell->ending->unmaps)
+		pin_audit_gone(au, r->cell->ending->name, r->view);
+	else
+		pin_audit_back(au, r->cell->ending->name, r->view);
 }
 
 static enum pin_verdict begin_cell(struct pin_audit *au, const void *arg, void **state)
@@ -269,7 +285,8 @@ static const char *finish_cell(struct pin_audit *au, void *state,
 }
 
 static const struct pin_stages cell_stages = {
-	.begin = begin_cell, .finish = finish_cell, .stop = stop_cell,
+	.begin = begin_cell, .finish = finish_cell, .after = after_cell,
+	.stop = stop_cell,
 };
 
 static bool ending_fits(const struct ending *e, const struct pin_consumer *c)
@@ -307,10 +324,11 @@ static void add_tests(struct pin_suite *s)
 				/* Every node gets its share of the cells. */
 				cell->node = counters->nr_nodes > 1 ?
 					counters->node_id[nr++ % counters->nr_nodes] : -1;
-				pin_suite_add_staged(s, &cell_stages, cell,
-						     first, "%s.%s.%s",
-						     cell->consumer->name, cell->kind->name,
-						     cell->ending->name);
+				if (pin_suite_add_staged(s, &cell_stages, cell,
+							 first, "%s.%s.%s",
+							 cell->consumer->name, cell->kind->name,
+							 cell->ending->name))
+					probes[i].wanted = true;
 			}
 		}
 	}
@@ -318,20 +336,13 @@ static void add_tests(struct pin_suite *s)
 
 static void setup(struct pin_suite *s)
 {
-	char why[PIN_WHY_LEN], path[128];
-
 	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
 		const struct pin_consumer *c = pin_consumers[i];
 
-		if (c->probe)
+		if (c->probe && probes[i].wanted)
 			probes[i].err = c->probe(pin_suite_kernel(s), probes[i].why);
 	}
-	pin_scratch_pool(pin_suite_kernel(s), HUGEPAGES);
-	/* Off by default; where it cannot be set the cells say so. */
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/mm/transparent_hugepage/hugepages-%ldkB/enabled",
-		 16 * pin_suite_kernel(s)->page_size / 1024);
-	pin_scratch_setting(path, "madvise", why);
+	pin_bench_setup(s, HUGEPAGES);
 }
 
 int main(int argc, char **argv)

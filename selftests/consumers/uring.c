@@ -122,6 +122,7 @@ void pin_uring_predict(const struct pin_op *op, struct pin_predict *p)
 	if (p->result < 0)
 		return;
 	p->released += pin_uring_coalesced(op->mem);
+	p->per_folio = pin_uring_coalesced(op->mem) != 0;
 	if (op->kernel->uring_vmpin)
 		p->vmpin = pin_uring_accounted(op->mem);
 }

@@ -110,6 +110,10 @@ static int nommap_open(struct pin_op *op)
 		free(n);
 		return pin_why(op->why, err, "io_uring_setup: %s", strerror(-err));
 	}
+	if (!n->layout.entries) {
+		free(n);
+		return pin_why(op->why, -EINVAL, "rings and entries need two pages or more");
+	}
 	op->priv = n;
 	return 0;
 }

@@ -66,6 +66,8 @@ static void actor_predict(struct actor_state *st, struct pin_actor_reply *r)
 
 	if (st->mem.kind->arm)
 		st->mem.kind->arm(&st->mem);
+	r->addr = st->mem.addr;
+	r->pages = st->mem.pages;
 	c->predict(&st->op, &r->pin);
 	if (r->pin.result < 0)
 		return;		/* nothing is held, nothing to release */

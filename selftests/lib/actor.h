@@ -28,6 +28,8 @@ struct pin_actor_reply {
 	long result;
 	struct pin_predict pin;		/* PIN_ACTOR_PREDICT */
 	struct pin_predict unpin;
+	const void *addr;		/* where the buffer is ... */
+	unsigned int pages;		/* ... and what it touches */
 	pid_t child;			/* PIN_ACTOR_FORK */
 	char why[PIN_WHY_LEN];
 };

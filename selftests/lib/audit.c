@@ -259,6 +259,9 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 			pause *= 2;
 	}
 	pin_record_step(au->record, what, want, result, &moved, now.ns - start);
+	/* Migrated for a long-term pin: to whatever node had room. */
+	if (right && moved.acquired != want->acquired)
+		au->node = -1;
 	if (right && !nodes_agree(au, &now))
 		right = false;
 	if (excused) {

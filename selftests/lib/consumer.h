@@ -25,6 +25,11 @@ struct pin_predict {
 	 * first is pinned twice.
 	 */
 	uint64_t migrated;
+	/*
+	 * Where the pins are that stay: one on each large folio of the buffer;
+	 * else one on each of its first pages.
+	 */
+	bool per_folio;
 	int64_t vmpin;		/* change of VmPin */
 	long result;		/* 0 or bytes, or -errno */
 	long or_result;		/* a second right answer; same as result if none */
@@ -47,6 +52,7 @@ struct pin_consumer {
 	const char *since;	/* first version that pins here */
 	int doc_case;		/* of Documentation/core-api/pin_user_pages.rst */
 	bool held;		/* pins stay until released */
+	bool retries;		/* pins anew each time a busy device sends it away */
 	/*
 	 * Can it be driven here? 0, or a negative errno and in @why the reason
 	 * and how to get it.

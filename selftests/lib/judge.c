@@ -120,8 +120,8 @@ static enum pin_verdict run_stages(struct pin_test *t, struct pin_audit *au)
 	if (!state)
 		return said;
 	what = t->stages->finish(au, state, &rest, &pid);
-	if (what)
-		pin_audit_step(au, what, &rest, 0, pid);
+	if (what && pin_audit_step(au, what, &rest, 0, pid) && t->stages->after)
+		t->stages->after(au, state);
 	t->stages->stop(state);
 	return said;
 }
@@ -191,10 +191,11 @@ static int64_t left_behind(struct pin_suite *s, int64_t then)
 }
 
 /*
- * Pins came to stay, or went, once: a race in the kernel, unless there is any
- * sign of another program that did it.
+ * Pins came to stay, or went, once, said the counters or the pages: a race in
+ * the kernel, unless there is any sign of another program that did it.
  */
-static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_t left)
+static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_t left,
+			       unsigned int stuck)
 {
 	char who[128] = "other programs pinned pages during this run";
 	bool foreign = s->foreign_traffic;
@@ -202,8 +203,9 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_
 	if (!foreign)
 		foreign = pin_foreign_changed(&s->holders, who, sizeof(who));
 	snprintf(au->text, sizeof(au->text),
-		 "%sonce, then not again, %+lld pages stayed outstanding: %s\n",
-		 foreign ? "inconclusive: " : "", (long long)left, foreign ? who :
+		 "%sonce, then not again, %+lld pages stayed %s: %s\n",
+		 foreign ? "inconclusive: " : "", (long long)(left ?: stuck),
+		 left ? "outstanding" : "pinned, says the page view", foreign ? who :
 		 "a race in the kernel, as nothing shows another program that took or dropped pins");
 	au->verdict = foreign ? PIN_INCONCLUSIVE : PIN_FAIL;
 }
@@ -239,8 +241,9 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	struct outcome seen = { false, { 0, 0 } }, now;
 	const uint64_t drain_ns = s->drain_ns;
 	const int64_t outstanding = pin_outstanding(&s->last.total);
+	const unsigned int stuck = s->pages_stuck;
 	struct pin_count all_off = { 0, 0 };
-	int64_t left;
+	int64_t left = 0;
 	unsigned int attempts = 0, equal = 0;
 	struct pin_audit au;
 	uint64_t took = 0;
@@ -290,11 +293,10 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 		s->drain_ns = 1000 * MS;
 		printf("# late releases do not come: waiting at most 1 s for them from now on\n");
 	}
-	if (au.verdict == PIN_PASS && (all_off.acquired || all_off.released)) {
+	if (au.verdict == PIN_PASS && (all_off.acquired || all_off.released))
 		left = left_behind(s, outstanding);
-		if (left)
-			judge_unreproduced(s, &au, left);
-	}
+	if (au.verdict == PIN_PASS && (left || s->pages_stuck != stuck))
+		judge_unreproduced(s, &au, left, s->pages_stuck - stuck);
 	/* The difference of a test that fails is its own, else somebody's. */
 	if (au.verdict != PIN_FAIL)
 		stray(s, &all_off);
@@ -350,8 +352,12 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
 				continue;
 			if (b[i].pid)
 				pin_check_vmpin(&b[i].au, b[i].what, &b[i].rest, b[i].pid);
-			if (b[i].au.verdict == PIN_FAIL)
+			if (t[i].stages->after)
+				t[i].stages->after(&b[i].au, b[i].state);
+			if (b[i].au.verdict == PIN_FAIL || b[i].au.mismatch)
 				right = false;
+			if (s->verbose && b[i].au.mismatch)
+				printf("# %s: %s", t[i].name, b[i].au.text);
 		}
 		end_audit(s, &au, PIN_PASS);
 		right = right && au.verdict == PIN_PASS;
@@ -390,6 +396,7 @@ static void drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
 /* Tests [lo, hi), of one batch. */
 void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 {
+	const unsigned int stuck = s->pages_stuck;
 	struct pin_snapshot before;
 	struct batched *b;
 	int64_t left = 0;
@@ -414,13 +421,14 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		failed |= s->tests[i].verdict == PIN_FAIL;
 	}
 	/* What the batch has left behind, no test alone does: a race, or others. */
-	if (b && !failed && !pin_interrupted)
-		left = left_behind(s, pin_outstanding(&before.total));
-	if (left) {
+	if (!b || failed || pin_interrupted)
+		return;
+	left = left_behind(s, pin_outstanding(&before.total));
+	if (left || s->pages_stuck != stuck) {
 		struct pin_audit au;
 
 		begin_audit(s, &au);
-		judge_unreproduced(s, &au, left);
+		judge_unreproduced(s, &au, left, s->pages_stuck - stuck);
 		pin_settle_verdict(s, &s->tests[lo], &au);
 	}
 }
@@ -509,6 +517,7 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
 	s->alert = saved.alert;
 	s->foreign_traffic = saved.foreign_traffic;
 	s->explained = saved.explained;
+	s->pages_stuck = saved.pages_stuck;
 	s->strayed = saved.strayed;
 	return inner.verdict;
 }

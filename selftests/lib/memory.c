@@ -101,7 +101,8 @@ static int alloc_anon(struct pin_mem *m, unsigned int pages)
 
 static int alloc_unaligned(struct pin_mem *m, unsigned int pages)
 {
-	int err = alloc_anon(m, pages);
+	int err = pages < 2 ? fail(m, -EINVAL, "takes two pages or more") :
+			      alloc_anon(m, pages);
 
 	if (err)
 		return err;
@@ -132,7 +133,8 @@ static void gup_readonly(const struct pin_mem *m, const struct pin_access *a,
 static int alloc_hole(struct pin_mem *m, unsigned int pages)
 {
 	long ps = m->kernel->page_size;
-	int err = alloc_anon(m, pages);
+	int err = pages < 2 ? fail(m, -EINVAL, "takes two pages or more") :
+			      alloc_anon(m, pages);
 
 	if (err)
 		return err;
@@ -173,14 +175,17 @@ static int alloc_zero(struct pin_mem *m, unsigned int pages)
 static void gup_zero(const struct pin_mem *m, const struct pin_access *a,
 		     struct pin_gup *g)
 {
-	/* A long-term pin gets pages of its own, even one that only reads. */
-	if (!a->write && !a->longterm && !m->kernel->zero_page_counted)
+	/* A long-term pin that only reads gets pages of its own since 6.2. */
+	bool own = a->write || (a->longterm && m->kernel->version >= PIN_KVER(6, 2));
+
+	if (!own && !m->kernel->zero_page_counted)
 		g->uncounted = g->pinned;
 }
 
 static int alloc_cow(struct pin_mem *m, unsigned int pages)
 {
 	int ready[2], err = alloc_anon(m, pages);
+	const pid_t parent = getpid();
 	char byte;
 
 	if (err)
@@ -192,7 +197,8 @@ static int alloc_cow(struct pin_mem *m, unsigned int pages)
 		err = fail(m, -errno, "fork: %s", strerror(errno));
 	} else if (!m->sharer) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (write(ready[1], "", 1) == 1)
+		/* A parent that died before that sends no signal. */
+		if (getppid() == parent && write(ready[1], "", 1) == 1)
 			for (;;)
 				pause();
 		_exit(1);
@@ -419,7 +425,7 @@ static int alloc_hugetlb_part(struct pin_mem *m, unsigned int pages)
 static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 {
 	(void)pages;
-	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_HUGETLB);
+	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
 	if (m->fd < 0 || ftruncate(m->fd, m->kernel->pmd_size))
 		return fail(m, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
 	return alloc_hugetlb_flags(m, MAP_SHARED, m->fd);
@@ -430,7 +436,7 @@ static int alloc_memfd(struct pin_mem *m, unsigned int pages)
 	size_t len = pages * m->kernel->page_size;
 	int err;
 
-	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
+	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->fd < 0 || ftruncate(m->fd, len))
 		return fail(m, -errno, "memfd_create: %s", strerror(errno));
 	err = map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
@@ -491,6 +497,30 @@ static int alloc_file(struct pin_mem *m, unsigned int pages, int map_flags)
 	return err;
 }
 
+/*
+ * Since 6.2 a long-term pin that only reads must not take a page that the next
+ * write would replace. The lockless walk cannot tell, and drops what it took.
+ */
+static bool dropped_by_fast_walk(const struct pin_mem *m, const struct pin_access *a)
+{
+	return a->fast && a->longterm && !a->write && m->kernel->version >= PIN_KVER(6, 2);
+}
+
+static void gup_huge_zero(const struct pin_mem *m, const struct pin_access *a,
+			  struct pin_gup *g)
+{
+	/* Special, so that the walk leaves it alone, since 6.18. */
+	if (dropped_by_fast_walk(m, a) && m->kernel->version < PIN_KVER(6, 18))
+		g->undone = m->pages;
+}
+
+static void gup_file(const struct pin_mem *m, const struct pin_access *a,
+		     struct pin_gup *g)
+{
+	if (dropped_by_fast_walk(m, a))
+		g->undone = 1;
+}
+
 static int alloc_file_private(struct pin_mem *m, unsigned int pages)
 {
 	return alloc_file(m, pages, MAP_PRIVATE);
@@ -505,6 +535,7 @@ static int alloc_file_shared(struct pin_mem *m, unsigned int pages)
 static void gup_file_shared(const struct pin_mem *m, const struct pin_access *a,
 			    struct pin_gup *g)
 {
+	gup_file(m, a, g);
 	if (a->write && a->longterm && m->kernel->longterm_file_refused) {
 		g->pinned = 0;
 		g->err = -EFAULT;
@@ -547,7 +578,7 @@ static const struct pin_memkind anon = {
 
 static const struct pin_memkind anon_untouched = {
 	.name = "anon_untouched", .help = "anonymous memory never touched",
-	.any_node = true,
+	.any_node = true, .once = true,
 	.alloc = map_anon, .gup = gup_zero,
 };
 
@@ -568,12 +599,13 @@ static const struct pin_memkind hole = {
 
 static const struct pin_memkind zero = {
 	.name = "zero", .help = "the shared zero page at every address",
-	.any_node = true,
+	.any_node = true, .once = true,
 	.alloc = alloc_zero, .gup = gup_zero,
 };
 
 static const struct pin_memkind cow = {
 	.name = "cow", .help = "shared copy-on-write with a living child",
+	.once = true,
 	.alloc = alloc_cow, .gup = gup_cow,
 };
 
@@ -604,8 +636,8 @@ static const struct pin_memkind mthp = {
 
 static const struct pin_memkind huge_zero = {
 	.name = "huge_zero", .help = "the huge zero page", .huge = true,
-	.any_node = true,
-	.alloc = alloc_huge_zero,
+	.any_node = true, .once = true,
+	.alloc = alloc_huge_zero, .gup = gup_huge_zero,
 };
 
 static const struct pin_memkind hugetlb = {
@@ -636,7 +668,7 @@ static const struct pin_memkind shmem = {
 static const struct pin_memkind file_private = {
 	.name = "file_private", .help = "private mapping of a file, clean",
 	.on_file = true,
-	.alloc = alloc_file_private,
+	.alloc = alloc_file_private, .gup = gup_file,
 };
 
 static const struct pin_memkind file_shared = {

@@ -56,6 +56,7 @@ struct pin_memkind {
 	bool huge;		/* takes a whole PMD-sized page */
 	bool on_file;		/* pages belong to a file on a device */
 	bool any_node;		/* may be the zero page, which has its own node */
+	bool once;		/* a pin puts other pages there: foretold anew each time */
 	/*
 	 * Allocate @m with about @pages base pages (kinds that come in one
 	 * size ignore it). Returns 0, or a negative errno and a reason with

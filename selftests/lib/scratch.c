@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ enum undo_kind {
 	UNDO_LOOP,	/* path; dev and ino of the file behind it */
 	UNDO_ZRAM,	/* the janitor makes the device, too */
 	UNDO_THAW,
+	UNDO_CALL,	/* call(path) */
+	UNDO_SWAPOFF,
 };
 
 struct undo {
@@ -48,6 +51,7 @@ struct undo {
 	dev_t dev;
 	ino_t ino;
 	time_t frozen;		/* when it was announced, 0: no matter */
+	int (*call)(const char *arg);	/* the janitor runs the same program */
 };
 
 static int janitor_fd = -1;
@@ -112,6 +116,11 @@ static int undo_once(const struct undo *u)
 		return loop_clear(u);
 	case UNDO_THAW:
 		return freeze(u->path, true);
+	case UNDO_CALL:
+		return u->call(u->path);
+	case UNDO_SWAPOFF:
+		/* EINVAL: it never came to be used. */
+		return swapoff(u->path) && errno != EINVAL ? -errno : 0;
 	}
 	return 0;
 }
@@ -283,6 +292,15 @@ static int announce(enum undo_kind kind, const char *path, const char *value, ch
 	return tell(&u, NULL, why);
 }
 
+int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why)
+{
+	struct undo u = { .kind = UNDO_CALL, .call = call };
+
+	if (snprintf(u.path, sizeof(u.path), "%s", arg) >= (int)sizeof(u.path))
+		return pin_why(why, -ENAMETOOLONG, "too long: %s", arg);
+	return tell(&u, NULL, why);
+}
+
 int pin_scratch_setting(const char *path, const char *value, char *why)
 {
 	char old[128] = "", *open_bracket, *close_bracket;
@@ -380,12 +398,20 @@ void pin_scratch_pool(const struct pin_kernel *k, unsigned int pages)
 		printf("# hugetlb pages: %s\n", why);
 }
 
+int pin_scratch_mkdir(const char *path, char *why)
+{
+	int err = announce(UNDO_RMDIR, path, "", why);
+
+	if (!err && mkdir(path, 0700))
+		err = pin_why(why, -errno, "%s: %s", path, strerror(errno));
+	return err;
+}
+
 int pin_scratch_dir(char *path, size_t len, char *why)
 {
 	const char *parent = pin_file_dir();
 	unsigned long long name;
 	char full[256];
-	int err;
 
 	if (!parent)
 		return pin_why(why, -ENOENT, "no file system at hand that keeps files on a device: set TMPDIR");
@@ -397,12 +423,7 @@ int pin_scratch_dir(char *path, size_t len, char *why)
 		name = pin_now_ns() ^ getpid();
 	if (snprintf(path, len, "%s/pin-scratch-%016llx", full, name) >= (int)len)
 		return pin_why(why, -ENAMETOOLONG, "path too long: %s", full);
-	err = announce(UNDO_RMDIR, path, "", why);
-	if (err)
-		return err;
-	if (mkdir(path, 0700))
-		return pin_why(why, -errno, "%s: %s", path, strerror(errno));
-	return 0;
+	return pin_scratch_mkdir(path, why);
 }
 
 static int fill(int fd, size_t bytes)
@@ -559,6 +580,42 @@ int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why)
 	for (int wait = 0; wait < 100 && access(dev, F_OK); wait++)
 		usleep(10000);
 	return 0;
+}
+
+/* What mkswap writes: the kernel asks for no more than version and length. */
+static int write_swap_header(const char *dev, size_t bytes)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	const uint32_t version = 1, last_page = bytes / page - 1;
+	char *header = calloc(1, page);
+	int err = -ENOMEM, fd = open(dev, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && header) {
+		memcpy(header + 1024, &version, sizeof(version));
+		memcpy(header + 1028, &last_page, sizeof(last_page));
+		memcpy(header + page - 10, "SWAPSPACE2", 10);
+		err = write(fd, header, page) == page && !fsync(fd) ? 0 : -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	free(header);
+	return err;
+}
+
+int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why)
+{
+	int err = pin_scratch_zram(bytes, dev, len, why);
+
+	if (err)
+		return err;
+	err = write_swap_header(dev, bytes);
+	if (!err)
+		err = announce(UNDO_SWAPOFF, dev, "", why);
+	if (!err && swapon(dev, 0))
+		err = -errno;
+	if (err)
+		pin_why(why, err, "swap on %s: %s: kernel option SWAP", dev, strerror(-err));
+	return err;
 }
 
 static int run_mkfs(const struct pin_scratch_fs *fs, const char *dev, char *why)

@@ -25,6 +25,20 @@ void pin_scratch_disown(void);
 
 /* All below: 0, or a negative errno and the reason with its cure in @why. */
 
+/*
+ * Have call(arg) made at the end: 0, or -errno to be called again for some
+ * seconds, -ENOENT if there is nothing left to undo.
+ */
+int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why);
+
+/*
+ * Load a kernel module (of kernel option @config) with @options (one word each,
+ * NULL at the end; or NULL) and unload it at the end. 1: it was there already,
+ * and stays.
+ */
+int pin_scratch_module(const char *name, const char *config,
+		       const char *const *options, char *why);
+
 /* Write @value to the sysfs or procfs file @path until the end. */
 int pin_scratch_setting(const char *path, const char *value, char *why);
 
@@ -36,6 +50,9 @@ void pin_scratch_pool(const struct pin_kernel *k, unsigned int pages);
 
 /* A directory of our own on the file system at hand, removed at the end. */
 int pin_scratch_dir(char *path, size_t len, char *why);
+
+/* The directory @path, which must be empty in the end: a control group, say. */
+int pin_scratch_mkdir(const char *path, char *why);
 
 /* A file of @bytes in @dir, its blocks allocated and written. */
 int pin_scratch_file(const char *dir, const char *name, size_t bytes,
@@ -51,6 +68,9 @@ int pin_scratch_loop(const char *file, bool direct_io, char *dev, size_t len,
 
 /* A zram device of @bytes that nobody else uses. */
 int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why);
+
+/* The same, in use for swapping. */
+int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 
 #define PIN_MKFS_ARGS	8
 

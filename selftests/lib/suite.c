@@ -16,6 +16,7 @@
 #include "kselftest.h"
 
 #include "actor.h"
+#include "helper.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite_internal.h"
@@ -142,9 +143,10 @@ void pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
 	t->arg = arg;
 }
 
-void pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
+bool pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
 			  const void *arg, const void *batch, const char *name, ...)
 {
+	unsigned int nr = s->nr_tests;
 	struct pin_test *t;
 	va_list ap;
 
@@ -154,6 +156,7 @@ void pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
 	t->stages = stages;
 	t->arg = arg;
 	t->batch = s->one_by_one ? NULL : batch;
+	return s->nr_tests > nr;
 }
 
 static const struct argp_option options[] = {
@@ -274,6 +277,15 @@ static void open_record(struct pin_suite *s)
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(-err));
 }
 
+static void open_page_view(struct pin_suite *s)
+{
+	char why[PIN_WHY_LEN];
+
+	s->helper_fd = pin_helper_open(why);
+	if (s->helper_fd < 0)
+		ksft_print_msg("counters only, pages are not looked at one by one: %s\n", why);
+}
+
 static void check_names(const struct pin_suite *s)
 {
 	for (unsigned int i = 0; i < s->nr_tests; i++) {
@@ -386,6 +398,7 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	err = pin_kernel_init(&s.kernel, &s.counters);
 	if (err)
 		ksft_exit_fail_msg("cannot tell which kernel this is: %s\n", strerror(-err));
+	open_page_view(&s);
 	if (pin_klog_open(&s.klog))
 		ksft_print_msg("the kernel log cannot be watched: root reads /dev/kmsg\n");
 

@@ -78,10 +78,13 @@ struct pin_stages {
 	 */
 	const char *(*finish)(struct pin_audit *au, void *state,
 			      struct pin_predict *rest, pid_t *pid);
+	/* Optional, when they have come: what has become of the pages. */
+	void (*after)(struct pin_audit *au, void *state);
 	void (*stop)(void *state);
 };
 
-void pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
+/* True if it is among those that the user wants to run. */
+bool pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
 			  const void *arg, const void *batch, const char *name, ...)
 	__attribute__((format(printf, 5, 6)));
 

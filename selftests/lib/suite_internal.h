@@ -29,6 +29,7 @@ struct pin_suite {
 	struct pin_counters counters;
 	struct pin_kernel kernel;
 	struct pin_klog klog;
+	int helper_fd;		/* for the page view, < 0: none */
 	struct pin_test *tests;
 	unsigned int nr_tests, room;
 
@@ -44,6 +45,7 @@ struct pin_suite {
 	struct pin_count explained;	/* moved inside tests, as measured */
 	struct pin_count strayed;	/* moved between tests or against a prediction */
 	bool alert;			/* something moved that should not */
+	unsigned int pages_stuck;	/* had pins left, said the page view */
 	uint64_t ambient, ambient_ns;	/* pages moved in the last look, its length */
 	bool foreign_traffic;		/* and nobody of ours was at work */
 	struct pin_foreign holders;	/* other programs, at the start */

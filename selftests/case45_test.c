@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cases 4 and 5 of Documentation/core-api/pin_user_pages.rst.
+ *
+ * 4: who only looks at struct page needs a reference, no pin.
+ * 5: who writes to the data of the page must pin it, and mark it dirty before
+ *    the unpin. The variants the document calls INCORRECT are tried as well:
+ *    their data must get lost here, or the test shows nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "scratch.h"
+
+#define PAGES		16
+#define HUGEPAGES	3	/* the child's copy, too */
+
+/* --- case 4 --- */
+
+static const char *const touched[] = {
+	"anon", "thp", "hugetlb", "memfd", "shmem", "file_private", "file_shared",
+};
+
+static enum pin_verdict touch(struct pin_audit *au, const void *kind)
+{
+	static const struct pin_predict nothing;
+	struct pin_helper_touch arg = { .flags = 0 };
+	struct pin_view *v;
+	struct pin_bench b;
+	int err;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	v = pin_audit_view(au, 0, b.m.addr, b.m.pages);
+	arg.addr = (uintptr_t)b.m.addr;
+	arg.length = b.m.len;
+	err = pin_helper_touch(b.fd, &arg);
+	pin_bench_step(&b, "touch", 0, 0, err);
+	if (arg.pages != b.m.pages)
+		pin_audit_fail(au, "%llu pages touched, must be %u",
+			       (unsigned long long)arg.pages, b.m.pages);
+	/* No reference stays either. */
+	pin_audit_held(au, "touch", v, &nothing);
+	pin_view_close(v);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* --- case 5: fork() while the device is at work --- */
+
+struct variant {
+	const char *kind;
+	bool correct;
+	bool copies;		/* private memory: each its own after a write */
+};
+
+/* A child that has the memory as it was at the fork, until it is killed. */
+static pid_t start_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static bool take(struct pin_bench *b, bool correct)
+{
+	return pin_bench_take(b, correct ? PIN_HELPER_PIN : PIN_HELPER_GET,
+			      PIN_HELPER_WRITE);
+}
+
+static void device_writes(struct pin_bench *b, bool correct, int value)
+{
+	int err = pin_helper_fill(b->fd, b->handle, correct ? 0 : PIN_HELPER_DMA_INCORRECT,
+				  0, b->m.len, value);
+
+	if (err)
+		pin_audit_fail(b->au, "device write: %s", strerror(-err));
+}
+
+static void give(struct pin_bench *b, bool correct, bool dirty)
+{
+	pin_bench_give(b, correct ? PIN_HELPER_GIVE_DIRTY_LOCK : PIN_HELPER_GIVE_PUT,
+		       dirty ? PIN_HELPER_DIRTY : 0);
+}
+
+static enum pin_verdict hugetlb_lost(struct pin_audit *au)
+{
+	pin_audit_note(au, "known issue hugetlb-fork-shares-pinned: before 5.12 (4eae4efa2c29) fork() does not copy pinned hugetlb pages for the child");
+	return PIN_XFAIL;
+}
+
+/*
+ * A reference does not keep fork() from sharing the page: the process then
+ * writes to it and gets a copy, and what the device brings goes to the page
+ * that it has no longer.
+ */
+static enum pin_verdict write_across_fork(struct pin_audit *au, const void *arg)
+{
+	const struct variant *v = arg;
+	enum pin_verdict verdict = PIN_PASS;
+	struct pin_bench b;
+	unsigned int lost;
+	pid_t child;
+
+	if (!pin_bench_open(&b, au, v->kind, PAGES))
+		return PIN_SKIP;
+	if (!take(&b, v->correct))
+		goto out;
+	pin_bench_write(&b, 1);
+	child = start_child();
+	if (child < 0) {
+		pin_audit_fail(au, "fork: %s", strerror(errno));
+		goto out;
+	}
+	pin_bench_write(&b, 2);
+	device_writes(&b, v->correct, 3);
+	lost = pin_bench_differ(&b, 3);
+	end_child(child);
+	give(&b, v->correct, true);
+	if (v->correct || !v->copies) {
+		if (lost && !strcmp(v->kind, "hugetlb") && b.k->version < PIN_KVER(5, 12))
+			verdict = hugetlb_lost(au);
+		else if (lost)
+			pin_audit_fail(au, "%u of %u pages lack what the device wrote",
+				       lost, b.m.pages);
+	} else if (lost != b.m.pages) {
+		pin_audit_fail(au, "a plain reference was enough for %u of %u pages: the document says it is not",
+			       b.m.pages - lost, b.m.pages);
+	}
+out:
+	pin_bench_close(&b);
+	return verdict;
+}
+
+/* The same without a fork: what is written is there, whoever looks. */
+static enum pin_verdict write_and_read(struct pin_audit *au, const void *arg)
+{
+	const struct variant *v = arg;
+	struct pin_bench b;
+
+	if (!pin_bench_open(&b, au, v->kind, PAGES))
+		return PIN_SKIP;
+	if (take(&b, v->correct)) {
+		pin_bench_write(&b, 1);
+		device_writes(&b, v->correct, 4);
+		if (pin_bench_differ(&b, 4))
+			pin_audit_fail(au, "the process does not see what the device wrote");
+		pin_bench_write(&b, 5);
+		if (pin_helper_peek(b.fd, b.handle, b.m.len - b.k->page_size) != 5)
+			pin_audit_fail(au, "the device does not see what the process wrote");
+		give(&b, v->correct, true);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* --- case 5: file memory --- */
+
+static unsigned int dirty_pages(struct pin_bench *b)
+{
+	struct pin_helper_page *pages = pin_bench_look(b);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; pages && i < b->m.pages; i++)
+		n += !!(pages[i].flags & PIN_HELPER_PAGE_DIRTY);
+	free(pages);
+	return n;
+}
+
+/* Pages of the file that do not begin with @value once the cache is gone. */
+static unsigned int lost_on_disk(struct pin_bench *b, char value)
+{
+	unsigned int lost = 0;
+	char byte;
+
+	munmap(b->m.map, b->m.map_len);
+	b->m.map = NULL;
+	fsync(b->m.fd);
+	posix_fadvise(b->m.fd, 0, 0, POSIX_FADV_DONTNEED);
+	for (unsigned int i = 0; i < b->m.pages; i++)
+		lost += pread(b->m.fd, &byte, 1, i * b->k->page_size) != 1 || byte != value;
+	return lost;
+}
+
+struct file_variant {
+	bool correct;		/* pin */
+	bool dirty;		/* tell the kernel that it was written to */
+};
+
+/*
+ * The pages are written back while the device holds them, and so are clean
+ * when it writes. If nobody says that they are dirty again it is all lost with
+ * the next reclaim.
+ */
+static enum pin_verdict file_data(struct pin_audit *au, const void *arg)
+{
+	const struct file_variant *v = arg;
+	unsigned int dirty, lost;
+	struct pin_bench b;
+
+	if (!pin_bench_open(&b, au, "file_shared", PAGES))
+		return PIN_SKIP;
+	if (!take(&b, v->correct))
+		goto out;
+	if (fsync(b.m.fd))
+		pin_audit_fail(au, "fsync: %s", strerror(errno));
+	dirty = dirty_pages(&b);
+	if (dirty)
+		pin_audit_fail(au, "%u pages are dirty after fsync", dirty);
+	device_writes(&b, v->correct, 'd');
+	give(&b, v->correct, v->dirty);
+	dirty = dirty_pages(&b);
+	if (dirty != (v->dirty ? b.m.pages : 0))
+		pin_audit_fail(au, "%u of %u pages are dirty", dirty, b.m.pages);
+	lost = lost_on_disk(&b, 'd');
+	if (v->dirty && lost)
+		pin_audit_fail(au, "%u of %u pages of the file lack what the device wrote",
+			       lost, b.m.pages);
+	if (!v->dirty && lost != b.m.pages)
+		pin_audit_fail(au, "%u of %u pages reached the file, though nobody marked them dirty",
+			       b.m.pages - lost, b.m.pages);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* Without the flag for it the helper does not do what is wrong. */
+static enum pin_verdict needs_flag(struct pin_audit *au, const void *arg)
+{
+	struct pin_bench b;
+
+	if (!pin_bench_open(&b, au, "anon", PAGES))
+		return PIN_SKIP;
+	pin_bench_write(&b, 1);
+	if (pin_bench_take(&b, PIN_HELPER_GET, PIN_HELPER_WRITE)) {
+		pin_bench_step(&b, "write by reference", 0, 0,
+			       pin_helper_fill(b.fd, b.handle, 0, 0, b.m.len, 2) == -EPERM ?
+			       0 : -EINVAL);
+		if (pin_bench_differ(&b, 1))
+			pin_audit_fail(au, "it was refused, but done");
+		pin_bench_give(&b, PIN_HELPER_GIVE_PUT, 0);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	static const struct variant variants[] = {
+		{ "anon", true, true }, { "anon", false, true },
+		{ "thp", true, true }, { "thp_part", true, true },
+		{ "hugetlb", true, true }, { "file_private", true, true },
+		{ "file_private", false, true },
+		{ "memfd", true, false }, { "shmem", true, false },
+		{ "memfd", false, false },
+	};
+	static const struct file_variant files[] = {
+		{ true, true }, { true, false }, { false, false },
+	};
+	static const char *const file_names[] = {
+		"correct", "not_dirtied", "incorrect",
+	};
+
+	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
+		pin_suite_add(s, touch, touched[i], "case4.touch.%s", touched[i]);
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		const char *how = variants[i].correct ? "correct" : "incorrect";
+
+		pin_suite_add(s, write_and_read, &variants[i], "case5.data.%s.%s",
+			      variants[i].kind, how);
+		pin_suite_add(s, write_across_fork, &variants[i], "case5.fork.%s.%s",
+			      variants[i].kind, how);
+	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		pin_suite_add(s, file_data, &files[i], "case5.file.%s", file_names[i]);
+	pin_suite_add(s, needs_flag, NULL, "case5.refused");
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_bench_setup(s, HUGEPAGES);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "case45_test",
+		.doc = "Work on struct page only, and work on the data: what needs a pin and what does not, and how data gets lost without one.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * AF_ALG, the kernel's ciphers by socket: what a hash is sent and what a
+ * cipher's result goes to is pinned for the time of the call, up to 16 pages
+ * at a time. What a cipher is sent is copied.
+ * Guest: modules algif_hash, algif_skcipher, algif_aead, ccm, ctr.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_alg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "pieces.h"
+
+#ifndef SOL_ALG
+#define SOL_ALG		279
+#endif
+
+#define KERNEL_PAGES	16	/* ALG_MAX_PAGES: one call of pin_user_pages_fast() */
+#define RECV_PAGES	24	/* more than that: two such calls in one recv() */
+#define PIPE_PAGES	8
+#define KEY_LEN		16
+#define MAX_IV		16
+#define TAG_LEN		16
+#define CCM_LENGTH_BYTES	4	/* of the message's length, in the first block */
+
+struct algorithm {
+	const char *type;
+	const char *name;
+	const char *config;	/* kernel options */
+	unsigned int iv_len;
+	unsigned int tag_len;	/* result is so much longer than the data */
+	unsigned int pages;	/* given to one call; 0: all of the buffer */
+	bool write;		/* the memory is written to */
+	bool keyed;
+};
+
+static const struct algorithm hash = {
+	.type = "hash", .name = "sha1",
+	.config = "CRYPTO_USER_API_HASH and CRYPTO_SHA1",
+};
+
+static const struct algorithm hash_pipe = {
+	.type = "hash", .name = "sha1",
+	.config = "CRYPTO_USER_API_HASH and CRYPTO_SHA1",
+	.pages = PIPE_PAGES,
+};
+
+static const struct algorithm skcipher = {
+	.type = "skcipher", .name = "cbc(aes)",
+	.config = "CRYPTO_USER_API_SKCIPHER, CRYPTO_CBC and CRYPTO_AES",
+	.iv_len = 16, .pages = RECV_PAGES, .write = true, .keyed = true,
+};
+
+static const struct algorithm aead = {
+	.type = "aead", .name = "ccm(aes)",
+	.config = "CRYPTO_USER_API_AEAD, CRYPTO_CCM and CRYPTO_AES",
+	.iv_len = 16, .tag_len = TAG_LEN, .pages = RECV_PAGES, .write = true,
+	.keyed = true,
+};
+
+struct alg {
+	const struct algorithm *algorithm;
+	int tfm, sock;
+	int pipe[2];
+	size_t chunk;		/* pages: what goes into one call */
+	void *plain;		/* what is enciphered */
+};
+
+/* A descriptor of the algorithm, or -errno. */
+static int bind_algorithm(const struct algorithm *a, char *why)
+{
+	static const unsigned char key[KEY_LEN] = "pin accounting";
+	struct sockaddr_alg addr = { .salg_family = AF_ALG };
+	int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return pin_why(why, -errno, "socket(AF_ALG): %s: kernel option %s",
+			       strerror(errno), a->config);
+	memcpy(addr.salg_type, a->type, strlen(a->type) + 1);
+	memcpy(addr.salg_name, a->name, strlen(a->name) + 1);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		err = pin_why(why, -errno, "AF_ALG %s %s: %s: kernel options %s; on some kernels also root, and not 2 in /proc/sys/crypto/af_alg_restrict",
+			      a->type, a->name, strerror(errno), a->config);
+	else if ((a->keyed && setsockopt(fd, SOL_ALG, ALG_SET_KEY, key, KEY_LEN)) ||
+		 (a->tag_len && setsockopt(fd, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL,
+					   a->tag_len)))
+		err = pin_why(why, -errno, "AF_ALG %s: setsockopt: %s", a->name,
+			      strerror(errno));
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int probe(const struct algorithm *a, char *why)
+{
+	int fd = bind_algorithm(a, why);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int probe_hash(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(&hash, why);
+}
+
+static int probe_skcipher(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(&skcipher, why);
+}
+
+static int probe_aead(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(&aead, why);
+}
+
+/* Pages that the smaller of the socket's buffers has room for. */
+static size_t socket_pages(int sock, long page_size)
+{
+	int size[2] = { 0, 0 };
+	socklen_t len = sizeof(int);
+
+	getsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size[0], &len);
+	getsockopt(sock, SOL_SOCKET, SO_RCVBUF, &size[1], &len);
+	if (size[1] < size[0])
+		size[0] = size[1];
+	return size[0] / page_size;
+}
+
+static void alg_close(struct pin_op *op)
+{
+	struct alg *a = op->priv;
+
+	if (!a)
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (a->pipe[i] >= 0)
+			close(a->pipe[i]);
+	}
+	if (a->sock >= 0)
+		close(a->sock);
+	if (a->tfm >= 0)
+		close(a->tfm);
+	free(a->plain);
+	free(a);
+	op->priv = NULL;
+}
+
+static int alg_open(struct pin_op *op, const struct algorithm *algorithm)
+{
+	const long ps = op->kernel->page_size;
+	struct alg *a = calloc(1, sizeof(*a));
+	size_t room;
+	int err = 0;
+
+	if (!a)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = a;
+	a->algorithm = algorithm;
+	a->sock = -1;
+	a->pipe[0] = -1;
+	a->pipe[1] = -1;
+	a->tfm = bind_algorithm(algorithm, op->why);
+	if (a->tfm < 0) {
+		err = a->tfm;
+		goto out;
+	}
+	a->sock = accept4(a->tfm, NULL, NULL, SOCK_CLOEXEC);
+	if (a->sock < 0) {
+		err = pin_why(op->why, -errno, "AF_ALG accept: %s", strerror(errno));
+		goto out;
+	}
+	room = socket_pages(a->sock, ps);
+	a->chunk = algorithm->pages ? algorithm->pages : KERNEL_PAGES;
+	/* The kernel rounds up when it hashes; a cipher needs some to spare. */
+	if (algorithm->write && a->chunk > room / 2)
+		a->chunk = room / 2;
+	else if (!algorithm->write && a->chunk > room + 1)
+		a->chunk = room + 1;
+	if (!a->chunk)
+		a->chunk = 1;
+	if (algorithm->write)
+		a->plain = calloc(a->chunk, ps);
+	if (algorithm->write && !a->plain)
+		err = pin_why(op->why, -ENOMEM, "out of memory");
+	else if (algorithm == &hash_pipe && pipe2(a->pipe, O_CLOEXEC))
+		err = pin_why(op->why, -errno, "pipe: %s", strerror(errno));
+out:
+	if (err)
+		alg_close(op);
+	return err;
+}
+
+static int open_hash(struct pin_op *op)
+{
+	return alg_open(op, &hash);
+}
+
+static int open_skcipher(struct pin_op *op)
+{
+	return alg_open(op, &skcipher);
+}
+
+static int open_aead(struct pin_op *op)
+{
+	return alg_open(op, &aead);
+}
+
+static int open_splice(struct pin_op *op)
+{
+	return alg_open(op, &hash_pipe);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct alg *a = op->priv;
+	const struct pin_access access = {
+		.write = a->algorithm->write, .fast = true, .file_io = true,
+	};
+
+	pin_pieces_predict(op, &access, a->chunk, p);
+	/* A hash takes plain references as far as they go. */
+	if (!a->algorithm->write && !op->kernel->dio_pins &&
+	    op->mem->hole < op->mem->pages)
+		p->or_result = pin_pieces_before(op, op->mem->hole, 1);
+}
+
+/* Never a pin, but the same memory can be had. */
+static void predict_splice(const struct pin_op *op, struct pin_predict *p)
+{
+	static const struct pin_access access = { .fast = true };
+	struct pin_gup g;
+
+	pin_mem_gup(op->mem, &access, &g);
+	p->result = op->mem->len;
+	if (g.err)
+		p->result = pin_pieces_before(op, g.pinned, 1) ?: g.err;
+	p->or_result = p->result;
+}
+
+/* The digest: without, the socket is not ready for another one. */
+static long read_digest(const struct alg *a, long sent)
+{
+	char digest[64];
+
+	if (sent > 0 && read(a->sock, digest, sizeof(digest)) < 0)
+		return -errno;
+	return sent;
+}
+
+static long hash_send(struct pin_op *op)
+{
+	const struct alg *a = op->priv;
+	ssize_t n = send(a->sock, op->mem->addr, op->mem->len, 0);
+
+	return n < 0 ? -errno : read_digest(a, n);
+}
+
+static ssize_t send_plain(const struct alg *a, size_t len)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int)) +
+			   CMSG_SPACE(sizeof(struct af_alg_iv) + MAX_IV)];
+	} control = { .space = "" };
+	struct iovec data = { a->plain, len };
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(sizeof(int)) +
+				  CMSG_SPACE(sizeof(struct af_alg_iv) + a->algorithm->iv_len),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct af_alg_iv *iv;
+	int op = ALG_OP_ENCRYPT;
+
+	cmsg->cmsg_level = SOL_ALG;
+	cmsg->cmsg_type = ALG_SET_OP;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(op));
+	memcpy(CMSG_DATA(cmsg), &op, sizeof(op));
+	cmsg = CMSG_NXTHDR(&msg, cmsg);
+	cmsg->cmsg_level = SOL_ALG;
+	cmsg->cmsg_type = ALG_SET_IV;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(*iv) + a->algorithm->iv_len);
+	iv = (struct af_alg_iv *)CMSG_DATA(cmsg);
+	iv->ivlen = a->algorithm->iv_len;
+	iv->iv[0] = CCM_LENGTH_BYTES - 1;
+	return sendmsg(a->sock, &msg, 0);
+}
+
+static long encipher(struct pin_op *op, size_t done, size_t len)
+{
+	const struct alg *a = op->priv;
+	ssize_t n = send_plain(a, len - a->algorithm->tag_len);
+
+	if (n >= 0)
+		n = recv(a->sock, (char *)op->mem->addr + done, len, 0);
+	if (n < 0)
+		return -errno;
+	return n == (ssize_t)len ? 0 : -EIO;
+}
+
+static long cipher_recv(struct pin_op *op)
+{
+	const struct alg *a = op->priv;
+
+	return pin_pieces_transfer(op, a->chunk, encipher);
+}
+
+static long splice_send(struct pin_op *op)
+{
+	const struct alg *a = op->priv;
+	size_t done = 0;
+
+	/* Not in whole pieces: a pipe takes what there is. */
+	while (done < op->mem->len) {
+		struct iovec iov = {
+			(char *)op->mem->addr + done, pin_piece(op, done, a->chunk)
+		};
+		ssize_t n = vmsplice(a->pipe[1], &iov, 1, 0);
+
+		if (n > 0)
+			n = splice(a->pipe[0], NULL, a->sock, NULL, n, 0);
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	return done ? read_digest(a, done) : -errno;
+}
+
+const struct pin_consumer pin_consumer_af_alg_aead = {
+	.name = "af_alg_aead",
+	.help = "AF_ALG: the memory gets what an authenticated cipher makes",
+	.path = "aead_recvmsg > af_alg_get_rsgl > extract_iter_to_sg > pin_user_pages_fast",
+	.since = "6.5",
+	.doc_case = 1,
+	.probe = probe_aead,
+	.open = open_aead,
+	.predict = predict,
+	.pin = cipher_recv,
+	.close = alg_close,
+};
+
+const struct pin_consumer pin_consumer_af_alg_hash = {
+	.name = "af_alg_hash",
+	.help = "AF_ALG: the memory is hashed",
+	.path = "hash_sendmsg > extract_iter_to_sg > pin_user_pages_fast",
+	.since = "6.5",
+	.doc_case = 5,
+	.probe = probe_hash,
+	.open = open_hash,
+	.predict = predict,
+	.pin = hash_send,
+	.close = alg_close,
+};
+
+const struct pin_consumer pin_consumer_af_alg_skcipher = {
+	.name = "af_alg_skcipher",
+	.help = "AF_ALG: the memory gets what a cipher makes",
+	.path = "skcipher_recvmsg > af_alg_get_rsgl > extract_iter_to_sg > pin_user_pages_fast",
+	.since = "6.5",
+	.doc_case = 1,
+	.probe = probe_skcipher,
+	.open = open_skcipher,
+	.predict = predict,
+	.pin = cipher_recv,
+	.close = alg_close,
+};
+
+const struct pin_consumer pin_consumer_af_alg_splice = {
+	.name = "af_alg_splice",
+	.help = "AF_ALG: the memory is hashed by way of a pipe: no pins, never",
+	.path = "vmsplice > iov_iter_get_pages2 (references); splice > hash_sendmsg (MSG_SPLICE_PAGES)",
+	.since = "never",
+	.doc_case = 5,
+	.probe = probe_hash,
+	.open = open_splice,
+	.predict = predict_splice,
+	.pin = splice_send,
+	.close = alg_close,
+};

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Direct I/O on a FUSE file: the memory is pinned while the server copies to it
+ * or from it, up to 32 pages in one request. The server is a process of its own
+ * and alone has the connection: if either is killed, the other gets free. The
+ * file system is never mounted where anybody could see it.
+ * Guest: module fuse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pieces.h"
+#include "scratch.h"
+
+#ifndef SYS_fsopen
+#define SYS_fsopen	430
+#define SYS_fsconfig	431
+#define SYS_fsmount	432
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range	436
+#endif
+
+/* The kernel's, for headers that lack them. */
+#define SET_STRING	1	/* FSCONFIG_SET_STRING */
+#define CREATE		6	/* FSCONFIG_CMD_CREATE */
+
+#define DEVICE		"/dev/fuse"
+#define FILE_NODE	2	/* the one file; 1 is the root */
+#define REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
+#define HEADER_ROOM	4096	/* bytes before the data of a request */
+
+struct server {
+	pid_t pid;
+	int dev;		/* its connection to the kernel */
+	int file;		/* what the consumer works on */
+	bool write_memory;
+	size_t max_write;
+	size_t room;
+	char *request;		/* as it came in */
+	char *answer;
+};
+
+/* --- the server --- */
+
+static void reply(struct server *s, uint64_t unique, int error, size_t len)
+{
+	struct fuse_out_header *out = (void *)s->answer;
+
+	out->unique = unique;
+	out->error = error;
+	out->len = sizeof(*out) + (error ? 0 : len);
+	/* Fails if the request was given up meanwhile. */
+	if (write(s->dev, s->answer, out->len) < 0)
+		return;
+}
+
+static void set_attr(struct fuse_attr *attr, uint64_t node)
+{
+	memset(attr, 0, sizeof(*attr));
+	attr->ino = node;
+	attr->size = node == FILE_NODE ? 1u << 30 : 0;
+	attr->mode = node == FILE_NODE ? S_IFREG | 0600 : S_IFDIR | 0700;
+	attr->nlink = 1;
+}
+
+static void serve(struct server *s)
+{
+	const struct fuse_in_header *in = (void *)s->request;
+	const void *arg = in + 1;
+	void *out = s->answer + sizeof(struct fuse_out_header);
+	struct fuse_init_out *init = out;
+	struct fuse_entry_out *entry = out;
+	struct fuse_attr_out *attr = out;
+	struct fuse_open_out *opened = out;
+	struct fuse_write_out *written = out;
+	size_t len = 0;
+
+	memset(out, 0, 256);
+	switch (in->opcode) {
+	case FUSE_INIT:
+		init->major = FUSE_KERNEL_VERSION;
+		init->minor = 31;
+		init->max_write = s->max_write;
+		len = sizeof(*init);
+		break;
+	case FUSE_LOOKUP:
+		entry->nodeid = FILE_NODE;
+		set_attr(&entry->attr, FILE_NODE);
+		len = sizeof(*entry);
+		break;
+	case FUSE_GETATTR:
+		set_attr(&attr->attr, in->nodeid);
+		len = sizeof(*attr);
+		break;
+	case FUSE_OPEN:
+		opened->open_flags = FOPEN_DIRECT_IO;
+		len = sizeof(*opened);
+		break;
+	case FUSE_READ:
+		len = ((const struct fuse_read_in *)arg)->size;
+		break;
+	case FUSE_WRITE:
+		written->size = ((const struct fuse_write_in *)arg)->size;
+		len = sizeof(*written);
+		break;
+	case FUSE_RELEASE:
+	case FUSE_FLUSH:
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return;		/* wants no answer */
+	default:
+		reply(s, in->unique, -ENOSYS, 0);
+		return;
+	}
+	reply(s, in->unique, 0, len);
+}
+
+static void serve_all(struct server *s, pid_t client)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != client)
+		return;
+	/* Nothing of the client's is to stay open for us. */
+	if (dup2(s->dev, 0) < 0 || syscall(SYS_close_range, 1, ~0u, 0))
+		return;
+	s->dev = 0;
+	/* ENODEV when nobody has the file system any more. */
+	for (;;) {
+		if (read(s->dev, s->request, s->room) >= (ssize_t)sizeof(struct fuse_in_header))
+			serve(s);
+		else if (errno != EINTR && errno != ENOENT && errno != EAGAIN)
+			return;
+	}
+}
+
+/* The buffer is not shared with it: that would make it copy-on-write. */
+static int start_server(struct server *s, const struct pin_mem *m)
+{
+	pid_t client = getpid();
+	int err = 0;
+
+	if (madvise(m->map, m->map_len, MADV_DONTFORK))
+		return -errno;
+	s->pid = fork();
+	if (!s->pid) {
+		serve_all(s, client);
+		_exit(0);
+	}
+	if (s->pid < 0) {
+		err = -errno;
+		s->pid = 0;
+	}
+	madvise(m->map, m->map_len, MADV_DOFORK);
+	close(s->dev);
+	s->dev = -1;
+	return err;
+}
+
+/* --- the file system --- */
+
+/* A descriptor of its root, or -errno. */
+static int make_fs(int dev)
+{
+	const char *const options[][2] = {
+		{ "source", "pin" }, { "fd", NULL }, { "rootmode", "40700" },
+		{ "user_id", NULL }, { "group_id", NULL },
+	};
+	int fs = syscall(SYS_fsopen, "fuse", 1), root = -1, err = 0;
+	char number[16];
+
+	if (fs < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && !err; i++) {
+		const char *value = options[i][1];
+
+		if (!value) {
+			snprintf(number, sizeof(number), "%d",
+				 i == 1 ? dev : (int)(i == 3 ? getuid() : getgid()));
+			value = number;
+		}
+		if (syscall(SYS_fsconfig, fs, SET_STRING, options[i][0], value, 0))
+			err = -errno;
+	}
+	if (!err && !syscall(SYS_fsconfig, fs, CREATE, NULL, NULL, 0))
+		root = syscall(SYS_fsmount, fs, 1, 0);
+	if (!err && root < 0)
+		err = -errno;
+	close(fs);
+	return err ? err : root;
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	int root, dev = access(DEVICE, F_OK) ? pin_scratch_module("fuse", "FUSE_FS", NULL, why) : 0;
+
+	(void)k;
+	if (dev < 0)
+		return dev;
+	dev = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		return pin_why(why, -errno, DEVICE ": %s: kernel option FUSE_FS (modprobe fuse)",
+			       strerror(errno));
+	root = make_fs(dev);
+	if (root >= 0)
+		close(root);
+	close(dev);
+	return root < 0 ? pin_why(why, root, "fsmount of fuse: %s: root, and Linux 5.2",
+				  strerror(-root)) : 0;
+}
+
+static void fuse_close(struct pin_op *op)
+{
+	struct server *s = op->priv;
+
+	if (!s)
+		return;
+	if (s->file >= 0)
+		close(s->file);
+	if (s->dev >= 0)
+		close(s->dev);
+	/* That was the last of the file system: the server ends. */
+	if (s->pid)
+		waitpid(s->pid, NULL, 0);
+	free(s->request);
+	free(s->answer);
+	free(s);
+	op->priv = NULL;
+}
+
+static int start(struct server *s, const struct pin_mem *m)
+{
+	int root = make_fs(s->dev), err;
+
+	if (root < 0)
+		return root;
+	err = start_server(s, m);
+	if (!err) {
+		s->file = openat(root, "file", O_RDWR | O_CLOEXEC);
+		err = s->file < 0 ? -errno : 0;
+	}
+	close(root);
+	return err;
+}
+
+static int fuse_open(struct pin_op *op, bool write_memory)
+{
+	const long ps = op->kernel->page_size;
+	struct server *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = s;
+	s->file = -1;
+	s->write_memory = write_memory;
+	s->max_write = REQUEST_PAGES * ps;
+	s->room = s->max_write + HEADER_ROOM;
+	s->request = calloc(1, s->room);
+	s->answer = calloc(1, s->room);
+	s->dev = open(DEVICE, O_RDWR | O_CLOEXEC);
+	err = s->request && s->answer ? 0 : -ENOMEM;
+	if (!err)
+		err = s->dev < 0 ? -errno : start(s, op->mem);
+	if (err) {
+		pin_why(op->why, err, "FUSE: %s", strerror(-err));
+		fuse_close(op);
+	}
+	return err;
+}
+
+/* --- the consumers --- */
+
+static int open_read(struct pin_op *op)
+{
+	return fuse_open(op, true);
+}
+
+static int open_write(struct pin_op *op)
+{
+	return fuse_open(op, false);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct server *s = op->priv;
+	const struct pin_access access = { .write = s->write_memory, .fast = true };
+
+	pin_pieces_predict(op, &access, REQUEST_PAGES, p);
+	if (!op->kernel->fuse_pins) {
+		p->acquired = 0;
+		p->released = 0;
+	}
+	/* A request may be smaller: all before the hole is done. */
+	if (op->mem->hole && op->mem->hole < op->mem->pages) {
+		p->result = pin_pieces_before(op, op->mem->hole, 1);
+		p->or_result = p->result;
+	}
+}
+
+static long fuse_read(struct pin_op *op)
+{
+	const struct server *s = op->priv;
+	ssize_t n = pread(s->file, op->mem->addr, op->mem->len, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+static long fuse_write(struct pin_op *op)
+{
+	const struct server *s = op->priv;
+	ssize_t n = pwrite(s->file, op->mem->addr, op->mem->len, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+const struct pin_consumer pin_consumer_fuse_read = {
+	.name = "fuse_read",
+	.help = "direct read of a FUSE file: the server writes to memory",
+	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
+	.since = "6.9",
+	.doc_case = 1,
+	.probe = probe,
+	.open = open_read,
+	.predict = predict,
+	.pin = fuse_read,
+	.close = fuse_close,
+};
+
+const struct pin_consumer pin_consumer_fuse_write = {
+	.name = "fuse_write",
+	.help = "direct write to a FUSE file: the server reads memory",
+	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
+	.since = "6.9",
+	.doc_case = 1,
+	.probe = probe,
+	.open = open_write,
+	.predict = predict,
+	.pin = fuse_write,
+	.close = fuse_close,
+};

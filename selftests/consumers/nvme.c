@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NVMe commands from user space: by ioctl, by io_uring, and by io_uring with a
+ * fixed buffer. They go to the namespace that PIN_SCRATCH_NVME names, as
+ * /dev/nvme0n1, and to no other: its first blocks are overwritten.
+ * Guest: an NVMe disk, module nvme.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pieces.h"
+#include "uring.h"
+
+#define VARIABLE	"PIN_SCRATCH_NVME"
+#define PIECE		(96 << 10)	/* bytes: less than controllers' limits */
+#define CMD_WRITE	1
+#define CMD_READ	2
+#define TIMEOUT_MS	20000
+#define URING_CMD_FIXED	1	/* IORING_URING_CMD_FIXED */
+
+struct nvme {
+	bool write_memory;
+	int fd;
+	int nsid;
+	unsigned int block;	/* bytes */
+	unsigned int pages;
+	bool fixed;
+	struct io_uring ring;
+	bool have_ring;
+};
+
+/* The block device, and its character device: "nvme0n1" has "ng0n1". */
+static int scratch_disk(char *disk, char *chr, size_t len, char *why)
+{
+	const char *path = getenv(VARIABLE), *name;
+	struct stat st;
+
+	if (!path)
+		return pin_why(why, -ENODEV, "no NVMe namespace that may be overwritten: " VARIABLE "=/dev/nvmeXnY (in a guest: QEMU's -device nvme)");
+	name = strrchr(path, '/');
+	if (stat(path, &st) || !S_ISBLK(st.st_mode) || !name || strncmp(name, "/nvme", 5))
+		return pin_why(why, -ENODEV, VARIABLE "=%s is no NVMe block device", path);
+	snprintf(disk, len, "%s", path);
+	snprintf(chr, len, "/dev/ng%s", name + 5);
+	return 0;
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	char disk[64], chr[64];
+	int fd, err = scratch_disk(disk, chr, sizeof(disk), why);
+
+	(void)k;
+	if (err)
+		return err;
+	/* Exclusive: not one that is mounted or otherwise in use. */
+	fd = open(disk, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (fd < 0)
+		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
+	if (ioctl(fd, NVME_IOCTL_ID) < 0)
+		err = pin_why(why, -errno, "%s: NVME_IOCTL_ID: %s", disk, strerror(errno));
+	close(fd);
+	return err;
+}
+
+static int new_ring(struct io_uring *ring)
+{
+	return io_uring_queue_init(4, ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32);
+}
+
+static int probe_uring(const struct pin_kernel *k, char *why)
+{
+	char disk[64], chr[64];
+	struct io_uring ring;
+	int err = probe(k, why);
+
+	if (!err)
+		err = pin_uring_probe_op(IORING_OP_URING_CMD, "IORING_OP_URING_CMD", "5.19", why);
+	if (!err && !scratch_disk(disk, chr, sizeof(disk), why) && access(chr, R_OK | W_OK))
+		err = pin_why(why, -errno, "%s: %s", chr, strerror(errno));
+	if (err)
+		return err;
+	err = new_ring(&ring);
+	if (err)
+		return pin_why(why, err, "io_uring with 128-byte requests: %s", strerror(-err));
+	io_uring_queue_exit(&ring);
+	return 0;
+}
+
+static void nvme_close(struct pin_op *op)
+{
+	struct nvme *n = op->priv;
+
+	if (!n)
+		return;
+	if (n->have_ring)
+		io_uring_queue_exit(&n->ring);
+	if (n->fd >= 0)
+		close(n->fd);
+	free(n);
+	op->priv = NULL;
+}
+
+static int open_disk(struct nvme *n, bool uring, char *why)
+{
+	char disk[64], chr[64];
+	int block = 512, fd, err = scratch_disk(disk, chr, sizeof(disk), why);
+
+	if (err)
+		return err;
+	fd = open(disk, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
+	n->fd = fd;
+	n->nsid = ioctl(fd, NVME_IOCTL_ID);
+	if (n->nsid < 0 || ioctl(fd, BLKSSZGET, &block))
+		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
+	n->block = block;
+	if (!uring)
+		return 0;
+	n->fd = open(chr, O_RDWR | O_CLOEXEC);
+	close(fd);
+	return n->fd < 0 ? pin_why(why, -errno, "%s: %s", chr, strerror(errno)) : 0;
+}
+
+static int nvme_open(struct pin_op *op, bool write_memory, bool uring, bool fixed)
+{
+	struct nvme *n = calloc(1, sizeof(*n));
+	int err;
+
+	if (!n)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = n;
+	n->fd = -1;
+	n->write_memory = write_memory;
+	n->fixed = fixed;
+	n->pages = pin_piece_pages(op->kernel, PIECE);
+	err = open_disk(n, uring, op->why);
+	if (!err && (op->mem->len % n->block || (uintptr_t)op->mem->addr % 4))
+		err = pin_why(op->why, -EINVAL, "no whole number of the disk's blocks of %u bytes",
+			      n->block);
+	if (!err && uring) {
+		err = new_ring(&n->ring);
+		n->have_ring = !err;
+		if (err)
+			pin_why(op->why, err, "io_uring: %s", strerror(-err));
+	}
+	if (err)
+		nvme_close(op);
+	return err;
+}
+
+static int open_read(struct pin_op *op)
+{
+	return nvme_open(op, true, false, false);
+}
+
+static int open_write(struct pin_op *op)
+{
+	return nvme_open(op, false, false, false);
+}
+
+static int open_uring_read(struct pin_op *op)
+{
+	return nvme_open(op, true, true, false);
+}
+
+static int open_uring_write(struct pin_op *op)
+{
+	return nvme_open(op, false, true, false);
+}
+
+static int open_uring_fixed(struct pin_op *op)
+{
+	return nvme_open(op, true, true, true);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct nvme *n = op->priv;
+	const struct pin_access access = {
+		.write = n->write_memory, .fast = true, .file_io = true,
+	};
+
+	pin_pieces_predict(op, &access, n->pages, p);
+}
+
+static long by_ioctl(struct pin_op *op, size_t done, size_t len)
+{
+	const struct nvme *n = op->priv;
+	struct nvme_passthru_cmd cmd = {
+		.opcode = n->write_memory ? CMD_READ : CMD_WRITE,
+		.nsid = n->nsid,
+		.addr = (uintptr_t)op->mem->addr + done,
+		.data_len = len,
+		.cdw12 = len / n->block - 1,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	int err = ioctl(n->fd, NVME_IOCTL_IO_CMD, &cmd);
+
+	return err < 0 ? -errno : err ? -EIO : 0;
+}
+
+static long by_uring(struct pin_op *op, size_t done, size_t len)
+{
+	struct nvme *n = op->priv;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&n->ring);
+	struct nvme_uring_cmd *cmd;
+	long err;
+
+	if (!sqe)
+		return -EBUSY;
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = n->fd;
+	sqe->cmd_op = NVME_URING_CMD_IO;
+	if (n->fixed)
+		sqe->rw_flags = URING_CMD_FIXED;	/* uring_cmd_flags; buffer 0 */
+	cmd = (void *)sqe->cmd;
+	cmd->opcode = n->write_memory ? CMD_READ : CMD_WRITE;
+	cmd->nsid = n->nsid;
+	cmd->addr = (uintptr_t)op->mem->addr + done;
+	cmd->data_len = len;
+	cmd->cdw12 = len / n->block - 1;
+	cmd->timeout_ms = TIMEOUT_MS;
+	err = pin_uring_submit_one(&n->ring);
+	return err > 0 ? -EIO : err;
+}
+
+static long pin_by_ioctl(struct pin_op *op)
+{
+	const struct nvme *n = op->priv;
+
+	return pin_pieces_transfer(op, n->pages, by_ioctl);
+}
+
+static long pin_by_uring(struct pin_op *op)
+{
+	const struct nvme *n = op->priv;
+
+	return pin_pieces_transfer(op, n->pages, by_uring);
+}
+
+static long pin_fixed(struct pin_op *op)
+{
+	struct iovec iov = { op->mem->addr, op->mem->len };
+	struct nvme *n = op->priv;
+
+	return io_uring_register_buffers(&n->ring, &iov, 1);
+}
+
+/* The last piece of it: 6.1 counts what comes behind against the queue's limit. */
+static long use_fixed(struct pin_op *op)
+{
+	const struct nvme *n = op->priv;
+	size_t len = n->pages * op->kernel->page_size;
+
+	if (len > op->mem->len)
+		len = op->mem->len;
+	return by_uring(op, op->mem->len - len, len);
+}
+
+static long unpin_fixed(struct pin_op *op)
+{
+	struct nvme *n = op->priv;
+
+	return io_uring_unregister_buffers(&n->ring);
+}
+
+#define NVME_CONSUMER(_name, _help, _path, _probe, _open, _pin)			\
+	const struct pin_consumer pin_consumer_##_name = {			\
+		.name = #_name,							\
+		.help = _help,							\
+		.path = _path " > blk_rq_map_user_iov > pin_user_pages_fast",	\
+		.since = "6.5",							\
+		.doc_case = 1,							\
+		.probe = _probe,						\
+		.open = _open,							\
+		.predict = predict,						\
+		.pin = _pin,							\
+		.close = nvme_close,						\
+	}
+
+NVME_CONSUMER(nvme_passthru_read, "an NVMe read by ioctl", "nvme_user_cmd > nvme_map_user_request",
+	      probe, open_read, pin_by_ioctl);
+NVME_CONSUMER(nvme_passthru_write, "an NVMe write by ioctl", "nvme_user_cmd > nvme_map_user_request",
+	      probe, open_write, pin_by_ioctl);
+NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
+	      probe_uring, open_uring_read, pin_by_uring);
+NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
+	      probe_uring, open_uring_write, pin_by_uring);
+
+const struct pin_consumer pin_consumer_uring_nvme_fixed = {
+	.name = "uring_nvme_fixed",
+	.help = "an NVMe read by io_uring into a fixed buffer",
+	.path = "io_sqe_buffer_register > io_pin_pages > pin_user_pages_fast; nvme_uring_cmd_io",
+	.since = "6.1",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe_uring,
+	.open = open_uring_fixed,
+	.predict = pin_uring_predict,
+	.pin = pin_fixed,
+	.use = use_fixed,
+	.unpin = unpin_fixed,
+	.close = nvme_close,
+};

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SCSI commands from user space, by the block device, by /dev/sgN with direct
+ * I/O, and by bsg: pinned for the time of the command. The disk is one of
+ * scsi_debug's, in memory, that is made for it and removed at the end.
+ * Guest: modules scsi_debug, sd_mod, sg.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/bsg.h>
+#include <scsi/sg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "pieces.h"
+#include "scratch.h"
+
+#define DISKS		"/sys/class/scsi_device/*/device/"
+#define ALLOW_DIO	"/sys/module/sg/parameters/allow_dio"
+#define PIECE		(96 << 10)	/* bytes: any SCSI host takes that */
+#define BLOCK		512
+#define READ_10		0x28
+#define WRITE_10	0x2a
+#define TIMEOUT_MS	20000
+#define CDB_LEN		10
+#define SENSE_LEN	32
+
+enum way {
+	BY_BLOCK,
+	BY_SG,
+	BY_BSG,
+	WAYS
+};
+
+static char nodes[WAYS][64];	/* device nodes, empty: none */
+static bool sg_dio;
+
+struct sg {
+	enum way way;
+	bool write_memory;
+	int fd;
+	unsigned int pages;
+};
+
+/* The name of the first entry below the disk's folder @what: 0 or -ENOENT. */
+static int first_entry(const char *disk, const char *what, char *node, size_t len)
+{
+	char pattern[256];
+	glob_t found;
+	int err = -ENOENT;
+
+	snprintf(pattern, sizeof(pattern), "%s%s/*", disk, what);
+	if (!glob(pattern, 0, NULL, &found)) {
+		snprintf(node, len, "/dev/%s%s", !strcmp(what, "bsg") ? "bsg/" : "",
+			 strrchr(found.gl_pathv[0], '/') + 1);
+		err = 0;
+	}
+	globfree(&found);
+	return err;
+}
+
+static bool is_scsi_debug(const char *disk)
+{
+	char path[256], model[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%smodel", disk);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(model, sizeof(model), f))
+		*model = '\0';
+	fclose(f);
+	return !strncmp(model, "scsi_debug", 10);
+}
+
+/* Its nodes, once the kernel has made them all. */
+static bool find_disk(void)
+{
+	bool found = false;
+	glob_t disks;
+
+	if (glob(DISKS, 0, NULL, &disks))
+		return false;
+	for (size_t i = 0; !found && i < disks.gl_pathc; i++) {
+		const char *disk = disks.gl_pathv[i];
+
+		found = is_scsi_debug(disk) &&
+			!first_entry(disk, "block", nodes[BY_BLOCK], sizeof(nodes[0])) &&
+			!access(nodes[BY_BLOCK], F_OK);
+		if (!found)
+			continue;
+		first_entry(disk, "scsi_generic", nodes[BY_SG], sizeof(nodes[0]));
+		first_entry(disk, "bsg", nodes[BY_BSG], sizeof(nodes[0]));
+	}
+	globfree(&disks);
+	return found;
+}
+
+/* Once for all of them: 0, or -errno and @why. */
+static int make_disk(char *why)
+{
+	static const char *const options[] = { "dev_size_mb=8", "delay=0", NULL };
+	static char reason[PIN_WHY_LEN];
+	static int made = 1;
+	char ignored[PIN_WHY_LEN];
+	int err;
+
+	if (made <= 0)
+		return made ? pin_why(why, made, "%s", reason) : 0;
+	err = pin_scratch_module("scsi_debug", "SCSI_DEBUG", options, reason);
+	if (err > 0)
+		err = pin_why(reason, -EBUSY, "scsi_debug is loaded, and may be somebody else's: rmmod scsi_debug");
+	if (!err) {
+		/* Where udev does not see to them. */
+		pin_scratch_module("sd_mod", "BLK_DEV_SD", NULL, ignored);
+		pin_scratch_module("sg", "CHR_DEV_SG", NULL, ignored);
+		sg_dio = !pin_scratch_setting(ALLOW_DIO, "1", ignored);
+		for (int tries = 0; tries < 500 && !find_disk(); tries++)
+			usleep(10000);
+		if (!*nodes[BY_BLOCK])
+			err = pin_why(reason, -ENODEV, "scsi_debug makes no disk: modprobe sd_mod (kernel option BLK_DEV_SD)");
+	}
+	made = err;
+	return err ? pin_why(why, err, "%s", reason) : 0;
+}
+
+static int probe(char *why, enum way way, const char *option)
+{
+	int fd, err = make_disk(why);
+
+	if (err)
+		return err;
+	/* They need not appear together. */
+	for (int tries = 0; tries < 100 && !*nodes[way]; tries++) {
+		usleep(10000);
+		find_disk();
+	}
+	if (!*nodes[way])
+		return pin_why(why, -ENODEV, "the disk has no such node: kernel option %s", option);
+	fd = open(nodes[way], O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return pin_why(why, -errno, "%s: %s", nodes[way], strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static int probe_block(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(why, BY_BLOCK, "BLK_DEV_SD");
+}
+
+static int probe_sg(const struct pin_kernel *k, char *why)
+{
+	int err = probe(why, BY_SG, "CHR_DEV_SG (modprobe sg)");
+
+	(void)k;
+	if (!err && !sg_dio)
+		err = pin_why(why, -EACCES, "no direct I/O by sg: echo 1 > " ALLOW_DIO);
+	return err;
+}
+
+static int probe_bsg(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(why, BY_BSG, "BLK_DEV_BSG");
+}
+
+static int sg_open(struct pin_op *op, enum way way, bool write_memory)
+{
+	struct sg *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	s->way = way;
+	s->write_memory = write_memory;
+	s->pages = pin_piece_pages(op->kernel, PIECE);
+	s->fd = open(nodes[way], O_RDWR | O_CLOEXEC);
+	if (s->fd < 0) {
+		err = pin_why(op->why, -errno, "%s: %s", nodes[way], strerror(errno));
+		free(s);
+		return err;
+	}
+	op->priv = s;
+	return 0;
+}
+
+static int open_block_read(struct pin_op *op)
+{
+	return sg_open(op, BY_BLOCK, true);
+}
+
+static int open_block_write(struct pin_op *op)
+{
+	return sg_open(op, BY_BLOCK, false);
+}
+
+static int open_sg_read(struct pin_op *op)
+{
+	return sg_open(op, BY_SG, true);
+}
+
+static int open_sg_write(struct pin_op *op)
+{
+	return sg_open(op, BY_SG, false);
+}
+
+static int open_bsg_read(struct pin_op *op)
+{
+	return sg_open(op, BY_BSG, true);
+}
+
+static int open_bsg_write(struct pin_op *op)
+{
+	return sg_open(op, BY_BSG, false);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct sg *s = op->priv;
+	const struct pin_access access = {
+		.write = s->write_memory, .fast = true, .file_io = true,
+	};
+
+	pin_pieces_predict(op, &access, s->pages, p);
+}
+
+static long by_bsg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
+{
+	unsigned char sense[SENSE_LEN];
+	struct sg_io_v4 io = {
+		.guard = 'Q',
+		.protocol = BSG_PROTOCOL_SCSI,
+		.subprotocol = BSG_SUB_PROTOCOL_SCSI_CMD,
+		.request = (uintptr_t)cdb,
+		.request_len = CDB_LEN,
+		.response = (uintptr_t)sense,
+		.max_response_len = sizeof(sense),
+		.timeout = TIMEOUT_MS,
+	};
+
+	if (s->write_memory) {
+		io.din_xferp = (uintptr_t)data;
+		io.din_xfer_len = len;
+	} else {
+		io.dout_xferp = (uintptr_t)data;
+		io.dout_xfer_len = len;
+	}
+	if (ioctl(s->fd, SG_IO, &io))
+		return -errno;
+	return io.device_status || io.transport_status || io.driver_status ? -EIO : 0;
+}
+
+static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
+{
+	unsigned char sense[SENSE_LEN];
+	struct sg_io_hdr io = {
+		.interface_id = 'S',
+		.dxfer_direction = s->write_memory ? SG_DXFER_FROM_DEV : SG_DXFER_TO_DEV,
+		.cmd_len = CDB_LEN,
+		.cmdp = cdb,
+		.mx_sb_len = sizeof(sense),
+		.sbp = sense,
+		.dxfer_len = len,
+		.dxferp = data,
+		.flags = SG_FLAG_DIRECT_IO,
+		.timeout = TIMEOUT_MS,
+	};
+
+	if (ioctl(s->fd, SG_IO, &io))
+		return -errno;
+	return (io.info & SG_INFO_OK_MASK) != SG_INFO_OK || io.resid ? -EIO : 0;
+}
+
+static long transfer(struct pin_op *op, size_t done, size_t len)
+{
+	const struct sg *s = op->priv;
+	const size_t blocks = len / BLOCK;
+	unsigned char cdb[CDB_LEN] = {
+		[0] = s->write_memory ? READ_10 : WRITE_10,
+		[7] = blocks >> 8,
+		[8] = blocks,
+	};
+	char *data = (char *)op->mem->addr + done;
+
+	return s->way == BY_BSG ? by_bsg(s, cdb, data, len) : by_sg(s, cdb, data, len);
+}
+
+static long pin(struct pin_op *op)
+{
+	const struct sg *s = op->priv;
+
+	return pin_pieces_transfer(op, s->pages, transfer);
+}
+
+static void sg_close(struct pin_op *op)
+{
+	struct sg *s = op->priv;
+
+	if (!s)
+		return;
+	close(s->fd);
+	free(s);
+	op->priv = NULL;
+}
+
+#define SG_CONSUMER(_name, _help, _path, _probe, _open)				\
+	const struct pin_consumer pin_consumer_##_name = {			\
+		.name = #_name,							\
+		.help = _help,							\
+		.path = _path " > blk_rq_map_user_iov > pin_user_pages_fast",	\
+		.since = "6.5",							\
+		.doc_case = 1,							\
+		.probe = _probe,						\
+		.open = _open,							\
+		.predict = predict,						\
+		.pin = pin,							\
+		.close = sg_close,						\
+	}
+
+SG_CONSUMER(bsg_read, "a SCSI read by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
+	    probe_bsg, open_bsg_read);
+SG_CONSUMER(bsg_write, "a SCSI write by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
+	    probe_bsg, open_bsg_write);
+SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
+	    probe_sg, open_sg_read);
+SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
+	    probe_sg, open_sg_write);
+SG_CONSUMER(sg_io_read, "a SCSI read by ioctl of a disk", "scsi_ioctl > sg_io",
+	    probe_block, open_block_read);
+SG_CONSUMER(sg_io_write, "a SCSI write by ioctl of a disk", "scsi_ioctl > sg_io",
+	    probe_block, open_block_write);

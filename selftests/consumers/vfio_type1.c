@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VFIO type 1: memory mapped for DMA by a device that user space drives, as
+ * for a virtual machine. It counts in VmLck, not in VmPin. The devices are
+ * QEMU's "edu", which nothing else uses; one for each process at a time.
+ * Guest: 8 x -device edu behind an IOMMU, modules vfio_pci, vfio_iommu_type1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "proc.h"
+#include "scratch.h"
+
+#define CONTAINER	"/dev/vfio/vfio"
+#define DEVICES		"/sys/bus/pci/devices/"
+#define DRIVER		"vfio-pci"
+#define EDU_VENDOR	0x1234
+#define EDU_DEVICE	0x11e8
+#define MAX_DEVICES	16
+#define IOVA		0x10000000ull
+
+static char groups[MAX_DEVICES][64];	/* nodes of the groups that are ours */
+static int nr_groups;
+
+struct vfio {
+	bool write_memory;
+	int container, group;
+	bool mapped;
+	long locked_kib;	/* what the mapping added to VmLck */
+};
+
+/* --- the devices --- */
+
+static int write_to(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int driver_of(const char *device, const char *driver)
+{
+	char path[256];
+	int err;
+
+	snprintf(path, sizeof(path), DEVICES "%s/driver_override", device);
+	err = write_to(path, *driver ? driver : "\n");
+	snprintf(path, sizeof(path), DEVICES "%s/driver/unbind", device);
+	if (!err && !access(path, F_OK))
+		err = write_to(path, device);
+	return !err && *driver ? write_to("/sys/bus/pci/drivers_probe", device) : err;
+}
+
+static int give_back(const char *device)
+{
+	return driver_of(device, "");
+}
+
+static bool is_edu(const char *device)
+{
+	char path[256];
+	FILE *f;
+	unsigned int id[2] = { 0, 0 };
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), DEVICES "%s/%s", device, i ? "device" : "vendor");
+		f = fopen(path, "re");
+		if (f && fscanf(f, "%x", &id[i]) != 1)
+			id[i] = 0;
+		if (f)
+			fclose(f);
+	}
+	return id[0] == EDU_VENDOR && id[1] == EDU_DEVICE;
+}
+
+static int take_device(const char *device, char *why)
+{
+	char path[256], group[256];
+	ssize_t len;
+	int err;
+
+	snprintf(path, sizeof(path), DEVICES "%s/iommu_group", device);
+	len = readlink(path, group, sizeof(group) - 1);
+	if (len < 0)
+		return pin_why(why, -ENODEV, "no IOMMU: boot with intel_iommu=on or the like (pinvm run --iommu)");
+	group[len] = '\0';
+	err = pin_scratch_undo(give_back, device, why);
+	if (err)
+		return err;
+	err = driver_of(device, DRIVER);
+	if (err)
+		return pin_why(why, err, "%s to " DRIVER ": %s", device, strerror(-err));
+	snprintf(groups[nr_groups], sizeof(groups[0]), "/dev/vfio/%s",
+		 strrchr(group, '/') + 1);
+	for (int tries = 0; tries < 100 && access(groups[nr_groups], F_OK); tries++)
+		usleep(10000);
+	nr_groups++;
+	return 0;
+}
+
+static int take_devices(char *why)
+{
+	char ignored[PIN_WHY_LEN];
+	glob_t found;
+	int err = 0;
+
+	if (glob(DEVICES "*", 0, NULL, &found))
+		return pin_why(why, -ENODEV, "no PCI");
+	for (size_t i = 0; i < found.gl_pathc && nr_groups < MAX_DEVICES && !err; i++) {
+		const char *device = strrchr(found.gl_pathv[i], '/') + 1;
+
+		if (!is_edu(device))
+			continue;
+		if (!nr_groups) {
+			err = pin_scratch_module("vfio_pci", "VFIO_PCI", NULL, why);
+			if (err >= 0)
+				err = pin_scratch_module("vfio_iommu_type1", "VFIO_IOMMU_TYPE1",
+							 NULL, why);
+			if (err < 0)
+				break;
+			/* Without interrupt remapping; no interrupt is used here. */
+			pin_scratch_setting("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+					    "1", ignored);
+		}
+		err = take_device(device, why);
+	}
+	globfree(&found);
+	if (!err && !nr_groups)
+		err = pin_why(why, -ENODEV, "no device that may be used: in a guest, QEMU's -device edu behind an IOMMU");
+	return err;
+}
+
+/* Once for all of them. */
+static int probe(const struct pin_kernel *k, char *why)
+{
+	static char reason[PIN_WHY_LEN];
+	static int made = 1;
+
+	(void)k;
+	if (made > 0)
+		made = take_devices(reason);
+	return made ? pin_why(why, made, "%s", reason) : 0;
+}
+
+/* --- the consumers --- */
+
+static void vfio_close(struct pin_op *op)
+{
+	struct vfio *v = op->priv;
+
+	if (!v)
+		return;
+	if (v->group >= 0)
+		close(v->group);
+	if (v->container >= 0)
+		close(v->container);
+	free(v);
+	op->priv = NULL;
+}
+
+static int free_group(void)
+{
+	int fd;
+
+	for (int i = 0; i < nr_groups; i++) {
+		fd = open(groups[i], O_RDWR | O_CLOEXEC);
+		if (fd >= 0 || errno != EBUSY)
+			return fd;
+	}
+	return -1;
+}
+
+static int vfio_open(struct pin_op *op, bool write_memory)
+{
+	struct vfio *v = calloc(1, sizeof(*v));
+	int err = 0;
+
+	if (!v)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = v;
+	v->write_memory = write_memory;
+	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
+	v->group = free_group();
+	if (v->container < 0 || v->group < 0)
+		err = pin_why(op->why, -errno, errno == EBUSY ?
+			      "VFIO: %s: more of these devices are needed, 8 for the matrix" :
+			      "VFIO: %s", strerror(errno));
+	else if (ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &v->container) ||
+		 ioctl(v->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		err = pin_why(op->why, -errno, "VFIO_SET_IOMMU: %s", strerror(errno));
+	if (err)
+		vfio_close(op);
+	return err;
+}
+
+static int open_write(struct pin_op *op)
+{
+	return vfio_open(op, true);
+}
+
+static int open_read(struct pin_op *op)
+{
+	return vfio_open(op, false);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct vfio *v = op->priv;
+	const struct pin_access access = { .write = v->write_memory, .longterm = true };
+
+	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
+		p->result = -EINVAL;
+		p->or_result = -EINVAL;
+		return;
+	}
+	pin_predict_all_or_nothing(op, &access, p);
+}
+
+static long locked_kib(void)
+{
+	struct pin_statement s = { .vmlck_kib = 0 };
+
+	pin_statement_read(getpid(), &s);
+	return s.vmlck_kib;
+}
+
+static long pin(struct pin_op *op)
+{
+	struct vfio *v = op->priv;
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ |
+			 (v->write_memory ? VFIO_DMA_MAP_FLAG_WRITE : 0),
+		.vaddr = (uintptr_t)op->mem->addr,
+		.iova = IOVA,
+		.size = op->mem->len,
+	};
+	struct pin_predict want = { .acquired = 0 };
+	long before = locked_kib(), err = 0;
+
+	predict(op, &want);
+	if (ioctl(v->container, VFIO_IOMMU_MAP_DMA, &map))
+		err = -errno;
+	v->mapped = !err;
+	v->locked_kib = locked_kib() - before;
+	/* What is pinned is locked: nothing if refused. */
+	if (v->locked_kib != (long)(want.acquired - want.released) *
+			     (op->kernel->page_size / 1024))
+		return -EUCLEAN;
+	return err;
+}
+
+static long unpin(struct pin_op *op)
+{
+	struct vfio *v = op->priv;
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = IOVA,
+		.size = op->mem->len,
+	};
+	long before = locked_kib();
+
+	if (ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		return -errno;
+	v->mapped = false;
+	if (unmap.size != op->mem->len)
+		return -EIO;
+	return before - locked_kib() == v->locked_kib ? 0 : -EUCLEAN;
+}
+
+#define VFIO_PATH	"vfio_dma_do_map > vfio_pin_pages_remote > pin_user_pages_remote"
+
+const struct pin_consumer pin_consumer_vfio_type1 = {
+	.name = "vfio_type1",
+	.help = "VFIO: mapped for a device that may write to it",
+	.path = VFIO_PATH,
+	.since = "5.6",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = open_write,
+	.predict = predict,
+	.pin = pin,
+	.unpin = unpin,
+	.close = vfio_close,
+};
+
+const struct pin_consumer pin_consumer_vfio_type1_read = {
+	.name = "vfio_type1_read",
+	.help = "VFIO: mapped for a device that only reads",
+	.path = VFIO_PATH,
+	.since = "5.6",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = open_read,
+	.predict = predict,
+	.pin = pin,
+	.unpin = unpin,
+	.close = vfio_close,
+};

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Long-term pins: refused where the kernel could not keep its promises, moved
+ * out of memory that must stay movable first. A page that is moved is pinned
+ * twice, which shows in the counters: each test foretells how often.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+
+#define PAGES		64
+#define HUGEPAGES	4
+
+/* Before (d1e153fea2a8), long-term pins left only CMA. */
+#define MOVES_SINCE	PIN_KVER(5, 13)
+
+struct subject {
+	const char *kind;
+	unsigned int way, flags;
+	bool retaken;		/* a page is taken, dropped and taken again */
+};
+
+static unsigned int in_movable(const struct pin_helper_page *pages, unsigned int nr)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		n += !!(pages[i].flags & PIN_HELPER_PAGE_MOVABLE_ZONE);
+	return n;
+}
+
+/* --- what is refused --- */
+
+static enum pin_verdict refused(struct pin_audit *au, const void *arg)
+{
+	const struct subject *sub = arg;
+	const struct pin_access access = {
+		.write = sub->flags & PIN_HELPER_WRITE,
+		.longterm = true,
+		.fast = sub->way == PIN_HELPER_PIN_FAST,
+	};
+	struct pin_predict want = { .acquired = 0 };
+	struct pin_op op = { .consumer = NULL };
+	unsigned int handle;
+	struct pin_bench b;
+	int err;
+
+	if (!pin_bench_open(&b, au, sub->kind, PAGES))
+		return PIN_SKIP;
+	op.kernel = b.k;
+	op.mem = &b.m;
+	pin_predict_all_or_nothing(&op, &access, &want);
+	err = pin_helper_take_all(b.fd, sub->way, sub->flags | PIN_HELPER_LONGTERM,
+				  b.m.addr, b.m.len, &handle);
+	if (want.result)
+		pin_audit_step(au, "long-term pin", &want, err, 0);
+	pin_bench_close(&b);
+	if (!want.result) {
+		pin_audit_restart(au);
+		return pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
+	}
+	return PIN_PASS;
+}
+
+/* A page that may be written to is taken by the lockless walk, and dropped. */
+static enum pin_verdict refused_writable(struct pin_audit *au, const void *arg)
+{
+	struct pin_predict want = { .result = -EFAULT, .or_result = -EFAULT };
+	struct pin_helper_page *pages = NULL;
+	unsigned int handle;
+	struct pin_bench b;
+	int err;
+
+	if (!pin_bench_open(&b, au, "file_shared", PAGES))
+		return PIN_SKIP;
+	if (b.k->longterm_file_refused) {
+		pin_bench_write(&b, 1);
+		pages = pin_bench_look(&b);
+	}
+	if (pages) {
+		/* Not even that, if it is in memory that must stay movable. */
+		want.acquired = !in_movable(pages, 1);
+		want.released = want.acquired;
+		err = pin_helper_take_all(b.fd, PIN_HELPER_PIN_FAST,
+					  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM,
+					  b.m.addr, b.m.len, &handle);
+		pin_audit_step(au, "long-term pin", &want, err, 0);
+		free(pages);
+	} else {
+		pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/*
+ * Short-term, or only to read: allowed. Before it takes a page of a file to be
+ * read for long, the lockless walk wants to know whether the mapping is a
+ * private one, which only the slow walk can tell (since 6.2, 84209e87c696).
+ */
+static enum pin_verdict allowed(struct pin_audit *au, const void *arg)
+{
+	const struct subject *sub = arg;
+	unsigned int handle = 0, again = 0;
+	struct pin_helper_page *pages;
+	struct pin_bench b;
+	int err;
+
+	if (!pin_bench_open(&b, au, sub->kind, PAGES))
+		return PIN_SKIP;
+	pages = pin_bench_look(&b);
+	if (pages && sub->retaken && b.k->version >= PIN_KVER(6, 2))
+		again = !in_movable(pages, 1);
+	/* A private mapping gets pages of its own, from where they may stay (6.2). */
+	if (pages && sub->flags & PIN_HELPER_LONGTERM && b.k->version >= MOVES_SINCE &&
+	    (strcmp(sub->kind, "file_private") || (!(sub->flags & PIN_HELPER_WRITE) &&
+						   b.k->version < PIN_KVER(6, 2))))
+		again += in_movable(pages, b.m.pages) ? b.m.pages : 0;
+	free(pages);
+	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+	pin_bench_step(&b, "pin", b.m.pages + again, again, err);
+	if (!err)
+		pin_bench_step(&b, "unpin", 0, b.m.pages,
+			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_PAGES, 0));
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* --- what must move first --- */
+
+static unsigned int moved(const struct pin_helper_page *a, const struct pin_helper_page *b,
+			  unsigned int nr)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		n += a[i].pfn != b[i].pfn;
+	return n;
+}
+
+/* A buffer of which at least a part is in ZONE_MOVABLE, or skip. */
+static struct pin_helper_page *open_movable(struct pin_bench *b, struct pin_audit *au,
+					    const char *kind, unsigned int *nr)
+{
+	struct pin_helper_page *pages;
+
+	if (!pin_audit_kernel(au)->movable_memory) {
+		pin_audit_skip(au, "no memory in ZONE_MOVABLE: boot with movablecore=, or a guest with --movable");
+		return NULL;
+	}
+	if (!pin_bench_open(b, au, kind, PAGES))
+		return NULL;
+	if (strcmp(kind, "hugetlb"))
+		pin_bench_write(b, 1);
+	pages = pin_bench_look(b);
+	*nr = pages ? in_movable(pages, b->m.pages) : 0;
+	if (*nr)
+		return pages;
+	if (pages)
+		pin_audit_skip(au, "the kernel gave no page of ZONE_MOVABLE");
+	free(pages);
+	pin_bench_close(b);
+	return NULL;
+}
+
+static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
+{
+	const struct subject *sub = arg;
+	const bool longterm = sub->flags & PIN_HELPER_LONGTERM;
+	struct pin_helper_page *before, *after;
+	struct pin_predict want = { .acquired = 0 };
+	unsigned int movable, handle = 0;
+	struct pin_bench b;
+	int err;
+
+	if (longterm && pin_audit_kernel(au)->version < MOVES_SINCE)
+		return pin_audit_skip(au, "Linux 5.13 and later move pages out of ZONE_MOVABLE, this kernel does not");
+	before = open_movable(&b, au, sub->kind, &movable);
+	if (!before)
+		return PIN_SKIP;
+	pin_view_drain_lru();
+	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+	/* All are pinned and dropped, and after the move pinned again. */
+	want.acquired = b.m.pages + (longterm ? b.m.pages : 0);
+	want.released = longterm ? b.m.pages : 0;
+	pin_audit_step(au, longterm ? "long-term pin" : "short-term pin", &want, err, 0);
+	after = err ? NULL : pin_bench_look(&b);
+	if (after) {
+		unsigned int still = in_movable(after, b.m.pages);
+		unsigned int others = moved(before, after, b.m.pages);
+
+		if (longterm && still)
+			pin_audit_fail(au, "%u pages are pinned for long in ZONE_MOVABLE", still);
+		if (longterm && others < movable)
+			pin_audit_fail(au, "%u pages were in ZONE_MOVABLE, only %u moved",
+				       movable, others);
+		if (!longterm && others)
+			pin_audit_fail(au, "%u pages moved for a short-term pin", others);
+		if (pin_bench_differ(&b, 1) && strcmp(sub->kind, "hugetlb"))
+			pin_audit_fail(au, "the data did not move with the pages");
+		free(after);
+	}
+	if (!err)
+		pin_bench_step(&b, "unpin", 0, b.m.pages,
+			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_PAGES, 0));
+	/* Not in movable memory any more: the next pin counts once. */
+	if (!err && longterm) {
+		err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+		pin_bench_step(&b, "pin again", b.m.pages, 0, err);
+		if (!err)
+			pin_bench_step(&b, "unpin again", 0, b.m.pages,
+				       pin_helper_release(b.fd, handle));
+	}
+	free(before);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* Somebody else's reference keeps a page from moving: an error, no pin stays. */
+static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
+{
+	const struct subject *sub = arg;
+	struct pin_predict want = {
+		.migrated = 64 * PAGES, .result = -ENOMEM, .or_result = -ENOMEM,
+	};
+	unsigned int movable, got, handle;
+	struct pin_helper_page *pages;
+	struct pin_bench b;
+	int err;
+
+	if (pin_audit_kernel(au)->version < MOVES_SINCE)
+		return pin_audit_skip(au, "Linux 5.13 and later move pages out of ZONE_MOVABLE, this kernel does not");
+	pages = open_movable(&b, au, sub->kind, &movable);
+	if (!pages)
+		return PIN_SKIP;
+	/* One reference, on a page in the middle. */
+	err = pin_helper_take_all(b.fd, PIN_HELPER_GET, PIN_HELPER_WRITE,
+				  (char *)b.m.addr + PAGES / 2 * b.k->page_size,
+				  b.k->page_size, &got);
+	pin_bench_step(&b, "get", 0, 0, err);
+	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+	/* The number of attempts is the kernel's; what counts is the balance. */
+	pin_audit_step(au, "long-term pin", &want, err, 0);
+	free(pages);
+	pages = pin_bench_look(&b);
+	for (unsigned int i = 0; pages && i < b.m.pages; i++) {
+		if (pages[i].flags & PIN_HELPER_PAGE_MAYBE_PINNED)
+			pin_audit_fail(au, "page %u is still maybe_dma_pinned: refcount %d",
+				       i, pages[i].refcount);
+	}
+	pin_helper_release(b.fd, got);
+	free(pages);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static const struct subject refusals[] = {
+	{ "file_shared", PIN_HELPER_PIN, PIN_HELPER_WRITE, false },
+	{ "file_shared", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+	{ "secretmem", PIN_HELPER_PIN, 0, false },
+	{ "secretmem", PIN_HELPER_PIN_FAST, 0, false },
+	{ "secretmem", PIN_HELPER_PIN, PIN_HELPER_WRITE, false },
+	{ "secretmem", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+};
+
+static const struct subject allowances[] = {
+	{ "file_shared", PIN_HELPER_PIN, PIN_HELPER_WRITE, false },
+	{ "file_shared", PIN_HELPER_PIN, PIN_HELPER_LONGTERM, false },
+	{ "file_shared", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM, true },
+	{ "file_private", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM, true },
+	{ "file_private", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "memfd", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+};
+
+static const struct subject movers[] = {
+	{ "anon", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "anon", PIN_HELPER_PIN, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "anon", PIN_HELPER_PIN, PIN_HELPER_LONGTERM, false },
+	{ "anon", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+	{ "memfd", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "shmem", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "thp", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "thp", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+	{ "hugetlb", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "hugetlb", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+};
+
+static const char *way_name(const struct subject *sub)
+{
+	return sub->way == PIN_HELPER_PIN ? "slow" : "fast";
+}
+
+static const char *access_name(const struct subject *sub)
+{
+	return sub->flags & PIN_HELPER_WRITE ? "write" : "read";
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		pin_suite_add(s, refused, &refusals[i], "refused.%s.%s.%s", refusals[i].kind,
+			      way_name(&refusals[i]), access_name(&refusals[i]));
+	pin_suite_add(s, refused_writable, NULL, "refused.file_shared.writable");
+	for (size_t i = 0; i < sizeof(allowances) / sizeof(allowances[0]); i++)
+		pin_suite_add(s, allowed, &allowances[i], "allowed.%s.%s.%s",
+			      allowances[i].kind, way_name(&allowances[i]),
+			      access_name(&allowances[i]));
+	for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++) {
+		bool longterm = movers[i].flags & PIN_HELPER_LONGTERM;
+
+		pin_suite_add(s, moves_out, &movers[i], "%s.%s.%s.%s",
+			      longterm ? "moves" : "stays", movers[i].kind,
+			      way_name(&movers[i]), access_name(&movers[i]));
+	}
+	pin_suite_add(s, cannot_move, &movers[0], "cannot_move.anon.fast");
+	pin_suite_add(s, cannot_move, &movers[1], "cannot_move.anon.slow");
+	pin_suite_add(s, cannot_move, &movers[4], "cannot_move.memfd");
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_bench_setup(s, HUGEPAGES);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "longterm_test",
+		.doc = "Long-term pins: where they are refused, and that pages leave memory that must stay movable before they are pinned.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

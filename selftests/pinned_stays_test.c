@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinned pages do not move and do not vanish, whatever asks for them: the
+ * kernel refuses, or leaves them alone, and the device and the process go on
+ * seeing the same memory. Without the pin each of these works, or the test
+ * would show nothing.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <numaif.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "proc.h"
+#include "scratch.h"
+
+#define PAGES		16
+#define WAIT_MS		3000	/* for what works without the pin */
+#define DWELL_MS	300	/* for what must not happen */
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+/* Something that wants the pages. */
+struct threat {
+	const char *name;
+	const char *kind;
+	/* 0, or a negative errno and the reason: it cannot be done here. */
+	int (*prepare)(struct pin_bench *b, char *why);
+	/* Try it; what it says is up to the kernel. */
+	void (*try)(struct pin_bench *b);
+	/* Has it been done to @now? @then: the same page before. */
+	bool (*done)(const struct pin_helper_page *then, const struct pin_helper_page *now);
+	bool only_pinned;	/* nothing is sure to happen without the pin */
+};
+
+static bool has_moved(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return then->pfn != now->pfn;
+}
+
+static bool has_gone(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return !(now->flags & PIN_HELPER_PAGE_PRESENT) || then->pfn != now->pfn;
+}
+
+static bool is_merged(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return now->flags & PIN_HELPER_PAGE_KSM;
+}
+
+static bool is_split(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return now->order < then->order || then->pfn != now->pfn;
+}
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* --- another node --- */
+
+static int need_nodes(struct pin_bench *b, char *why)
+{
+	if (pin_audit_counters(b->au)->nr_nodes > 1 && numa_available() >= 0)
+		return 0;
+	return pin_why(why, -ENODEV, "one memory node only: needs a NUMA machine, or a guest with two nodes");
+}
+
+/* The node that page 0 is not on. */
+static int other_node(struct pin_bench *b)
+{
+	const struct pin_counters *c = pin_audit_counters(b->au);
+	struct pin_helper_page *pages = pin_bench_look(b);
+	int here = pages ? pages[0].node : -1;
+
+	free(pages);
+	return c->node_id[here == c->node_id[0]];
+}
+
+static void try_move_pages(struct pin_bench *b)
+{
+	int node = other_node(b), *nodes = calloc(b->m.pages, sizeof(*nodes));
+	int *status = calloc(b->m.pages, sizeof(*status));
+	void **addr = calloc(b->m.pages, sizeof(*addr));
+
+	for (unsigned int i = 0; nodes && status && addr && i < b->m.pages; i++) {
+		nodes[i] = node;
+		addr[i] = (char *)b->m.addr + i * b->k->page_size;
+	}
+	if (nodes && status && addr)
+		move_pages(0, b->m.pages, addr, nodes, status, MPOL_MF_MOVE);
+	free(nodes);
+	free(status);
+	free(addr);
+}
+
+static void try_mbind(struct pin_bench *b)
+{
+	unsigned long nodes = 1ul << other_node(b);
+
+	mbind(b->m.addr, b->m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
+	      MPOL_MF_MOVE | MPOL_MF_STRICT);
+	mbind(b->m.addr, b->m.len, MPOL_DEFAULT, NULL, 0, 0);
+}
+
+/* --- compaction --- */
+
+#define COMPACT		"/proc/sys/vm/compact_memory"
+
+static int need_compaction(struct pin_bench *b, char *why)
+{
+	if (!access(COMPACT, W_OK))
+		return 0;
+	return pin_why(why, -EOPNOTSUPP, "no %s: kernel option COMPACTION, and root", COMPACT);
+}
+
+static void try_compaction(struct pin_bench *b)
+{
+	write_file(COMPACT, "1");
+}
+
+/* --- reclaim --- */
+
+static int need_pageout(struct pin_bench *b, char *why)
+{
+	void *p = mmap(NULL, b->k->page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err = madvise(p, b->k->page_size, MADV_PAGEOUT) ? -errno : 0;
+
+	munmap(p, b->k->page_size);
+	if (err)
+		return pin_why(why, err, "no MADV_PAGEOUT: Linux 5.4");
+	return 0;
+}
+
+static int need_swap(struct pin_bench *b, char *why)
+{
+	char line[256];
+	unsigned long kib = 0;
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "SwapFree: %lu", &kib);
+	if (f)
+		fclose(f);
+	if (kib < 1024)
+		return pin_why(why, -ENODEV, "no swap space: swapon, on zram for example");
+	return need_pageout(b, why);
+}
+
+static void try_pageout(struct pin_bench *b)
+{
+	pin_view_drain_lru();
+	madvise(b->m.addr, b->m.len, MADV_PAGEOUT);
+}
+
+/* --- KSM --- */
+
+#define KSM		"/sys/kernel/mm/ksm/"
+
+static int need_ksm(struct pin_bench *b, char *why)
+{
+	int err = pin_scratch_setting(KSM "pages_to_scan", "10000", why);
+
+	if (!err)
+		err = pin_scratch_setting(KSM "sleep_millisecs", "5", why);
+	if (!err)
+		err = pin_scratch_setting(KSM "run", "1", why);
+	return err;
+}
+
+/* Two pages alike are enough; these are all alike. */
+static void try_ksm(struct pin_bench *b)
+{
+	pin_bench_write(b, 'k');
+	madvise(b->m.addr, b->m.len, MADV_MERGEABLE);
+}
+
+/* --- THP split --- */
+
+#define SPLIT		"/sys/kernel/debug/split_huge_pages"
+
+static int need_split(struct pin_bench *b, char *why)
+{
+	if (access(SPLIT, W_OK) && errno == ENOENT)
+		mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	if (access(SPLIT, W_OK))
+		return pin_why(why, -EOPNOTSUPP, "no %s: kernel option DEBUG_FS, and root", SPLIT);
+	if (b->k->version < PIN_KVER(5, 13))
+		return pin_why(why, -EOPNOTSUPP, "%s takes no address before Linux 5.13", SPLIT);
+	return 0;
+}
+
+static void try_split(struct pin_bench *b)
+{
+	char order[128];
+
+	snprintf(order, sizeof(order), "%d,0x%lx,0x%lx", getpid(),
+		 (unsigned long)b->m.addr, (unsigned long)b->m.addr + b->m.len);
+	write_file(SPLIT, order);
+}
+
+static const struct threat threats[] = {
+	{ "move_pages", "anon", need_nodes, try_move_pages, has_moved, false },
+	{ "move_pages", "thp", need_nodes, try_move_pages, has_moved, false },
+	{ "move_pages", "memfd", need_nodes, try_move_pages, has_moved, false },
+	{ "move_pages", "hugetlb", need_nodes, try_move_pages, has_moved, false },
+	{ "mbind", "anon", need_nodes, try_mbind, has_moved, false },
+	{ "mbind", "thp", need_nodes, try_mbind, has_moved, false },
+	{ "mbind", "memfd", need_nodes, try_mbind, has_moved, false },
+	{ "compaction", "anon", need_compaction, try_compaction, has_moved, true },
+	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true },
+	{ "pageout", "anon", need_swap, try_pageout, has_gone, false },
+	{ "pageout", "thp", need_swap, try_pageout, has_gone, false },
+	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false },
+	{ "pageout", "file_private", need_pageout, try_pageout, has_gone, true },
+	{ "pageout", "file_shared", need_pageout, try_pageout, has_gone, true },
+	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false },
+	{ "split", "thp", need_split, try_split, is_split, false },
+};
+
+/* Pages of which @t says that it was done. */
+static unsigned int done_to(struct pin_bench *b, const struct threat *t,
+			    const struct pin_helper_page *then, bool pinned)
+{
+	struct pin_helper_page *now;
+	unsigned int n = 0;
+
+	/* What is only unmapped is there again when somebody looks. */
+	if (pinned)
+		pin_bench_differ(b, 0);
+	now = pin_bench_look(b);
+	for (unsigned int i = 0; now && i < b->m.pages; i++)
+		n += t->done(&then[i], &now[i]);
+	free(now);
+	return n;
+}
+
+/*
+ * Pinned: try for a while; else until it is done to (nearly) all pages. Returns
+ * how many it was done to.
+ */
+static unsigned int keep_trying(struct pin_bench *b, const struct threat *t,
+				const struct pin_helper_page *then, bool pinned)
+{
+	const unsigned int ms = pinned ? DWELL_MS : WAIT_MS;
+	const unsigned int enough = pinned ? b->m.pages + 1 : b->m.pages - 1;
+	const uint64_t deadline = pin_now_ns() + ms * 1000000ull;
+	unsigned int done;
+
+	do {
+		t->try(b);
+		pin_sleep_ns(10000000);
+		done = done_to(b, t, then, pinned);
+	} while (done < enough && pin_now_ns() < deadline);
+	return done;
+}
+
+static void check_data(struct pin_bench *b)
+{
+	int seen;
+
+	pin_bench_write(b, 'p');
+	seen = pin_helper_peek(b->fd, b->handle, b->m.len - b->k->page_size);
+	if (seen != 'p')
+		pin_audit_fail(b->au, "the device finds %d in the page, the process wrote 'p'",
+			       seen);
+	seen = pin_helper_fill(b->fd, b->handle, 0, 0, b->m.len, 'd');
+	if (seen)
+		pin_audit_fail(b->au, "device write: %s", strerror(-seen));
+	if (pin_bench_differ(b, 'd'))
+		pin_audit_fail(b->au, "the process does not see what the device wrote");
+}
+
+static enum pin_verdict stays(struct pin_audit *au, const void *arg)
+{
+	const struct threat *t = arg;
+	struct pin_helper_page *then;
+	char why[PIN_WHY_LEN];
+	struct pin_bench b;
+	unsigned int done;
+
+	if (!pin_bench_open(&b, au, t->kind, PAGES))
+		return PIN_SKIP;
+	if (t->prepare(&b, why)) {
+		pin_audit_skip(au, "%s", why);
+		goto out;
+	}
+	pin_bench_write(&b, 1);
+	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+		goto out;
+	then = pin_bench_look(&b);
+	done = then ? keep_trying(&b, t, then, true) : 0;
+	if (done)
+		pin_audit_fail(au, "%s was done to %u of %u pinned pages", t->name, done,
+			       b.m.pages);
+	check_data(&b);
+	pin_bench_step(&b, t->name, 0, 0, 0);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	if (then && !done && !t->only_pinned) {
+		done = keep_trying(&b, t, then, false);
+		if (!done)
+			pin_audit_fail(au, "%s was done to no page, though no pin is left",
+				       t->name);
+	}
+	free(then);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* --- memory offline --- */
+
+#define MEMORY		"/sys/devices/system/memory/"
+
+/* Does the file @name of the block begin with @word? */
+static bool block_is(unsigned long block, const char *name, const char *word)
+{
+	char path[128], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), MEMORY "memory%lu/%s", block, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		*text = '\0';
+	close(fd);
+	return !strncmp(text, word, strlen(word));
+}
+
+/*
+ * The kernel tries again and again until a signal comes. True if the block
+ * went offline within @ms.
+ */
+static bool offline(unsigned long block, unsigned int ms)
+{
+	uint64_t deadline = pin_now_ns() + ms * 1000000ull;
+	char path[128];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), MEMORY "memory%lu/state", block);
+	pid = fork();
+	if (!pid) {
+		pin_scratch_disown();
+		_exit(write_file(path, "offline") ? 1 : 0);
+	}
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (pin_now_ns() > deadline) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			break;
+		}
+		pin_sleep_ns(2000000);
+	}
+	return block_is(block, "state", "offline");
+}
+
+/* Pages of a block, or 0. */
+static unsigned long block_pages(struct pin_bench *b)
+{
+	char text[32] = "";
+	int fd = open(MEMORY "block_size_bytes", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		*text = '\0';
+	close(fd);
+	return strtoul(text, NULL, 16) / b->k->page_size;
+}
+
+/* The kernel took some of it for itself at boot: it never goes offline. */
+static bool has_reserved(struct pin_bench *b, unsigned long block)
+{
+	unsigned long size = block_pages(b);
+	struct pin_helper_page *pages = calloc(size, sizeof(*pages));
+	bool found = !pages;
+
+	for (unsigned long i = 0; pages && i < size; i++)
+		pages[i].pfn = block * size + i;
+	for (unsigned long done = 0; !found && done < size; done += PIN_HELPER_MAX_INSPECT) {
+		unsigned long n = size - done < PIN_HELPER_MAX_INSPECT ? size - done :
+				  PIN_HELPER_MAX_INSPECT;
+
+		found = pin_helper_look_again(b->fd, n, pages + done);
+	}
+	for (unsigned long i = 0; !found && i < size; i++)
+		found = pages[i].flags & PIN_HELPER_PAGE_RESERVED;
+	free(pages);
+	return found;
+}
+
+/* All of the buffer in one block of ZONE_MOVABLE: its number, or -1. */
+static long block_of(struct pin_bench *b, const struct pin_helper_page *pages)
+{
+	unsigned long size = block_pages(b);
+
+	if (!size)
+		return -1;
+	for (unsigned int i = 0; i < b->m.pages; i++) {
+		if (!(pages[i].flags & PIN_HELPER_PAGE_MOVABLE_ZONE) ||
+		    pages[i].pfn / size != pages[0].pfn / size)
+			return -1;
+	}
+	return pages[0].pfn / size;
+}
+
+/*
+ * A buffer in a block that can go offline; the border of the zone may run
+ * through a block. Its number, or -1: nothing is open then.
+ */
+static long open_in_block(struct pin_bench *b, struct pin_audit *au, const char *kind,
+			  struct pin_helper_page **pages)
+{
+	const struct pin_counters *c = pin_audit_counters(au);
+	long block;
+
+	for (int i = 0; i < (c->nr_nodes ?: 1); i++) {
+		if (!pin_bench_open_on(b, au, kind, PAGES, c->nr_nodes ? c->node_id[i] : 0))
+			return -1;
+		*pages = pin_bench_look(b);
+		block = *pages ? block_of(b, *pages) : -1;
+		if (block >= 0 && block_is(block, "valid_zones", "Movable") &&
+		    !has_reserved(b, block))
+			return block;
+		free(*pages);
+		pin_bench_close(b);
+	}
+	pin_audit_skip(au, "no page in a memory block that can go offline: kernel option MEMORY_HOTREMOVE, a guest with --hotplug");
+	return -1;
+}
+
+static enum pin_verdict offlining(struct pin_audit *au, const void *kind)
+{
+	struct pin_helper_page *then;
+	struct pin_bench b;
+	long block;
+
+	if (!pin_audit_kernel(au)->movable_memory)
+		return pin_audit_skip(au, "no memory in ZONE_MOVABLE: a guest with --hotplug");
+	block = open_in_block(&b, au, kind, &then);
+	if (block < 0)
+		return PIN_SKIP;
+	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+		goto out;
+	if (offline(block, 3 * DWELL_MS))
+		pin_audit_fail(au, "memory block %ld went offline with pinned pages", block);
+	check_data(&b);
+	pin_bench_step(&b, "offline", 0, 0, 0);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	if (!offline(block, 10 * WAIT_MS))
+		pin_audit_fail(au, "memory block %ld does not go offline, though no pin is left",
+			       block);
+	else if (pin_bench_differ(&b, 'd'))
+		pin_audit_fail(au, "the data did not move with the pages");
+	if (block_is(block, "state", "offline")) {
+		char path[128];
+
+		snprintf(path, sizeof(path), MEMORY "memory%ld/state", block);
+		if (write_file(path, "online_movable"))
+			pin_audit_fail(au, "memory block %ld does not come back", block);
+	}
+	pin_audit_restart(au);
+out:
+	free(then);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(threats) / sizeof(threats[0]); i++)
+		pin_suite_add(s, stays, &threats[i], "%s.%s", threats[i].name,
+			      threats[i].kind);
+	pin_suite_add(s, offlining, "anon", "offline.anon");
+	pin_suite_add(s, offlining, "memfd", "offline.memfd");
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_bench_setup(s, 2);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "pinned_stays_test",
+		.doc = "Pinned pages stay where they are and what they are: migration, compaction, reclaim, KSM, THP split and memory offline are refused, or leave them alone, and work after the unpin.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
