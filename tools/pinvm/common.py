@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What all parts use: errors, messages, the cache, the architectures."""
+
+import os
+import platform
+import pkgutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Error(Exception):
+    """Ends pinvm with a message; usage errors with status 2."""
+
+    def __init__(self, text, usage=False):
+        super().__init__(text)
+        self.status = 2 if usage else 4
+
+
+@dataclass
+class Arch:
+    """All that differs between architectures."""
+    qemu: str
+    machine: str
+    cpu: str
+    console: str
+    boot_image: str         # in a kernel build tree
+    iommu: tuple            # arguments for qemu, and for the kernel
+    triplet: str
+    package: str            # where qemu comes from
+
+
+ARCHES = {
+    "amd64": Arch(
+        qemu="qemu-system-x86_64", machine="q35", cpu="max,la57=off", console="ttyS0",
+        boot_image="arch/x86/boot/bzImage",
+        iommu=(["-device", "intel-iommu,intremap=off"], "intel_iommu=on"),
+        triplet="x86_64-linux-gnu", package="qemu-system-x86"),
+    "arm64": Arch(
+        qemu="qemu-system-aarch64", machine="virt,gic-version=3", cpu="max", console="ttyAMA0",
+        boot_image="arch/arm64/boot/Image",
+        iommu=(["-machine", "iommu=smmuv3"], ""),
+        triplet="aarch64-linux-gnu", package="qemu-system-arm"),
+}
+
+
+def host_arch():
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def say(text):
+    print(f"pinvm: {text}", file=sys.stderr, flush=True)
+
+
+def load(name):
+    try:
+        return pkgutil.get_data("common", name)
+    except OSError:
+        return None
+
+
+# Files that come with pinvm, read at once: it may be built again while we run.
+DATA = {name: load(name) for name in ("init.sh", "suite.sh", "expected-skips", "checkout")}
+
+
+def checkout():
+    """The checkout that we were built from, if there still is one."""
+    if DATA["checkout"]:
+        top = Path(DATA["checkout"].decode().strip())
+    else:
+        top = Path(__file__).resolve().parent.parent.parent
+    return top if (top / "tools/pinvm").is_dir() else None
+
+
+def cache_dir():
+    """$CACHE, .cache/ of the checkout, or else the user's."""
+    base = os.environ.get("CACHE") or (checkout() and checkout() / ".cache")
+    if not base:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pin-accounting"
+    return Path(base).absolute() / "pinvm"

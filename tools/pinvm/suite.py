@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The test suite in guests: one kernel, or a matrix of them.
+
+In a machine whose kernel and devices we choose nothing is skipped by chance: a
+skip that is not in the list of those expected is a failure.
+"""
+
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import kernels
+import vm
+from common import ARCHES, DATA, Error, checkout, host_arch, say
+
+COLLECTION = "pin_accounting"
+RESULTS = ("pass", "fail", "xfail", "skip", "inconclusive")
+RUNNING = "running"
+# What programs of the suite call, and files these read.
+TOOLS = ("mkfs.ext4", "mkfs.ext3", "mkfs.ext2", "mkfs.xfs", "mkfs.btrfs", "mkfs.f2fs", "mkfs.vfat",
+         "mkfs.exfat", "mkudffs", "mkfs.ntfs", "mkfs.jfs", "mkfs.nilfs2", "mkfs.hfsplus")
+FILES = ("/etc/mke2fs.conf",)
+MODULES = (
+    # file systems, and what they ask for by other names
+    "ext4 ext2 xfs btrfs f2fs vfat exfat udf ntfs3 jfs nilfs2 hfsplus fuse"
+    " nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 nls_ucs2_utils crc32c crc32c_generic"
+    " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
+    # devices
+    " loop zram lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
+    " vfio_pci vfio_iommu_type1 vhost_vsock dummy rdma_rxe ib_uverbs rds rds_tcp"
+    # crypto by AF_ALG
+    " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
+    " sha256_generic sha256")
+# Queues for polled I/O; memfd_secret() is off by default before 6.5.
+KERNEL_WORDS = "nvme.poll_queues=1 secretmem.enable=1"
+TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
+           92: "pin_helper.ko cannot be unloaded after the suite"}
+
+
+def build_dir():
+    if os.environ.get("BUILD"):
+        return Path(os.environ["BUILD"])
+    # build/bin/pinvm
+    near = Path(sys.argv[0]).resolve().parent.parent
+    if (near / "selftests").is_dir() and near.name != "tools":
+        return near
+    return (checkout() or Path(".")) / "build"
+
+
+def results_dir():
+    if os.environ.get("RESULTS"):
+        return Path(os.environ["RESULTS"])
+    return (checkout() or Path(".")) / "results"
+
+
+def expected_skips():
+    """[(program glob, test glob, kernel glob, why)]"""
+    rows = []
+    for number, line in enumerate(DATA["expected-skips"].decode().splitlines(), 1):
+        line = line.partition("#")[0].strip()
+        if not line:
+            continue
+        fields = line.split(None, 2)
+        if len(fields) != 3 or ":" not in fields[0]:
+            raise Error(f"expected-skips, line {number}: not PROGRAM:TEST KERNEL REASON")
+        rows.append((*fields[0].split(":", 1), *fields[1:]))
+    return rows
+
+
+def expected(rows, program, test, release):
+    return next((why for its_program, its_test, kernel, why in rows
+                 if fnmatch.fnmatchcase(program, its_program)
+                 and fnmatch.fnmatchcase(test, its_test)
+                 and fnmatch.fnmatchcase(release, kernel)), None)
+
+
+def leaves(test, names=()):
+    """(name, result, reason) of what counts in pinreport's tree."""
+    for problem in test.get("problems", []):
+        yield ".".join(names) or "-", "fail", problem
+    if test.get("bailout"):
+        yield ".".join(names) or "-", "fail", test["bailout"]
+    if "tests" in test:
+        for sub in test["tests"]:
+            yield from leaves(sub, (*names, sub["name"]))
+    elif "result" in test:
+        yield ".".join(names) or "-", test["result"], test.get("reason", "")
+
+
+class Verdict:
+    """What a run in one kernel came to."""
+
+    def __init__(self, release, arch):
+        self.release = release
+        self.arch = arch
+        self.helper = False
+        self.programs = {}      # name -> {result: count, "seconds": n}
+        self.skips = []         # {program, test, reason, expected}
+        self.failures = []      # {program, test, reason}
+        self.seconds = None
+        self.first_test = None
+        self.trouble = None
+
+    def read(self, folder, seconds):
+        """Takes pinreport's view of what the suite printed."""
+        pinreport = build_dir() / "bin/pinreport"
+        output = subprocess.run([pinreport, "--json", folder], capture_output=True, text=True,
+                                check=False).stdout
+        try:
+            report = json.loads(output)
+        except ValueError as err:
+            raise Error(f"{pinreport} cannot read {folder}") from err
+        rows = expected_skips()
+        for run in report["runs"]:
+            for program in run.get("tests", []):
+                self._program(program, rows, seconds)
+            for problem in [*run.get("problems", []), *filter(None, [run.get("bailout")])]:
+                self.failures.append({"program": "-", "test": "-", "reason": problem})
+
+    def _program(self, program, rows, seconds):
+        name = program["name"].split(":")[-1]
+        counts = dict.fromkeys(RESULTS, 0)
+        for test, result, reason in leaves(program):
+            counts[result] += 1
+            row = {"program": name, "test": test, "reason": reason}
+            if result == "fail":
+                self.failures.append(row)
+            elif result in ("skip", "inconclusive"):
+                row["expected"] = expected(rows, name, test, self.release)
+                self.skips.append(row)
+        self.programs[name] = {**counts, "seconds": seconds.get(name)}
+
+    def unexpected(self):
+        return [row for row in self.skips if not row["expected"]]
+
+    def passed(self):
+        return not (self.trouble or self.failures or self.unexpected()) and bool(self.programs)
+
+    def total(self, result):
+        return sum(program[result] for program in self.programs.values())
+
+    def text(self):
+        lines = []
+        for row in self.failures:
+            lines.append(f"FAIL {row['program']}:{row['test']} {row['reason']}".rstrip())
+        alike = {}
+        for row in self.unexpected():
+            alike.setdefault((row["program"], row["reason"]), []).append(row["test"])
+        for (program, reason), tests in alike.items():
+            more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+            lines.append(f"UNEXPECTED SKIP {program}:{tests[0]}{more}: {reason}")
+        if self.trouble:
+            lines.append(f"TROUBLE {self.trouble}")
+        took = f", {self.seconds:.1f} s" if self.seconds else ""
+        if self.first_test:
+            took += f", first test after {self.first_test:.1f} s"
+        lines.append(f"{self.release}: {'PASS' if self.passed() else 'FAIL'}"
+                     f" ({', '.join(f'{self.total(result)} {result}' for result in RESULTS)}"
+                     f"; helper {'yes' if self.helper else 'no'}{took})")
+        return "\n".join(lines)
+
+    def json(self):
+        return {"release": self.release, "arch": self.arch, "passed": self.passed(),
+                "helper": self.helper, "seconds": self.seconds, "first_test": self.first_test,
+                "trouble": self.trouble, "programs": self.programs, "failures": self.failures,
+                "skips": self.skips}
+
+
+class Recorder:
+    """Keeps the guest's KTAP, and the time when each program began."""
+
+    def __init__(self, path, verbose):
+        self.file = open(path, "wb")
+        self.verbose = verbose
+        self.started = time.monotonic()
+        self.line = b""
+        self.begun = []         # (program, when)
+        self.first = None
+
+    def __call__(self, body):
+        self.file.write(body)
+        *lines, self.line = (self.line + body).split(b"\n")
+        now = time.monotonic()
+        for line in lines:
+            match = re.match(rb"# selftests: \w+: (\S+)$", line)
+            if match:
+                self.begun.append((match[1].decode(), now))
+                self.first = self.first or now - self.started
+            if self.verbose:
+                print(line.decode(errors="replace"), flush=True)
+
+    def close(self):
+        self.file.close()
+        ends = [when for _, when in self.begun[1:]] + [time.monotonic()]
+        return {name: round(end - when, 2) for (name, when), end in zip(self.begun, ends)}
+
+
+def find_helper(kernel, wish):
+    """pin_helper.ko for this kernel: as named, as built now, or what there is."""
+    if wish == "none":
+        return None
+    if wish and wish != "build":
+        if not os.path.exists(wish):
+            raise Error(f"there is no {wish}", usage=True)
+        return Path(wish)
+    module = build_dir() / "kmod" / kernel.release / "pin_helper.ko"
+    # Kbuild cannot build for another architecture with Debian's headers.
+    if wish and kernel.arch == host_arch():
+        build = (checkout() or Path(".")) / "kmod-helper/build.sh"
+        kdir = kernel.kdir or kernels.get_headers(kernel.release)
+        result = subprocess.run([build, kdir, module.parent.parent], capture_output=True,
+                                text=True, check=False)
+        if result.returncode:
+            raise Error(f"pin_helper.ko cannot be built for {kernel.release}: {result.stderr}")
+    return module if module.exists() else None
+
+
+def suite_copies(folder, tests):
+    """--copy arguments for the suite as it was installed or built."""
+    listed = folder / "kselftest-list.txt"
+    if not listed.exists():
+        raise Error(f"no suite in {folder}: run make")
+    programs = [line.split(":")[1] for line in listed.read_text().split()]
+    unknown = [test for test in tests if test not in programs]
+    if unknown:
+        raise Error(f"no test program {unknown[0]}; there are: {' '.join(programs)}", usage=True)
+    names = ["run_kselftest.sh", "kselftest", "kselftest-list.txt",
+             *(f"{COLLECTION}/{name}" for name in ("settings", *(tests or programs)))]
+    return [f"{folder / name}:/kselftest/{name}" for name in names]
+
+
+def tool_copies(arch):
+    if arch != host_arch():
+        return []
+    found = [(vm.find_tool(tool), f"/usr/sbin/{tool}") for tool in TOOLS]
+    found += [(name, name) for name in FILES]
+    return [f"{path}:{name}" for path, name in found if path and os.path.exists(path)]
+
+
+def run_suite(name, options, folder):
+    """Boots one kernel with the suite; the folder keeps what came of it."""
+    kernel = kernels.find(name, options.arch)
+    verdict = Verdict(kernel.release, kernel.arch)
+    helper = find_helper(kernel, options.helper)
+    verdict.helper = bool(helper)
+    folder.mkdir(parents=True, exist_ok=True)
+    # For another architecture it is built with BUILD=build/ARCH.
+    built = build_dir() / ("" if kernel.arch == host_arch() else kernel.arch) / "selftests"
+    selftests = Path(options.selftests or built)
+    with tempfile.TemporaryDirectory(prefix="pinvm.") as scratch:
+        script = Path(scratch) / "suite.sh"
+        script.write_bytes(DATA["suite.sh"])
+        script.chmod(0o755)
+        machine_options = vm.default_options(
+            "--disk", "2G:nvme:ext4", "--append", KERNEL_WORDS,
+            "--memory", options.memory, "--timeout", str(options.timeout),
+            "--out", str(folder), "--log", str(folder / "console.log"),
+            "--with-modules", MODULES.replace(" ", ","))
+        machine_options.movable = options.movable
+        machine_options.copy += [
+            f"{script}:/suite.sh", *suite_copies(selftests, options.tests),
+            *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
+        machine_options.command = ["/suite.sh", *(word for test in options.tests
+                                                  for word in ("-t", f"{COLLECTION}:{test}"))]
+        recorder = Recorder(folder / "ktap.log", options.verbose)
+        machine_options.stdout = recorder
+        machine_options.stderr = lambda body: sys.stderr.buffer.write(body)
+        machine = vm.Machine(kernel, machine_options, scratch)
+        status = machine.run()
+    seconds = recorder.close()
+    verdict.seconds = round(time.monotonic() - recorder.started, 2)
+    verdict.first_test = recorder.first and round(recorder.first, 2)
+    if status:
+        verdict.trouble = TROUBLE.get(status, f"the suite ended with status {status}")
+    verdict.read(folder, seconds)
+    return verdict
+
+
+def run_here(options, folder):
+    """The same on the running kernel, by what make run_tests uses."""
+    verdict = Verdict(os.uname().release, host_arch())
+    verdict.helper = os.path.exists("/dev/pin_helper")
+    began = time.monotonic()
+    env = dict(os.environ, BUILD=str(build_dir()), RESULTS=str(folder))
+    script = (checkout() or Path(".")) / "tools/run_tests.sh"
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run([script, *options.tests], env=env, check=False,
+                   stdout=None if options.verbose else subprocess.DEVNULL)
+    verdict.seconds = round(time.monotonic() - began, 2)
+    for run in folder.iterdir():
+        verdict.read(run, {})
+    return verdict
+
+
+def stamp():
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def flat(name):
+    return name.strip("/").replace("/", "_")
+
+
+def suite(options):
+    folder = Path(options.results or results_dir() / f"{stamp()}-vm-{flat(options.kernel)}")
+    verdict = run_suite(options.kernel, options, folder)
+    (folder / "verdict.json").write_text(json.dumps(verdict.json(), indent=1) + "\n")
+    print(json.dumps(verdict.json(), indent=1) if options.json else
+          f"{folder}\n{verdict.text()}")
+    return 0 if verdict.passed() else 1
+
+
+def matrix(options):
+    folder = Path(options.results or results_dir())
+    raw = folder / f"{stamp()}-matrix"
+    verdicts = []
+    for name in options.kernels:
+        say(f"{name} ...")
+        where = raw / flat(name)
+        try:
+            verdict = (run_here(options, where) if name == RUNNING else
+                       run_suite(name, options, where))
+        except Error as err:
+            verdict = Verdict(name, options.arch or host_arch())
+            verdict.trouble = str(err)
+        say(verdict.text())
+        verdicts.append(verdict)
+    (folder / "matrix.json").write_text(
+        json.dumps([verdict.json() for verdict in verdicts], indent=1) + "\n")
+    (folder / "matrix.md").write_text(markdown(verdicts))
+    print(folder / "matrix.md")
+    return 0 if all(verdict.passed() for verdict in verdicts) else 1
+
+
+def markdown(verdicts):
+    """The page: what each program came to on each kernel, and why it skipped."""
+    def table(head, rows):
+        return "\n".join(["| " + " | ".join(row) + " |"
+                          for row in [head, ["---"] * len(head), *rows]]) + "\n"
+
+    def cell(program):
+        if not program:
+            return "-"
+        text = " / ".join(str(program[result]) for result in ("pass", "fail", "xfail"))
+        text += f" / {program['skip'] + program['inconclusive']}"
+        return text + (f" ({program['seconds']:.1f} s)" if program["seconds"] is not None else "")
+
+    programs = sorted({name for verdict in verdicts for name in verdict.programs})
+    parts = ["# The suite on several kernels\n",
+             "Written by `make matrix`; matrix.json holds the same for programs. A cell is"
+             " passed / failed / known issues (XFAIL) / skipped, and seconds in the guest.\n",
+             table(["", *(verdict.release for verdict in verdicts)],
+                   [[name, *(cell(verdict.programs.get(name)) for verdict in verdicts)]
+                    for name in programs]
+                   + [["**verdict**", *("pass" if verdict.passed() else "**FAIL**"
+                                        for verdict in verdicts)],
+                      ["with pin_helper", *("yes" if verdict.helper else "no"
+                                            for verdict in verdicts)],
+                      ["start to first test, s", *(str(verdict.first_test or "-")
+                                                   for verdict in verdicts)],
+                      ["start to verdict, s", *(str(verdict.seconds or "-")
+                                                for verdict in verdicts)]])]
+    for title, rows in (
+            ("Failures", [(verdict, row, "") for verdict in verdicts for row in verdict.failures]),
+            ("Skips", [(verdict, row, row["expected"] or "**not expected**")
+                       for verdict in verdicts for row in verdict.skips])):
+        groups = {}
+        for verdict, row, remark in rows:
+            key = (row["program"], row["reason"], remark)
+            groups.setdefault(key, {}).setdefault(row["test"], []).append(verdict.release)
+        if groups:
+            parts.append(f"## {title}\n")
+            parts.append(table(
+                ["program", "tests", "kernels", "reason", "expected because"],
+                [[program, str(len(tests)) if len(tests) > 1 else next(iter(tests)),
+                  ", ".join(sorted({one for kernels in tests.values() for one in kernels})),
+                  reason.replace("|", "\\|"), remark]
+                 for (program, reason, remark), tests in sorted(groups.items())]))
+    trouble = [f"- {verdict.release}: {verdict.trouble}" for verdict in verdicts if verdict.trouble]
+    if trouble:
+        parts += ["## Trouble\n", "\n".join(trouble) + "\n"]
+    return "\n".join(parts)
+
+
+def add_commands(command):
+    def common(one):
+        one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
+        one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
+                         help="build pin_helper.ko for the kernel, or use FILE, or none; without"
+                         " this, that in build/kmod/RELEASE/ is used if there is one")
+        one.add_argument("--selftests", metavar="DIR",
+                         help="the suite as built or installed (build/selftests)")
+        one.add_argument("--memory", default="2G", metavar="SIZE",
+                         help="of the guest (%(default)s)")
+        one.add_argument("--movable", metavar="SIZE",
+                         help="so much of it in ZONE_MOVABLE, for the tests that need it")
+        one.add_argument("--timeout", type=float, default=600, metavar="SECONDS",
+                         help="for each guest (%(default)s)")
+        one.add_argument("--test", dest="tests", action="append", default=[], metavar="PROGRAM",
+                         help="only this program; may be given again")
+        one.add_argument("--results", metavar="DIR", help="where results go (results/)")
+        one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
+
+    one = command("suite", suite, "run the test suite in one kernel, where no skip is by chance")
+    one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
+    one.add_argument("--json", action="store_true", help="the verdict as JSON")
+    common(one)
+    one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")
+    one.add_argument("kernels", nargs="+", metavar="KERNEL",
+                     help=f"as for suite; \"{RUNNING}\" is the running kernel")
+    common(one)

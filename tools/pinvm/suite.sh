@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs the suite in the guest; its arguments go to run_kselftest.sh. What the
+# exit statuses of 90 and more say is in suite.py.
+modprobe -aq loop zram
+# Folios of 16 pages and no other size: the larger would come first.
+size=$(($(sed -n '/^KernelPageSize/{s/[^0-9]//gp;q}' /proc/self/smaps) * 16))
+size=/sys/kernel/mm/transparent_hugepage/hugepages-${size}kB/enabled
+[ ! -e "$size" ] || echo madvise >"$size"
+echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/zram0
+mkdir -p /mnt && mount -t ext4 -o noatime /dev/nvme0n1 /mnt || exit 90
+mkdir -p /mnt/tmp
+export TMPDIR=/mnt/tmp PIN_RESULTS=/out
+cd /mnt/tmp || exit 90
+if [ -e /pin_helper.ko ]; then
+	insmod /pin_helper.ko allow_faults=1 || exit 91
+fi
+/kselftest/run_kselftest.sh "$@" || exit
+cp /proc/vmstat /out/
+if [ -e /pin_helper.ko ]; then
+	rmmod pin_helper || exit 92
+fi
