@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * LD_PRELOAD shim: a consumer that really leaks pins, to prove that a run finds
+ * that and says who it was. Each PIN_LEAK_EVERY-th call of process_vm_readv(2)
+ * also pins a page, as a fixed buffer of a ring of its own; it is released
+ * when the process ends. Without PIN_LEAK_EVERY it does nothing.
+ *
+ *   cc -shared -fPIC -o leak_shim.so leak_shim.c -ldl
+ *   LD_PRELOAD=./leak_shim.so PIN_LEAK_EVERY=100 ./program
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <linux/io_uring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static void leak_a_page(void)
+{
+	struct io_uring_params p = { 0 };
+	struct iovec iov = { .iov_len = sysconf(_SC_PAGESIZE) };
+	int fd = syscall(__NR_io_uring_setup, 1, &p);
+
+	iov.iov_base = mmap(NULL, iov.iov_len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || iov.iov_base == MAP_FAILED ||
+	    syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov, 1))
+		_exit(3);
+}
+
+ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long nr_local,
+			 const struct iovec *remote, unsigned long nr_remote,
+			 unsigned long flags)
+{
+	static ssize_t (*real)(pid_t, const struct iovec *, unsigned long,
+			       const struct iovec *, unsigned long, unsigned long);
+	const char *every = getenv("PIN_LEAK_EVERY");
+	static unsigned long calls;
+
+	if (!real)
+		real = dlsym(RTLD_NEXT, "process_vm_readv");
+	if (every && atol(every) && ++calls % atol(every) == 0)
+		leak_a_page();
+	return real(pid, local, nr_local, remote, nr_remote, flags);
+}

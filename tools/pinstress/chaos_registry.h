@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One line per chaos actor, sorted. Included more than once: no guard. */
+PIN_CHAOS(collapse)
+PIN_CHAOS(compact)
+PIN_CHAOS(cpu)
+PIN_CHAOS(dontneed)
+PIN_CHAOS(drop_caches)
+PIN_CHAOS(fork)
+PIN_CHAOS(free)
+PIN_CHAOS(kill)
+PIN_CHAOS(ksm)
+PIN_CHAOS(memcg)
+PIN_CHAOS(move_pages)
+PIN_CHAOS(mprotect)
+PIN_CHAOS(mremap)
+PIN_CHAOS(munmap)
+PIN_CHAOS(pageout)
+PIN_CHAOS(signal)
+PIN_CHAOS(split)
+PIN_CHAOS(stop)
+PIN_CHAOS(swap)
+/* EOL */

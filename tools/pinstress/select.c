@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "chaos.h"
+#include "pinstress.h"
+#include "scratch.h"
+#include "select.h"
+
+#define PROBE_PAGES	16
+
+/* What the probing process found out. */
+struct finding {
+	int err;
+	char why[PIN_WHY_LEN];
+};
+
+struct findings {
+	struct finding consumer[LEDGER_CONSUMERS], kind[LEDGER_KINDS];
+};
+
+int select_names(const char *option, const char *list,
+		 const char *(*name)(unsigned int i), unsigned int nr, bool *selected)
+{
+	char *copy = strdup(list), *rest = copy, *pattern;
+	int ret = 0;
+
+	if (!copy)
+		abort();
+	memset(selected, 0, nr * sizeof(*selected));
+	while (!ret && (pattern = strsep(&rest, ","))) {
+		bool all = !strcmp(pattern, "all"), any = all || !strcmp(pattern, "none");
+
+		for (unsigned int i = 0; i < nr; i++) {
+			if (all || !fnmatch(pattern, name(i), 0)) {
+				selected[i] = true;
+				any = true;
+			}
+		}
+		if (!any) {
+			fprintf(stderr, "pinstress: %s: nothing is called '%s'; --list shows what there is\n",
+				option, pattern);
+			ret = EXIT_USAGE;
+		}
+	}
+	free(copy);
+	return ret;
+}
+
+void leave_out(struct run *r, struct left_out *lo, const char *name, const char *why)
+{
+	size_t used = strlen(lo->names);
+
+	if (strcmp(lo->list, "all"))
+		report_event(r, "%s %s left out: %s", lo->what, name, why);
+	else
+		snprintf(lo->names + used, sizeof(lo->names) - used, "%s%s",
+			 lo->nr++ ? ", " : "", name);
+}
+
+void left_out_end(struct run *r, const struct left_out *lo)
+{
+	if (lo->nr)
+		report_event(r, "%s not to be had here: %s (--list says why)", lo->what,
+			     lo->names);
+}
+
+static const char *consumer_name(unsigned int i)
+{
+	return pin_consumers[i]->name;
+}
+
+static const char *kind_name(unsigned int i)
+{
+	return pin_memkinds[i]->name;
+}
+
+static void probe_all(const struct run *r, struct findings *f)
+{
+	struct pin_mem m;
+
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		if (pin_consumers[i]->probe)
+			f->consumer[i].err = pin_consumers[i]->probe(&r->kernel,
+								     f->consumer[i].why);
+	}
+	for (unsigned int i = 0; i < pin_nr_memkinds; i++) {
+		f->kind[i].err = pin_mem_alloc(&m, pin_memkinds[i], &r->kernel, PROBE_PAGES);
+		if (f->kind[i].err)
+			memcpy(f->kind[i].why, m.why, PIN_WHY_LEN);
+		else
+			pin_mem_free(&m);
+	}
+}
+
+static struct findings *probe_apart(const struct run *r)
+{
+	struct findings *f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	if (f == MAP_FAILED)
+		return NULL;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		probe_all(r, f);
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid > 0 && !status)
+		return f;
+	munmap(f, sizeof(*f));
+	return NULL;
+}
+
+static const char *reason(const struct finding *f)
+{
+	return *f->why ? f->why : strerror(-f->err);
+}
+
+static void choose(struct run *r, const struct findings *f, const bool *consumer,
+		   const bool *kind)
+{
+	struct left_out consumers = { .what = "consumers", .list = r->opt->consumers };
+	struct left_out kinds = { .what = "memory", .list = r->opt->memory };
+	struct choice *c = &r->choice;
+
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		if (!consumer[i])
+			continue;
+		if (f->consumer[i].err) {
+			leave_out(r, &consumers, consumer_name(i), reason(&f->consumer[i]));
+			continue;
+		}
+		c->consumer[c->nr_consumers++] = i;
+		if (pin_consumers[i]->held)
+			c->held[c->nr_held++] = i;
+	}
+	for (unsigned int i = 0; i < pin_nr_memkinds; i++) {
+		if (!kind[i])
+			continue;
+		if (f->kind[i].err)
+			leave_out(r, &kinds, kind_name(i), reason(&f->kind[i]));
+		else
+			c->kind[c->nr_kinds++] = i;
+	}
+	left_out_end(r, &consumers);
+	left_out_end(r, &kinds);
+}
+
+int select_work(struct run *r)
+{
+	bool consumer[LEDGER_CONSUMERS], kind[LEDGER_KINDS];
+	struct findings *f;
+	int err;
+
+	if (pin_nr_consumers > LEDGER_CONSUMERS || pin_nr_memkinds > LEDGER_KINDS ||
+	    pin_nr_chaos > LEDGER_CHAOS)
+		abort();	/* raise them in ledger.h */
+	err = select_names("--consumers", r->opt->consumers, consumer_name,
+			   pin_nr_consumers, consumer);
+	if (!err)
+		err = select_names("--memory", r->opt->memory, kind_name, pin_nr_memkinds, kind);
+	if (err)
+		return err;
+	f = probe_apart(r);
+	if (!f) {
+		fprintf(stderr, "pinstress: the process that probes died\n");
+		return EXIT_INCONCLUSIVE;
+	}
+	choose(r, f, consumer, kind);
+	munmap(f, sizeof(*f));
+	if (r->choice.nr_consumers && r->choice.nr_kinds)
+		return 0;
+	fprintf(stderr, "pinstress: no %s of those asked for can be had here\n",
+		r->choice.nr_consumers ? "memory" : "consumer");
+	return EXIT_INCONCLUSIVE;
+}
+
+static void list_one(const char *what, const char *name, const char *help,
+		     const struct finding *f)
+{
+	printf("%-9s %-20s %s", what, name, help);
+	if (f && f->err)
+		printf(" (not here: %s)", reason(f));
+	putchar('\n');
+}
+
+int list_all(struct run *r)
+{
+	static const char *const scope[] = {
+		[CHAOS_MEMORY] = "memory", [CHAOS_WORKERS] = "workers",
+		[CHAOS_MACHINE] = "machine",
+	};
+	struct findings *f = probe_apart(r);
+
+	for (unsigned int i = 0; i < pin_nr_consumers; i++)
+		list_one("consumer", consumer_name(i), pin_consumers[i]->help,
+			 f ? &f->consumer[i] : NULL);
+	for (unsigned int i = 0; i < pin_nr_memkinds; i++)
+		list_one("memory", kind_name(i), pin_memkinds[i]->help, f ? &f->kind[i] : NULL);
+	for (unsigned int i = 0; i < pin_nr_chaos; i++) {
+		const struct pin_chaos *c = pin_chaos[i];
+		struct finding found = { .err = 0 };
+		char help[160];
+
+		if (c->probe)
+			found.err = c->probe(&r->kernel, found.why);
+		snprintf(help, sizeof(help), "%s: %s", scope[c->scope], c->help);
+		list_one("chaos", c->name, help, &found);
+	}
+	return EXIT_BALANCED;
+}
