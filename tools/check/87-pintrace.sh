@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# pintrace: usage; what it says where it cannot trace; and in a guest that each
+# pin is booked on the process and the function that took it, that the sum is
+# what the kernel counted, and that what is not seen is not kept silent.
+# PINTRACE_KERNEL=VERSION names another kernel than 6.12 for the guest.
+# shellcheck source=tools/check/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pintrace=$BUILD/bin/pintrace
+pinvm=$BUILD/bin/pinvm
+kernel=${PINTRACE_KERNEL:-6.12}
+out=$TMP/out
+err=$TMP/err
+export CACHE TMPDIR=$TMP
+
+# says NAME STATUS REGEX COMMAND...
+says() {
+	local name=$1 wanted=$2 regex=$3 output status
+
+	shift 3
+	output=$("$@" 2>&1 </dev/null)
+	status=$?
+	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
+		ok "$name"
+	else
+		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
+$(echo "$output" | tail -n 30)"
+	fi
+}
+
+if ! [ -x "$pintrace" ]; then
+	skip "pintrace" "not built: needs clang, bpftool, libbpf-dev, libelf-dev: make setup"
+	done_testing
+fi
+
+says usage.help 0 '^Exit status:' "$pintrace" --help
+while IFS='|' read -r name args; do
+	# shellcheck disable=SC2086
+	says "usage.$name" 2 'pintrace: .' "$pintrace" $args
+done <<'EOF'
+option.unknown|--nonsense
+no-command|--
+pid.zero|--pid 0
+pid.junk|--pid me
+pid.gone|--pid 2147483647
+duration.negative|--duration -1
+duration.with-command|--duration 1 -- true
+pid.with-command|--pid 1 -- true
+comm.long|--comm a-name-that-is-too-long
+depth.zero|--depth 0
+folios.zero|--folios 0
+folded.unknown|--folded=released
+cgroup.none|--cgroup /no/such/cgroup
+output.impossible|-o /nonexistent/file
+EOF
+
+# This machine: either it traces, or it says why not.
+"$pintrace" --duration 0.1 >"$out" 2>"$err"
+status=$?
+case $status in
+0) check host.traces grep -q '^unattributed' "$out" ;;
+4) check host.cannot grep -Eq 'no attach point|not permitted|no BTF|no bpf\(\)|locked down|needs Linux' "$err" ;;
+*) not_ok host "exit status $status
+$(cat "$out" "$err")" ;;
+esac
+sed 's/^/# host: /' "$err"
+if [ "$(id -u)" -eq 0 ] && have setpriv; then
+	cp "$pintrace" "$TMP/pintrace" && chmod 755 "$TMP"
+	says unprivileged 4 'needs root' \
+		setpriv --reuid=65534 --clear-groups "$TMP/pintrace" -- true
+fi
+
+# The guest.
+
+mkfs=$(PATH=$PATH:/sbin:/usr/sbin command -v mkfs.vfat)
+cc=${CC:-cc}
+if ! $cc -O2 -Wall -Wextra -o "$TMP/pin_by" "tools/check/pin_by.c" 2>"$err"; then
+	not_ok helper.builds "$(cat "$err")"
+	done_testing
+fi
+reason=
+if ! [ -x "$pinvm" ]; then
+	reason="no $pinvm"
+elif ! have qemu-system-x86_64 || [ "$(uname -m)" != x86_64 ]; then
+	reason="needs x86-64 and qemu-system-x86_64: make setup"
+elif ! "$pinvm" run --kernel "$kernel" --dry-run -- true >"$out" 2>"$err"; then
+	reason="no kernel $kernel: $(tail -n 1 "$err")"
+elif [ -z "$mkfs" ]; then
+	reason="no mkfs.vfat: make setup"
+fi
+if [ -n "$reason" ]; then
+	skip guest "$reason"
+	done_testing
+fi
+
+cat >"$TMP/guest.sh" <<'EOF'
+echo 3 >/proc/sys/kernel/printk
+cd /tmp || exit 1
+
+# started FILE REGEX: wait for a line of a program in the background.
+started() {
+	local tries=0
+
+	until grep -q "$2" "$1" || [ $tries -gt 3000 ]; do
+		tries=$((tries + 1))
+		usleep 10000
+	done
+}
+
+# hold NAME PAGES [FILE]
+hold() {
+	pin_by "$1" "$2" 1000 $3 >"$1" 2>&1 &
+	started "$1" .
+	sed "s/^/$1 /" "$1" >>/out/pids
+}
+
+# Each read takes so long, those of the partition scan, too.
+modprobe null_blk irqmode=2 completion_nsec=8000000000 gb=1
+until [ -b /dev/nullb0 ]; do usleep 10000; done
+hold uring 7
+rm /out/pids
+
+pintrace --json --stacks >/out/held.json 2>/out/held.err &
+pintrace=$!
+started /out/held.err tracing
+hold uring 64
+hold xdp 32
+hold udmabuf 24
+hold process_vm 8
+hold aio 16 /dev/nullb0
+kill -INT $pintrace
+wait $pintrace
+echo $? >/out/held.status
+
+# trace NAME ARG...
+trace() {
+	local name=$1
+
+	shift
+	pintrace -o "/out/$name" "$@"
+	echo $? >"/out/$name.status"
+}
+
+mkfs.vfat /dev/vda >/dev/null 2>&1
+mkdir -p /mnt
+mount -t vfat /dev/vda /mnt
+dd if=/dev/zero of=/mnt/file bs=1M count=1 2>/dev/null
+sync
+trace vfat -- pin_by read 64 0 /mnt/file
+trace leak --drain 0.5 -- sh -c 'pin_by orphan 12 1000 >orphan & until grep -q pinned orphan; do usleep 10000; done'
+trace full --folios 40 -- pin_by process_vm 64 0
+trace blind --without try_grab_folio -- pin_by process_vm 64 0
+trace many -- pin_by loop_uring 256 400
+EOF
+mkdir "$TMP/result"
+"$pinvm" run --kernel "$kernel" --timeout 1800 --disk 64M --out "$TMP/result" \
+	--with-modules vfat,nls_cp437,nls_ascii,null_blk \
+	--copy "$pintrace:/bin/pintrace" --copy "$TMP/pin_by:/bin/pin_by" \
+	--copy "$mkfs:/bin/mkfs.vfat" --copy "$TMP/guest.sh:/guest.sh" \
+	-- sh /guest.sh >"$out" 2>"$err"
+status=$?
+if [ $status -ne 0 ]; then
+	not_ok guest "exit status $status
+$(tail -n 30 "$out" "$err")"
+	done_testing
+fi
+result=$TMP/result
+
+# held NAME FUNCTION PAGES: this way's pins are those of its process.
+held() {
+	local pid
+
+	pid=$(sed -n "s/^$1 pinned //p" "$result/pids")
+	if [ -z "$pid" ]; then
+		skip "held.$1" "$(sed -n "s/^$1 //p" "$result/pids")"
+		return
+	fi
+	expected=$((expected + $3))
+	check "held.$1" grep -Eq "\"pid\":$pid,\"tid\":$pid,\"comm\":\"pin_by\",\"function\":\"$2\",[^{}]*\"outstanding\":$3," \
+		"$result/held.json"
+}
+
+# saw NAME STATUS REGEX
+saw() {
+	if [ "$(cat "$result/$1.status")" = "$2" ] && grep -Eq -- "$3" "$result/$1"; then
+		return 0
+	fi
+	echo "exit status $(cat "$result/$1.status"), not $2, or nothing like: $3"
+	cat "$result/$1"
+	return 1
+}
+
+expected=0
+check_equal held.status 0 "$(cat "$result/held.status")"
+held uring pin_user_pages_fast 64
+held xdp pin_user_pages 32
+held udmabuf memfd_pin_folios 24
+held aio pin_user_pages_fast 16
+pid=$(sed -n 's/^process_vm pinned //p' "$result/pids")
+check held.process_vm grep -Eq "\"pid\":$pid,\"tid\":$pid,\"comm\":\"pin_by\",\"function\":\"pin_user_pages_remote\",[^{}]*\"outstanding\":0,\"acquired\":8," \
+	"$result/held.json"
+check held.sum grep -Eq "\"traced\":\{\"acquired\":$((expected + 8)),\"released\":8,\"outstanding\":$expected\},\"kernel\":\{\"acquired\":$((expected + 8)),\"released\":8,\"outstanding\":$expected\},\"unattributed\":\{\"acquired\":0,\"released\":0,\"outstanding\":0\},\"before\":7," \
+	"$result/held.json"
+
+check vfat.miscount saw vfat 0 '^folio_add_pin: 128 more pages'
+check vfat.kernel saw vfat 0 "^kernel's counters +-128 +64 +192$"
+check vfat.unattributed saw vfat 0 '^unattributed +0 +0 +0$'
+check leak.attributed saw leak 1 ' +12 +12 +0 .*pin_user_pages_fast < .*\[process gone\]$'
+check leak.verdict saw leak 1 '^LEAK: 12 pages outstanding'
+check full.lost saw full 4 '^LOST: 24 pages acquired were not booked'
+check full.verdict saw full 4 '^INCOMPLETE: 24 pages lost'
+# A trace that does not see everything must say so: else none of the above
+# would mean anything.
+check blind.unattributed saw blind 4 '^unattributed +64 +64 +0$'
+check blind.verdict saw blind 4 '^INCOMPLETE: 0 pages lost, 64 acquired and 0 released unattributed'
+check many saw many 0 '^ALL RELEASED: 102656 pages acquired'
+
+done_testing

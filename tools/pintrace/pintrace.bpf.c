@@ -1,0 +1,772 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hooks of pintrace.
+ *
+ * Every pin that the kernel counts goes through one of a few functions of
+ * mm/gup.c, whatever its consumer called: try_grab_*() to take it and
+ * gup_put_folio() to give it back (put_compound_head() in 5.10). They name the
+ * folio and the count, so these are booked and nothing is booked twice. Around
+ * them, one hook at each entry point (pin_user_pages_fast(), ...) notes who
+ * calls: the stack is walked once for a call, not for each page. Where a
+ * compiler inlined the narrow waist into a function, that one is booked.
+ *
+ * Only structures of our own are used, and only the members below, whose place
+ * libbpf finds in the BTF of the running kernel.
+ */
+#include <linux/errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "book.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define ACQUIRE_TRIES 16
+
+struct page {
+	unsigned long compound_head;
+} __attribute__((preserve_access_index));
+
+/* Its name since 7.0. */
+struct page___7 {
+	unsigned long compound_info;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	int tgid;
+	__u64 start_time;
+} __attribute__((preserve_access_index));
+
+struct folio;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct folio_book);
+} folios SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct owner);
+} owners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct owner_key);
+	__type(value, __u32);
+} owner_ids SEC(".maps");
+
+/* The number of the next owner. */
+struct next_owner {
+	struct bpf_spin_lock lock;
+	__u32 id;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct next_owner);
+} next_owner SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} stacks SEC(".maps");
+
+/* What each thread is about. */
+struct call {
+	__u64 ns;
+	__u64 doubt; /* the folio of an unpin that is watched, see begin_unpin() */
+	__u32 owner; /* OWNER_NONE: not in a call that pins */
+	__u32 grabbed; /* pages, seen by the narrow waist in this call */
+	__u32 put; /* of the folio in doubt */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct trouble);
+} troubles SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u8);
+} targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} target_cgroup SEC(".maps");
+
+const volatile __u32 foll_pin;
+const volatile __u32 max_owners;
+const volatile bool by_cgroup;
+const volatile bool by_target;
+const volatile bool by_target_cgroup;
+const volatile bool by_comm;
+const volatile char target_comm[COMM_LEN];
+
+/* The zero page, where the kernel leaves it out of its counts. */
+__u64 zero_folio;
+/* The process that shows us what the zero page is. */
+__u32 learner; /* nothing is booked meanwhile */
+
+/* By inliner: what is known about it; and how many are watched now. */
+__u32 waist[NR_INLINERS];
+__u32 nr_doubts;
+
+static __always_inline void count_trouble(unsigned long offset, __u64 n)
+{
+	__u32 zero = 0;
+	char *t = bpf_map_lookup_elem(&troubles, &zero);
+
+	if (t)
+		__sync_fetch_and_add((__u64 *)(t + offset), n);
+}
+
+static __always_inline bool is_target_comm(void)
+{
+	char comm[COMM_LEN] = {};
+	int i;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+#pragma unroll
+	for (i = 0; i < COMM_LEN; i++) {
+		if (comm[i] != target_comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+static __always_inline bool is_selected(__u32 tgid)
+{
+	if (by_target && !bpf_map_lookup_elem(&targets, &tgid))
+		return false;
+	if (by_target_cgroup &&
+	    bpf_current_task_under_cgroup(&target_cgroup, 0) != 1)
+		return false;
+	return !by_comm || is_target_comm();
+}
+
+static __always_inline __u32 new_owner(const struct owner_key *key)
+{
+	struct next_owner *next;
+	struct owner *owner;
+	__u32 zero = 0, id = 0;
+
+	next = bpf_map_lookup_elem(&next_owner, &zero);
+	if (!next)
+		return OWNER_UNNAMED;
+	bpf_spin_lock(&next->lock);
+	if (next->id < max_owners)
+		id = next->id++;
+	bpf_spin_unlock(&next->lock);
+
+	owner = bpf_map_lookup_elem(&owners, &id);
+	if (!id || !owner) {
+		count_trouble(offsetof(struct trouble, unnamed), 1);
+		return OWNER_UNNAMED;
+	}
+	owner->key = *key;
+	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
+	bpf_map_update_elem(&owner_ids, key, &id, BPF_ANY);
+	return id;
+}
+
+/* Who pins now: this thread, with this stack. */
+static __always_inline __u32 find_owner(void *ctx, enum entry entry)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct owner_key key = {
+		.tgid = pid_tgid >> 32,
+		.tid = pid_tgid,
+		.entry = entry,
+	};
+	__u32 *id;
+
+	if (!is_selected(key.tgid))
+		return OWNER_OTHERS;
+	key.start_ns = BPF_CORE_READ(task, start_time);
+	if (by_cgroup)
+		key.cgroup = bpf_get_current_cgroup_id();
+	key.stack = bpf_get_stackid(ctx, &stacks, 0);
+	if (key.stack < 0) {
+		key.stack = -1;
+		count_trouble(offsetof(struct trouble, no_stack), 1);
+	}
+	id = bpf_map_lookup_elem(&owner_ids, &key);
+	return id ? *id : new_owner(&key);
+}
+
+static __always_inline struct call *this_call(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return bpf_map_lookup_elem(&calls, &tid);
+}
+
+static __always_inline void set_call(const struct call *now)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+
+	if (call)
+		*call = *now;
+	else
+		bpf_map_update_elem(&calls, &tid, now, BPF_ANY);
+}
+
+static __always_inline void begin_call(void *ctx, enum entry entry)
+{
+	struct call now = {
+		.ns = bpf_ktime_get_ns(),
+		.owner = find_owner(ctx, entry),
+	};
+
+	set_call(&now);
+}
+
+static __always_inline void end_call(void)
+{
+	struct call *call = this_call();
+
+	if (call)
+		call->owner = OWNER_NONE;
+}
+
+/* Book @h on the folio; its lock is held. */
+static __always_inline void add_holder(struct folio_book *book,
+				       const struct holder *h)
+{
+	struct holder *last = &book->holder[HOLDERS - 1];
+	int i;
+
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		struct holder *at = &book->holder[i];
+
+		if (!at->pins) {
+			*at = *h;
+			return;
+		}
+		if (at->owner == h->owner) {
+			at->pins += h->pins;
+			return;
+		}
+	}
+	last->owner = OWNER_SHARED;
+	last->tgid = 0;
+	last->tid = 0;
+	last->pins += h->pins;
+}
+
+/* Returns 0, -ENOSPC if the map is full, or -EBUSY. */
+static __always_inline int book_holder(__u64 folio, const struct holder *h)
+{
+	struct folio_book *book, fresh;
+	bool booked;
+	int err, i;
+
+	for (i = 0; i < ACQUIRE_TRIES; i++) {
+		book = bpf_map_lookup_elem(&folios, &folio);
+		if (!book) {
+			__builtin_memset(&fresh, 0, sizeof(fresh));
+			fresh.folio = folio;
+			fresh.holder[0] = *h;
+			err = bpf_map_update_elem(&folios, &folio, &fresh,
+						  BPF_NOEXIST);
+			if (err == -EEXIST)
+				continue;
+			return err ? -ENOSPC : 0;
+		}
+		booked = false;
+		bpf_spin_lock(&book->lock);
+		if (book->folio == folio) {
+			add_holder(book, h);
+			booked = true;
+		}
+		bpf_spin_unlock(&book->lock);
+		if (booked)
+			return 0;
+		/* Being deleted by another CPU. */
+	}
+	return -EBUSY;
+}
+
+static __always_inline void lose(int err, __u32 pins, bool counted)
+{
+	if (!counted)
+		count_trouble(offsetof(struct trouble, lost_uncounted), pins);
+	else if (err == -EBUSY)
+		count_trouble(offsetof(struct trouble, lost_race), pins);
+	else
+		count_trouble(offsetof(struct trouble, lost_full), pins);
+}
+
+/* @counted: whether the kernel does so, too. */
+static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
+					__u32 pins, bool counted)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct holder h = {
+		.ns = ns,
+		.owner = id,
+		.pins = pins,
+		.tgid = pid_tgid >> 32,
+		.tid = pid_tgid,
+	};
+	struct owner *owner;
+	int err;
+
+	if (id != OWNER_OTHERS) {
+		err = book_holder(folio, &h);
+		if (err) {
+			lose(err, pins, counted);
+			return;
+		}
+	}
+	owner = bpf_map_lookup_elem(&owners, &id);
+	if (!owner)
+		return;
+	if (counted)
+		__sync_fetch_and_add(&owner->acquired, pins);
+	else
+		__sync_fetch_and_add(&owner->uncounted, pins);
+}
+
+/* Nothing is booked while somebody learns. */
+static __always_inline bool to_be_booked(__u64 folio)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (learner) {
+		if (learner == tgid)
+			zero_folio = folio;
+		return false;
+	}
+	return folio != zero_folio;
+}
+
+/* Within a call that pins, or else all by itself. */
+static __always_inline void grabbed(void *ctx, __u64 folio, __u32 pins)
+{
+	struct call *call = this_call();
+
+	if (call)
+		call->grabbed += pins;
+	if (!to_be_booked(folio))
+		return;
+	if (call && call->owner)
+		acquired_by(call->owner, call->ns, folio, pins, true);
+	else
+		acquired_by(find_owner(ctx, ENTRY_UNKNOWN), bpf_ktime_get_ns(),
+			    folio, pins, true);
+}
+
+/* One more pin of a folio that is pinned. */
+static __always_inline void added(void *ctx, enum entry entry,
+				  struct folio *folio, __u32 pins, bool counted)
+{
+	if (to_be_booked((__u64)folio))
+		acquired_by(find_owner(ctx, entry), bpf_ktime_get_ns(),
+			    (__u64)folio, pins, counted);
+}
+
+/*
+ * Whose pin is released is not known if the folio has several owners: that of
+ * this thread, else of this process, else the oldest one.
+ */
+static __always_inline int rank(const struct holder *h, __u32 tgid, __u32 tid)
+{
+	if (!h->pins)
+		return 0;
+	if (h->tid == tid)
+		return 3;
+	return h->tgid == tgid ? 2 : 1;
+}
+
+static __always_inline int pick(const struct folio_book *book, __u32 tgid,
+				__u32 tid)
+{
+	int best = 0, best_rank = 0, r, i;
+	__u64 best_ns = 0;
+
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		r = rank(&book->holder[i], tgid, tid);
+		if (r > best_rank ||
+		    (r && r == best_rank && book->holder[i].ns < best_ns)) {
+			best = i;
+			best_rank = r;
+			best_ns = book->holder[i].ns;
+		}
+	}
+	return best;
+}
+
+static __always_inline void credit(const struct holder *h, __u32 tgid,
+				   __u32 tid)
+{
+	struct owner *owner = bpf_map_lookup_elem(&owners, &h->owner);
+
+	if (!owner)
+		return;
+	__sync_fetch_and_add(&owner->released, h->pins);
+	if (h->tgid != tgid)
+		__sync_fetch_and_add(&owner->released_by_other, h->pins);
+	else if (h->tid != tid)
+		__sync_fetch_and_add(&owner->released_by_thread, h->pins);
+}
+
+/* Take up to @left pins from one holder into @taken. */
+static __always_inline bool take(struct folio_book *book, __u64 folio,
+				 __u32 left, __u32 tgid, __u32 tid,
+				 struct holder *taken, bool *guess)
+{
+	bool empty = true, known = false;
+	int i, best, n = 0;
+
+	taken->pins = 0;
+	bpf_spin_lock(&book->lock);
+	if (book->folio != folio) {
+		bpf_spin_unlock(&book->lock);
+		return false;
+	}
+	best = pick(book, tgid, tid);
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		struct holder *h = &book->holder[i];
+
+		if (!h->pins)
+			continue;
+		n++;
+		if (i == best) {
+			known = h->tgid == tgid;
+			*taken = *h;
+			if (taken->pins > left)
+				taken->pins = left;
+			h->pins -= taken->pins;
+		}
+		if (h->pins)
+			empty = false;
+	}
+	if (empty)
+		book->folio = 0;
+	bpf_spin_unlock(&book->lock);
+	*guess = n > 1 && !known;
+	return empty;
+}
+
+static __always_inline void released(__u64 folio, __u32 pins)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid;
+	struct folio_book *book;
+	struct holder taken;
+	bool empty, guess;
+	int i;
+
+	if (learner || folio == zero_folio)
+		return;
+	book = bpf_map_lookup_elem(&folios, &folio);
+	for (i = 0; book && pins && i < HOLDERS; i++) {
+		guess = false;
+		empty = take(book, folio, pins, tgid, tid, &taken, &guess);
+		if (!taken.pins)
+			break;
+		pins -= taken.pins;
+		credit(&taken, tgid, tid);
+		if (guess)
+			count_trouble(offsetof(struct trouble, guessed), taken.pins);
+		if (empty) {
+			bpf_map_delete_elem(&folios, &folio);
+			break;
+		}
+	}
+	if (pins)
+		count_trouble(offsetof(struct trouble, unmatched), pins);
+}
+
+/* In 7.x a tail page may hold a mask instead of the address of the head. */
+static __always_inline __u64 head_of(struct page *page, void *ctx)
+{
+	struct page___7 *page7 = (void *)page;
+	unsigned long head;
+	__u64 addr = 0;
+
+	if (bpf_core_field_exists(page7->compound_info))
+		head = BPF_CORE_READ(page7, compound_info);
+	else
+		head = BPF_CORE_READ(page, compound_head);
+	if (!(head & 1))
+		return (__u64)page;
+	if (~head >> 30)
+		return head - 1;
+	/* The first argument once more: the verifier lets nobody mask @page. */
+	bpf_probe_read_kernel(&addr, sizeof(addr), ctx);
+	return addr & (head - 1);
+}
+
+/* 6.12: try_grab_folio() */
+SEC("fexit")
+int BPF_PROG(grab_folio_int, struct folio *folio, int refs, unsigned int flags,
+	     int ret)
+{
+	if ((flags & foll_pin) && !ret)
+		grabbed(ctx, (__u64)folio, refs);
+	return 0;
+}
+
+/* 6.12: try_grab_folio_fast(); 6.1: try_grab_folio(); 5.10: try_grab_compound_head() */
+SEC("fexit")
+int BPF_PROG(grab_ptr, struct page *page, int refs, unsigned int flags,
+	     struct folio *ret)
+{
+	if ((flags & foll_pin) && ret)
+		grabbed(ctx, (__u64)ret, refs);
+	return 0;
+}
+
+/* 6.1: try_grab_page() */
+SEC("fexit")
+int BPF_PROG(grab_page_int, struct page *page, unsigned int flags, int ret)
+{
+	if ((flags & foll_pin) && !ret)
+		grabbed(ctx, head_of(page, ctx), 1);
+	return 0;
+}
+
+/* 5.10: try_grab_page() */
+SEC("fexit")
+int BPF_PROG(grab_page_bool, struct page *page, unsigned int flags, bool ret)
+{
+	if ((flags & foll_pin) && ret)
+		grabbed(ctx, head_of(page, ctx), 1);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(add_pin, struct folio *folio)
+{
+	added(ctx, ENTRY_folio_add_pin, folio, 1, false);
+	return 0;
+}
+
+/* 7.3; this one counts. */
+SEC("fexit")
+int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
+{
+	if (!ret)
+		added(ctx, ENTRY_folio_add_pins, folio, pins, true);
+	return 0;
+}
+
+/* gup_put_folio(); 5.10: put_compound_head() */
+SEC("fentry")
+int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
+{
+	struct call *call;
+
+	if (!(flags & foll_pin))
+		return 0;
+	if (nr_doubts) {
+		call = this_call();
+		if (call && call->doubt == (__u64)folio)
+			call->put += refs;
+	}
+	released((__u64)folio, refs);
+	return 0;
+}
+
+/*
+ * Does this function call the narrow waist, or has it a copy of its own? Watch
+ * it once.
+ */
+static __always_inline void begin_unpin(enum inliner i, __u64 folio, __u32 pins)
+{
+	struct call fresh = { .doubt = folio }, *call;
+
+	if (waist[i] == WAIST_INLINED) {
+		released(folio, pins);
+		return;
+	}
+	if (waist[i] != WAIST_UNKNOWN || folio == zero_folio)
+		return;
+	__sync_fetch_and_add(&nr_doubts, 1);
+	call = this_call();
+	if (call) {
+		call->doubt = folio;
+		call->put = 0;
+	} else {
+		set_call(&fresh);
+	}
+}
+
+static __always_inline void end_unpin(enum inliner i, __u64 folio, __u32 pins)
+{
+	struct call *call;
+
+	if (!nr_doubts)
+		return;
+	call = this_call();
+	if (!call || !call->doubt)
+		return;
+	call->doubt = 0;
+	__sync_fetch_and_add(&nr_doubts, -1);
+	if (call->put) {
+		waist[i] = WAIST_CALLED;
+	} else {
+		waist[i] = WAIST_INLINED;
+		released(folio, pins);
+	}
+}
+
+SEC("fentry")
+int BPF_PROG(begin_unpin_user_page, struct page *page)
+{
+	begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_user_page, struct page *page)
+{
+	end_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(begin_unpin_folio, struct folio *folio)
+{
+	begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_folio, struct folio *folio)
+{
+	end_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	end_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+#define ENTRY_POINT(function)                        \
+	SEC("fentry")                                \
+	int BPF_PROG(begin_##function)               \
+	{                                            \
+		begin_call(ctx, ENTRY_##function);   \
+		return 0;                            \
+	}                                            \
+	SEC("fexit")                                 \
+	int BPF_PROG(end_##function)                 \
+	{                                            \
+		end_call();                          \
+		return 0;                            \
+	}
+
+ENTRY_POINT(pin_user_pages)
+ENTRY_POINT(pin_user_pages_fast)
+ENTRY_POINT(pin_user_pages_fast_only)
+ENTRY_POINT(pin_user_pages_locked)
+ENTRY_POINT(pin_user_pages_remote)
+ENTRY_POINT(pin_user_pages_unlocked)
+
+SEC("fentry")
+int BPF_PROG(begin_memfd_pin_folios)
+{
+	begin_call(ctx, ENTRY_memfd_pin_folios);
+	return 0;
+}
+
+struct memfd_walk {
+	struct folio **folios;
+};
+
+static long book_memfd_folio(__u32 i, struct memfd_walk *walk)
+{
+	struct call *call = this_call();
+	struct folio *folio = NULL;
+
+	bpf_probe_read_kernel(&folio, sizeof(folio), walk->folios + i);
+	if (!folio || !call)
+		return 1;
+	if (to_be_booked((__u64)folio))
+		acquired_by(call->owner, call->ns, (__u64)folio, 1, true);
+	return 0;
+}
+
+/*
+ * On 7.3 it has its own copy of try_grab_folio(). The verifier of 6.12 lets
+ * nobody see an argument that points to pointers: that is read from memory.
+ */
+SEC("fexit")
+int end_memfd_pin_folios(__u64 *ctx)
+{
+	struct memfd_walk walk = { .folios = NULL };
+	struct call *call = this_call();
+	long ret = ctx[6];
+
+	if (!call)
+		return 0;
+	bpf_probe_read_kernel(&walk.folios, sizeof(walk.folios), ctx + 3);
+	if (call->owner && !call->grabbed && ret > 0)
+		bpf_loop(ret, book_memfd_folio, &walk, 0);
+	call->owner = OWNER_NONE;
+	return 0;
+}
+
+/* The children of a target are targets. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(forked, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 tgid = parent->tgid;
+	__u8 one = 1;
+
+	if (!bpf_map_lookup_elem(&targets, &tgid))
+		return 0;
+	tgid = child->tgid;
+	if (bpf_map_update_elem(&targets, &tgid, &one, BPF_ANY))
+		count_trouble(offsetof(struct trouble, unfollowed), 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
