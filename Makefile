@@ -8,6 +8,9 @@
 BUILD ?= build
 override BUILD := $(abspath $(BUILD))
 RESULTS ?= results
+KERNELS ?= 5.10 6.1 6.12 7.3 running
+DURATION ?= 1h
+CHAOS ?= none
 INSTALL_PATH ?= $(BUILD)/kselftest_install
 FORMAT ?= .tar.xz
 
@@ -58,6 +61,20 @@ run_tests: ## audit the running kernel; TESTS="x_test y_test" runs a subset
 run_tests: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/run_tests.sh $(TESTS)
 
+kmod: ## build pin_helper.ko and its fuzzer; KDIR=headers of the kernel it is for
+	+@$(MAKE) --no-print-directory -C kmod-helper/fuzz OUTPUT=$(BUILD)/bin
+	@kmod-helper/build.sh '$(KDIR)' $(BUILD)/kmod
+	$(call hand_back,$(BUILD))
+
+soak: ## stress with a ledger; DURATION=1h, CHAOS=all, SOAK="more options"
+soak: all
+	@$(RUN) $(BUILD)/bin/pinstress --duration $(DURATION) --chaos $(CHAOS) \
+		--results $(RESULTS)/$(shell date +%Y%m%d-%H%M%S)-soak $(SOAK)
+
+matrix: ## the suite on KERNELS, in guests, and the running one: results/matrix.md
+matrix: all
+	@$(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm matrix $(KERNELS) --helper
+
 check: ## the project's own tests; CHECKS="10-style 40-pinreport" runs a subset
 check: all
 	@$(RUN) tools/check/run.sh $(CHECKS)
@@ -78,7 +95,7 @@ gen_tar: install
 	@echo "Created $(TARBALL)"
 
 clean: ## remove what was built, keep results/ and the cache
-	@rm -rf $(addprefix $(BUILD)/,bin check kselftest_install selftests tools)
+	@rm -rf $(addprefix $(BUILD)/,bin check kmod kselftest_install selftests tools)
 	@rm -f $(BUILD)/kselftest-$(COLLECTION).tar.*
 	@[ ! -d $(BUILD) ] || rmdir --ignore-fail-on-non-empty $(BUILD)
 
@@ -94,6 +111,9 @@ help: ## this list
 	@echo '  KSFT=DIR         the same, naming its tools/testing/selftests'
 	@echo '  BUILD=DIR        where to build (build)'
 	@echo '  RESULTS=DIR      where run_tests makes its folder (results)'
+	@echo '  KDIR=DIR         for kmod (of the running kernel); CC= KMODFLAGS= for its make'
+	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none)'
+	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3 running)'
 	@echo '  INSTALL_PATH=DIR for install and gen_tar (build/kselftest_install)'
 	@echo '  FORMAT=SUFFIX    for gen_tar: .tar.xz (default) or .tar.gz'
 	@echo '  LLVM=1 WERROR=1 V=1 USERCFLAGS= USERLDFLAGS=  as for any kselftest'
@@ -104,4 +124,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests check install gen_tar clean distclean help framework
+.PHONY: all setup run_tests kmod soak matrix check install gen_tar clean distclean help framework

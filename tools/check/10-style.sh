@@ -13,9 +13,10 @@ ours() {
 
 mapfile -t c_files < <(ours -name '*.[ch]')
 mapfile -t scripts < <(ours \( -name '*.sh' -o -path ./.ci/run \))
+mapfile -t python < <(ours -name '*.py')
 mapfile -t makefiles < <(ours \( -name Makefile -o -name '*.mk' -o -name Kbuild \))
 mapfile -t documents < <(ours \( -name '*.md' -o -name config -o -name settings \
-	-o -name packages -o -name '.*' \))
+	-o -name packages -o -name expected-skips -o -name '.*' \))
 
 # Where user space differs from the kernel, checkpatch does not know it:
 not_for_us=(
@@ -71,9 +72,16 @@ else
 	skip "shellcheck" "shellcheck is not installed"
 fi
 
+if have pyflakes3 && have pycodestyle; then
+	check_silent "pyflakes" pyflakes3 "${python[@]}"
+	check_silent "pycodestyle" pycodestyle --max-line-length=100 "${python[@]}"
+else
+	skip "python" "pyflakes3 or pycodestyle is not installed"
+fi
+
 if have codespell; then
 	check_silent "codespell" codespell -q 3 "${c_files[@]}" "${scripts[@]}" \
-		"${makefiles[@]}" "${documents[@]}"
+		"${python[@]}" "${makefiles[@]}" "${documents[@]}"
 else
 	skip "codespell" "codespell is not installed"
 fi
@@ -94,7 +102,7 @@ no_newline_at_end() {
 	done
 }
 
-all=("${c_files[@]}" "${scripts[@]}" "${makefiles[@]}" "${documents[@]}")
+all=("${c_files[@]}" "${scripts[@]}" "${python[@]}" "${makefiles[@]}" "${documents[@]}")
 check_silent "no space at the end of a line" trailing_space "${all[@]}"
 check_silent "tabs indent" space_indent "${c_files[@]}" "${scripts[@]}"
 check_silent "files end with a newline" no_newline_at_end "${all[@]}"
@@ -108,7 +116,7 @@ without_licence() {
 	done
 }
 check_silent "files name their licence" without_licence "${c_files[@]}" \
-	"${scripts[@]}" "${makefiles[@]}"
+	"${scripts[@]}" "${python[@]}" "${makefiles[@]}"
 
 not_executable() {
 	local file
