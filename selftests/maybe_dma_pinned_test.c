@@ -84,13 +84,15 @@ static enum pin_verdict until_the_last(struct pin_audit *au, const void *kind)
 static enum pin_verdict large_is_exact(struct pin_audit *au, const void *kind)
 {
 	struct pin_helper_page *pages;
+	unsigned int refs = 0, first;
 	struct pin_bench b;
-	unsigned int refs = 0;
 
 	if (!pin_bench_open(&b, au, kind, PAGES))
 		return PIN_SKIP;
+	/* As many as the first folio has in the buffer. */
+	first = b.m.folio_pages < b.m.pages ? b.m.folio_pages : b.m.pages;
 	while (refs <= PIN_BIAS && pin_bench_take(&b, PIN_HELPER_GET_FAST, 0))
-		refs += b.m.pages;
+		refs += first;
 	pages = pin_bench_look(&b);
 	if (pages && pages[0].refcount <= PIN_BIAS)
 		pin_audit_fail(au, "refcount is %d after %u references were taken",
