@@ -71,6 +71,7 @@ struct target {
 	bool hole_cached;	/* writes into a hole do */
 	bool partial;		/* transfers what comes before bad memory */
 	bool no_cow;		/* FS_NOCOW_FL on every file */
+	bool gap_fails;		/* a write that meets bad memory fails whole */
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
 	bool whole_pages;	/* goes wrong where memory is not page aligned */
 	struct pin_scratch_fs fs;
@@ -187,7 +188,7 @@ static const struct target targets[] = {
 		},
 	}, {
 		.name = "ntfs3", .where = FILESYSTEM, .engine = LEGACY,
-		.image_mib = 16, .sparse = true,
+		.image_mib = 16, .sparse = true, .gap_fails = true,
 		.fs = {
 			.type = "ntfs3", .mkfs = "mkfs.ntfs",
 			.args = { "-FqQ" }, .package = "ntfs-3g",
@@ -491,6 +492,9 @@ static size_t walk_legacy(const struct run *r, const struct extents *e,
 					n = alike;
 				if (!r->write && pos + (off_t)n > r->size)
 					n = r->size - pos;
+				/* Within the file blocks are not made here. */
+				if (r->write && pos >= r->size)
+					data = true;
 				if (!data && r->write)
 					return done;
 				if (data && (r->alias || page != addr / r->ps || cur_end != addr))
@@ -632,7 +636,7 @@ static void forecast(const struct run *r, struct forecast *f)
 	f->p.acquired = pins;
 	f->p.released = pins;
 	/* How much of the rest the cache takes before it sees the gap. */
-	if (gap && r->write && t->aligned_only && f->p.result > 0)
+	if (gap && r->write && (t->aligned_only || t->gap_fails) && f->p.result > 0)
 		f->p.or_result = -EFAULT;
 }
 

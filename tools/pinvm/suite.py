@@ -258,11 +258,15 @@ def run_suite(name, options, folder):
         script.write_bytes(DATA["suite.sh"])
         script.chmod(0o755)
         machine_options = vm.default_options(
-            "--disk", "2G:nvme:ext4", "--append", KERNEL_WORDS,
+            "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--append", KERNEL_WORDS,
+            "--env", "PIN_SCRATCH_NVME=/dev/nvme1n1",
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
         machine_options.movable = options.movable
+        # VFIO: a group has one owner, and many cells are at work at a time.
+        machine_options.iommu = kernel.arch == "amd64"
+        machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
         machine_options.copy += [
             f"{script}:/suite.sh", *suite_copies(selftests, options.tests),
             *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
