@@ -27,5 +27,7 @@ check_equal "the JSON records agree with the summary" "$summary" \
 check_equal "each program has left its record" \
 	"$(sed 's/^pin_accounting://' "$BUILD/selftests/kselftest-list.txt" | sort)" \
 	"$(cd "$folder" && printf '%s\n' *.jsonl | sed 's/\.jsonl$//' | sort)"
-check_equal "each skip has a reason" "0" "$(grep -cE '# SKIP *$' "$folder/ktap.log")"
+# The runner's own line for a program that skipped all has none.
+check_equal "each skip has a reason" "0" \
+	"$(grep -E '# SKIP *$' "$folder/ktap.log" | grep -vcE '^ok [0-9]+ selftests: ')"
 done_testing
