@@ -87,6 +87,19 @@ void pin_audit_base_vmpin(struct pin_audit *au, pid_t pid)
 	au->vmpin_kib = st.vmpin_kib;
 }
 
+bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *target)
+{
+	const struct pin_known_issue *issue =
+		pin_known_issue(&au->suite->kernel, consumer, target);
+
+	if (!issue)
+		return false;
+	if (!au->excused)
+		pin_audit_note(au, "known issue %s: %s", issue->id, issue->reason);
+	au->excused = true;
+	return true;
+}
+
 /* Equal, or both larger by the same number of migrated pages. */
 static bool as_predicted(const struct pin_count *moved, const struct pin_predict *want)
 {

@@ -39,6 +39,12 @@ static const struct pin_known_issue known_issues[] = {
 	LEGACY_DIO("ocfs2", 0),
 #undef LEGACY_DIO
 	{
+		.id = "fork-shares-pinned-hugetlb",
+		.consumer = "fork_data", .target = "hugetlb",
+		.until = PIN_KVER(5, 12),
+		.reason = "fork() shares pinned hugetlb pages with the child: the first to write gets a copy, and the device keeps the page",
+	},
+	{
 		.id = "bio-align-down-leak",
 		.consumer = "dio_cut_sector", .target = "*",
 		.from = PIN_KVER(6, 18),

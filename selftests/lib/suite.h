@@ -120,6 +120,12 @@ enum pin_verdict pin_audit_fail(struct pin_audit *au, const char *fmt, ...)
 enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * Something other than a count is wrong: if a known issue of this kernel is
+ * behind it the test is excused (--strict: fails), and this returns true.
+ */
+bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *target);
+
 /* A line for the reader of a failure. */
 void pin_audit_note(struct pin_audit *au, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

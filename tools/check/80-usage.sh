@@ -63,8 +63,9 @@ says "no /sys" 0 'SKIP no /sys/devices/system/node' \
 says "no kernel log" 0 'kernel log cannot be watched' \
 	inside "mount --bind /dev/null /dev/kmsg" "$programs/counters_test"
 says "no place for files" 0 'SKIP no file system at hand' \
-	inside "mount -t tmpfs none /var/tmp && mount -t tmpfs none /tmp && cd /tmp && export TMPDIR=/tmp" \
-	"$programs/matrix_test" 'dio_read.anon.*' 'dio_read.thp.*' 'uring_buffers.anon.*'
+	inside "mount --bind $programs /mnt && mount -t tmpfs none /var/tmp &&
+		mount -t tmpfs none /tmp && cd /tmp && export TMPDIR=/tmp" \
+	/mnt/matrix_test 'dio_read.anon.*' 'dio_read.thp.*' 'uring_buffers.anon.*'
 says "no loop devices" 0 'SKIP no free loop device' \
 	inside "mount --bind /dev/null /dev/loop-control" \
 	"$programs/dio_target_test" 'loop.*' 'zram.*'

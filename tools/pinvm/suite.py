@@ -403,7 +403,7 @@ def add_commands(command):
                          help="of the guest (%(default)s)")
         one.add_argument("--movable", metavar="SIZE",
                          help="so much of it in ZONE_MOVABLE, for the tests that need it")
-        one.add_argument("--timeout", type=float, default=600, metavar="SECONDS",
+        one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
                          help="for each guest (%(default)s)")
         one.add_argument("--test", dest="tests", action="append", default=[], metavar="PROGRAM",
                          help="only this program; may be given again")
