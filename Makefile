@@ -55,7 +55,7 @@ all: framework
 
 setup: ## install what is missing, make the kselftest framework available
 	@$(RUN) KSFT_GIVEN='$(filter-out $(CACHE)/%,$(KSFT))' tools/setup/setup.sh
-	$(call hand_back,$(CACHE))
+	$(call hand_back,$(CACHE)/kselftest)
 
 run_tests: ## audit the running kernel; TESTS="x_test y_test" runs a subset
 run_tests: all

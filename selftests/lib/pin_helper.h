@@ -69,6 +69,10 @@ enum pin_helper_way {
  * the call succeeds, @pages says how many and @error why not more; if none can
  * be had it fails with that error and there is no handle.
  *
+ * @target must be 0 for the ways that do not use it. PIN_UNLOCKED refuses LONGTERM
+ * where the kernel does (up to 6.4). PIN_MEMFD with WRITE needs a file open for
+ * writing (EACCES) and not sealed against it (EPERM).
+ *
  * PIN_MEMFD pins folios: one reference per folio, and offsets of the handle
  * (GIVE, DMA, INSPECT) count from the first byte asked for; addr is an offset
  * in the file.
@@ -143,7 +147,10 @@ enum pin_helper_dma_op {
  * Work on the bytes [offset, offset + length) of a handle's memory, counted
  * from the address it was taken at. Pages given back already: EINVAL. A handle
  * that has work pending is not let go of before the work is done, nor is a page
- * of it (GIVE waits).
+ * of it (GIVE and CLOSE wait). One work at a time: EBUSY. Writing through a
+ * handle that was taken without PIN_HELPER_WRITE: EACCES, for its pages may be
+ * anybody's. At the last close pending work is done at once; a mirror's is
+ * cancelled.
  *
  * On a mirror: GET, PIN: EAGAIN if the range is invalidated and must be set up
  * again by PIN_HELPER_MIRROR_MAP; HMM: pages that are absent from the device's
@@ -211,7 +218,7 @@ struct pin_helper_page {
 	__u32 flags;
 	__s32 refcount;		/* of the folio, ours left out */
 	__s32 pincount;		/* of the folio, or PIN_HELPER_NO_PINCOUNT */
-	__s32 mapcount;		/* of the page, as far as this kernel keeps one */
+	__s32 mapcount;		/* of the page, or (6.12 and later) of its folio */
 	__s16 node;
 	__u8 zone;		/* zone_idx */
 	__u8 order;		/* of the folio */
@@ -268,7 +275,7 @@ struct pin_helper_scan_count {
 	__u64 folios;
 };
 
-#define PIN_HELPER_SCAN_MOVABLE	(1u << 0)	/* only ZONE_MOVABLE and CMA */
+#define PIN_HELPER_SCAN_MOVABLE	(1u << 0)	/* only ZONE_MOVABLE */
 #define PIN_HELPER_SCAN_LIST	(1u << 1)	/* fill @list too */
 
 /*

@@ -6,7 +6,8 @@
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-KERNELS="6.12 6.1 5.10 7.3"
+# KERNELS="6.12 6.1 5.10 7.3" builds for all; the others run in `make matrix`.
+KERNELS=${KERNELS:-6.12 6.1}
 PINVM=$BUILD/bin/pinvm
 build=$TOP/kmod-helper/build.sh
 
@@ -34,7 +35,13 @@ for kernel in $KERNELS; do
 	if [ -z "${kdirs[$kernel]}" ]; then
 		skip "builds for $kernel" "no headers: $(tail -n 1 "$TMP/kdir.$kernel")"
 	else
-		check "builds for $kernel" test -f "$(tail -n 1 "$TMP/log.$kernel")"
+		module=$(tail -n 1 "$TMP/log.$kernel")
+		if [ -f "$module" ]; then
+			ok "builds for $kernel"
+		else
+			not_ok "builds for $kernel" "$(ls -l "$(dirname "$module")" 2>&1)
+$(tail -n 30 "$TMP/log.$kernel")"
+		fi
 	fi
 	[ -z "${kdirs[$kernel]}" ] || check_equal "no warning for $kernel" "" \
 		"$(grep -E 'kmod/.*: (warning|error):' "$TMP/log.$kernel")"

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The suite with the helper module in guests: each page is looked at, and nothing
+# is skipped that is not expected. The long programs are left to `make matrix`.
+# shellcheck source=tools/check/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pinvm=$BUILD/bin/pinvm
+export CACHE BUILD TMPDIR=$TMP
+programs=
+for name in bad_input case3 case45 counters fork helper_bad_input longterm \
+	maybe_dma_pinned node page_view teardown uring; do
+	programs="$programs --test ${name}_test"
+done
+
+if ! have qemu-system-x86_64; then
+	skip "guests" "no qemu-system-x86_64: make setup"
+	done_testing
+fi
+for kernel in 6.1 6.12; do
+	if ! kdir=$("$pinvm" kdir "$kernel" 2>"$TMP/why"); then
+		skip "the suite on $kernel" "no kernel $kernel: $(tail -n 1 "$TMP/why")"
+		continue
+	fi
+	kmod-helper/build.sh "$kdir" "$TMP/kmod" >"$TMP/log" 2>&1
+	module=$(tail -n 1 "$TMP/log")
+	# shellcheck disable=SC2086
+	check "the suite on $kernel" "$pinvm" suite --kernel "$kernel" --helper "$module" \
+		--results "$TMP/$kernel" $programs
+	check_equal "page by page on $kernel" true \
+		"$(sed -n 's/^ "helper": \(.*\),/\1/p' "$TMP/$kernel/verdict.json")"
+done
+if [ -n "${kdir:-}" ]; then
+	output=$("$pinvm" suite --kernel 6.12 --helper none --results "$TMP/none" --test node_test 2>&1)
+	check_equal "a skip that is not expected: exit status" 1 $?
+	check_match "a skip that is not expected: is named" \
+		'UNEXPECTED SKIP node_test:.*no /dev/pin_helper.*' "$output"
+fi
+done_testing
