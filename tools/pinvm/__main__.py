@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 
+import build
 import kernels
 import suite
 import vm
@@ -22,7 +23,8 @@ takes a kernel image or a kernel build tree.
 
 Exit status of run: that of the command; 99 if there is none, as the kernel
 crashed, hung or lost its console (the log is kept and its end shown); 2 wrong
-usage, 4 cannot be run here."""
+usage, 4 cannot be run here. That of build: 1 if the compiler does not like the
+source."""
 
 
 def write_to(stream):
@@ -133,6 +135,7 @@ def parser():
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
     vm.add_options(one)
 
+    build.add_command(command)
     suite.add_commands(command)
     return top
 

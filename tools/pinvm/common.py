@@ -12,9 +12,9 @@ from pathlib import Path
 class Error(Exception):
     """Ends pinvm with a message; usage errors with status 2."""
 
-    def __init__(self, text, usage=False):
+    def __init__(self, text, usage=False, status=4):
         super().__init__(text)
-        self.status = 2 if usage else 4
+        self.status = 2 if usage else status
 
 
 @dataclass
