@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import kernels
 from common import Error, cache_dir, checkout, host_arch, say
 
 LOG = "pinvm-build.log"
@@ -27,15 +28,12 @@ def linux_dir():
     return cache_dir().parent / "linux"
 
 
-def unpack_source(series="6.12"):
+def unpack_source(version):
     """The source that Debian's linux-source package holds, unpacked once."""
-    target = linux_dir() / f"linux-source-{series}"
+    target = linux_dir() / f"linux-source-{version}"
     if (target / "Makefile").exists():
         return target
-    archive = Path(f"/usr/src/linux-source-{series}.tar.xz")
-    if not archive.exists():
-        raise Error(f"there is no {archive}: sudo apt install linux-source-{series}, or name a"
-                    " kernel tree by --source")
+    archive = kernels.source_archive(version)
     say(f"unpacking {archive}")
     new = linux_dir() / f".new-{os.getpid()}"
     new.mkdir(parents=True)
@@ -43,7 +41,7 @@ def unpack_source(series="6.12"):
         subprocess.run(["tar", "-xf", archive, "-C", new, "--no-same-owner"], check=True,
                        env=dict(os.environ, XZ_DEFAULTS="-T0"))
         with contextlib.suppress(FileExistsError):      # another pinvm was faster
-            (new / f"linux-source-{series}").rename(target)
+            (new / target.name).rename(target)
     except subprocess.CalledProcessError as err:
         raise Error(f"cannot unpack {archive}: {err}") from err
     finally:
@@ -71,16 +69,16 @@ def check_tools():
 class Builder:
     """One build tree."""
 
-    def __init__(self, source, tree, fragments, jobs):
-        self.source, self.tree, self.jobs = source, tree, jobs
-        self.fragments = fragments
+    def __init__(self, source, tree, fragments, words):
+        self.source, self.tree, self.fragments = source, tree, fragments
+        self.words = words      # for make
         self.log = tree / LOG
         self.env = environment(source, tree)
         self.compiler = "ccache gcc" if shutil.which("ccache") else "gcc"
 
     def _make(self, *words):
-        command = ["make", "-C", self.source, f"O={self.tree}", f"-j{self.jobs}",
-                   f"CC={self.compiler}", *words]
+        command = ["make", "-C", self.source, f"O={self.tree}", f"CC={self.compiler}",
+                   *self.words, *words]
         with open(self.log, "ab") as log:
             log.write(f"$ {' '.join(map(str, command))}\n".encode())
             log.flush()
@@ -138,7 +136,10 @@ def build(options):
     if not top:
         raise Error("this is for a checkout: the configuration is in its tools/kernel/")
     check_tools()
-    source = Path(options.source).absolute() if options.source else unpack_source()
+    if re.fullmatch(r"\d+\.\d+", options.source) and not os.path.exists(options.source):
+        source = unpack_source(options.source)
+    else:
+        source = Path(options.source).absolute()
     if not (source / "scripts/kconfig/merge_config.sh").exists():
         raise Error(f"{source} is no kernel source tree", usage=True)
     if (source / ".config").exists() or (source / "include/config").exists():
@@ -148,7 +149,8 @@ def build(options):
         if not path.exists():
             raise Error(f"--config: there is no {path}", usage=True)
     tree = Path(options.tree).absolute()
-    builder = Builder(source, tree, [*(top / name for name in FRAGMENTS), *extra], options.jobs)
+    builder = Builder(source, tree, [*(top / name for name in FRAGMENTS), *extra],
+                      [f"-j{options.jobs}", *options.make])
     say(f"building {source} in {tree} (log: {builder.log})")
     builder.build()
     for name in builder.lacking():
@@ -160,9 +162,11 @@ def build(options):
 def add_command(command):
     one = command("build", build, "build a small kernel that has all consumers, for run and suite")
     one.add_argument("tree", metavar="TREE", help="where to build; built again, only what changed")
-    one.add_argument("--source", metavar="DIR",
-                     help="kernel source, stays as it is (that of linux-source-6.12)")
+    one.add_argument("--source", default="6.12", metavar="DIR|SERIES",
+                     help="kernel source, stays as it is; or Debian's of a series (%(default)s)")
     one.add_argument("--config", action="append", default=[], metavar="FRAGMENT",
                      help="merged over our configuration; may be given again")
     one.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
                      help="for make (%(default)s)")
+    one.add_argument("--make", action="append", default=[], metavar="WORD",
+                     help="for make as it is, as V=1; may be given again")

@@ -35,7 +35,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LIST_AGE = 12 * 3600
 
 # The packages we look at; what an image or headers need is among them.
-WANTED = re.compile(r"linux-(?:image|modules|binary|headers|kbuild|compiler|bpf|base)-\S+"
+WANTED = re.compile(r"linux-(?:image|modules|binary|headers|kbuild|compiler|bpf|base|source)-\S+"
                     r"|busybox-static|libc6|libelf1t64|libssl3t64|libzstd1|zlib1g"
                     r"|liburing-dev|libnuma-dev|libjansson-dev")
 # What the suite links statically.
@@ -486,6 +486,29 @@ def busybox(arch):
                 unpack(root.download(suite, ["busybox-static"]), target)
                 give_back()
     return binary if binary.exists() else target / "usr/bin/busybox"
+
+
+def source_archive(version):
+    """Debian's archive of a series' source: that of the machine, or fetched."""
+    name = f"linux-source-{version}"
+    file = f"usr/src/{name}.tar.xz"
+    target = cache_dir() / name
+    if (Path("/") / file).exists():
+        return Path("/") / file
+    with locked():
+        if not target.exists():
+            root = AptRoot(host_arch())
+            known = root.packages()
+            suites = [one for one in known if name in known[one]]
+            if not suites:
+                raise Error(f"Debian has no {name}; it has " + " ".join(sorted(
+                    {one for packages in known.values() for one in packages
+                     if re.fullmatch(r"linux-source-[\d.]+", one)})), usage=True)
+            suite = max(suites, key=lambda one: order(known[one][name]["version"]))
+            say(f"getting {name} ({suite} {known[suite][name]['version']})")
+            unpack(root.download(suite, [name]), target)
+            give_back()
+    return target / file
 
 
 def sysroot(arch):
