@@ -785,10 +785,14 @@ static void transfer(struct run *r, const char *what)
 	if (r->mem.kind->arm)
 		r->mem.kind->arm(&r->mem);
 	forecast(r, &f);
-	if (f.sections)
+	if (f.sections) {
 		excuse(r, &f, "dio_legacy", 2 * f.sections);
-	else if (r->site->sector > 512 && f.p.acquired && !whole_sectors(r))
+		/* A kernel in which that is mended counts them when it takes them. */
+		if (f.p.issue)
+			f.p.or_more = 2 * f.sections;
+	} else if (r->site->sector > 512 && f.p.acquired && !whole_sectors(r)) {
 		excuse(r, &f, "dio_cut_sector", -1);
+	}
 	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
 	n = r->submit(r);
 	pin_audit_step(r->au, what, &f.p, n, 0);

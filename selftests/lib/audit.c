@@ -100,12 +100,13 @@ bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *ta
 	return true;
 }
 
-/* Equal, or both larger by the same number of migrated pages. */
+/* Equal, or both larger by the same number of pages that may come on top. */
 static bool as_predicted(const struct pin_count *moved, const struct pin_predict *want)
 {
 	uint64_t extra = moved->acquired - want->acquired;
 
-	return extra <= want->migrated && moved->released - want->released == extra;
+	return (extra <= want->migrated || extra == want->or_more) &&
+	       moved->released - want->released == extra;
 }
 
 static bool as_excused(const struct pin_count *moved, const struct pin_predict *want)
@@ -121,12 +122,13 @@ static bool as_excused(const struct pin_count *moved, const struct pin_predict *
  */
 static bool beyond_hope(const struct pin_count *moved, const struct pin_predict *want)
 {
-	uint64_t released = want->released + want->migrated;
+	uint64_t more = want->migrated > want->or_more ? want->migrated : want->or_more;
+	uint64_t released = want->released + more;
 
 	if (want->issue && want->issue_released > 0)
 		released += want->issue_released;
 	return moved->acquired < want->acquired ||
-	       moved->acquired > want->acquired + want->migrated ||
+	       moved->acquired > want->acquired + more ||
 	       moved->released > released;
 }
 
@@ -273,7 +275,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	}
 	pin_record_step(au->record, what, want, result, &moved, now.ns - start);
 	/* Migrated for a long-term pin: to whatever node had room. */
-	if (right && moved.acquired != want->acquired)
+	if (right && want->migrated && moved.acquired != want->acquired)
 		au->node = -1;
 	if (right && !nodes_agree(au, &now))
 		right = false;

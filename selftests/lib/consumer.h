@@ -25,6 +25,8 @@ struct pin_predict {
 	 * first is pinned twice.
 	 */
 	uint64_t migrated;
+	/* Or exactly this many more of both: pins that some kernels take besides. */
+	uint64_t or_more;
 	/*
 	 * Where the pins are that stay: one on each large folio of the buffer;
 	 * else one on each of its first pages.
