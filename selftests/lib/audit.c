@@ -259,7 +259,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	}
 
 	for (;;) {
-		if (pin_counters_read(&s->counters, &now)) {
+		if (pin_counters_read_total(&s->counters, &now)) {
 			pin_audit_fail(au, "%s: the counters cannot be read", what);
 			return false;
 		}
@@ -272,6 +272,16 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 		pin_sleep_ns(pause);
 		if (pause < 2 * MS)
 			pause *= 2;
+	}
+	/*
+	 * Where the total did not move no node did, as they only grow. If one did
+	 * all the same, the next step that moves pages shows it, or the last read.
+	 */
+	if (!moved.acquired && !moved.released) {
+		memcpy(now.node, au->base.node, sizeof(now.node));
+	} else if (pin_counters_read_nodes(&s->counters, &now)) {
+		pin_audit_fail(au, "%s: the counters of nodes cannot be read", what);
+		return false;
 	}
 	pin_record_step(au->record, what, want, result, &moved, now.ns - start);
 	/* Migrated for a long-term pin: to whatever node had room. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "counters.h"
 
 #define NODE_DIR	"/sys/devices/system/node"
+#define WHOLE		32767	/* more than any of these files has */
 
 uint64_t pin_now_ns(void)
 {
@@ -43,35 +45,55 @@ static bool find_field(const char *text, const char *name, uint64_t *value)
 	return false;
 }
 
+/* Complete lines only: a number may be cut in two. */
+static bool find_counts(char *text, struct pin_count *n)
+{
+	char *end = strrchr(text, '\n');
+	bool found;
+
+	if (!end)
+		return false;
+	*end = '\0';
+	found = find_field(text, "nr_foll_pin_acquired", &n->acquired) &&
+		find_field(text, "nr_foll_pin_released", &n->released);
+	*end = '\n';
+	return found;
+}
+
 /*
  * seq_file hands out about a page per read(2), and both lines must come from
  * the same one to belong together: they are neighbours in the first page, so
  * read on only while a line is missing.
+ *
+ * The kernel makes no more lines than were asked for, and these are about the
+ * fiftieth of two hundred: @enough, if not NULL, is what a first read asks for.
  */
-static int read_counts(int fd, struct pin_count *n)
+static int read_counts(int fd, struct pin_count *n, size_t *enough)
 {
-	char buf[32768];
+	char buf[WHOLE + 1];
 	size_t used = 0;
 	ssize_t got;
 
-	while (used < sizeof(buf) - 1) {
-		got = pread(fd, buf + used, sizeof(buf) - 1 - used, used);
+	if (enough && *enough) {
+		got = pread(fd, buf, *enough, 0);
+		buf[got > 0 ? got : 0] = '\0';
+		if (find_counts(buf, n))
+			return 0;
+	}
+	while (used < WHOLE) {
+		got = pread(fd, buf + used, WHOLE - used, used);
 		if (got < 0)
 			return -errno;
 		if (!got)
 			break;
 		used += got;
 		buf[used] = '\0';
-		/* Complete lines only: a number may be cut in two. */
-		char *end = strrchr(buf, '\n');
-
-		if (!end)
+		if (!find_counts(buf, n))
 			continue;
-		*end = '\0';
-		if (find_field(buf, "nr_foll_pin_acquired", &n->acquired) &&
-		    find_field(buf, "nr_foll_pin_released", &n->released))
-			return 0;
-		*end = '\n';
+		/* Numbers grow: half as much again. */
+		if (enough)
+			*enough = (strstr(buf, "nr_foll_pin_") - buf + 64) * 3 / 2;
+		return 0;
 	}
 	return -EOPNOTSUPP;
 }
@@ -89,20 +111,40 @@ static uint64_t stat_interval_ns(void)
 	return seconds * 1000000000ull;
 }
 
+/* The last number of "0-1" or "0,2-3"; as large as can be if that is not known. */
+static int last_node(void)
+{
+	int last = 1023;
+	char text[256], *p;
+	FILE *f = fopen(NODE_DIR "/possible", "re");
+
+	if (!f)
+		return last;
+	if (fgets(text, sizeof(text), f) && strchr(text, '\n')) {
+		p = strchr(text, '\n');
+		while (p > text && isdigit((unsigned char)p[-1]))
+			p--;
+		last = atoi(p);
+	}
+	fclose(f);
+	return last;
+}
+
 static int open_nodes(struct pin_counters *c)
 {
 	struct pin_count probe;
 	char path[64];
-	int id, fd, err;
+	int id, last, fd, err;
 
-	for (id = 0; id < 1024 && c->nr_nodes < PIN_MAX_NODES; id++) {
+	last = last_node();
+	for (id = 0; id <= last && c->nr_nodes < PIN_MAX_NODES; id++) {
 		snprintf(path, sizeof(path), NODE_DIR "/node%d/vmstat", id);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
 			continue;
 		if (fd < 0)
 			return -errno;
-		err = read_counts(fd, &probe);
+		err = read_counts(fd, &probe, NULL);
 		if (err) {
 			close(fd);
 			return err;
@@ -123,7 +165,7 @@ int pin_counters_open(struct pin_counters *c)
 	c->vmstat_fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 	if (c->vmstat_fd < 0)
 		return -errno;
-	err = read_counts(c->vmstat_fd, &probe);
+	err = read_counts(c->vmstat_fd, &probe, &c->vmstat_enough);
 	if (err) {
 		close(c->vmstat_fd);
 		return err;
@@ -150,18 +192,29 @@ void pin_counters_close(struct pin_counters *c)
 	c->vmstat_fd = -1;
 }
 
-int pin_counters_read_stale(const struct pin_counters *c, struct pin_snapshot *s)
+int pin_counters_read_nodes(const struct pin_counters *c, struct pin_snapshot *s)
 {
-	int i, err;
+	int i, err = 0;
 
-	s->ns = pin_now_ns();
-	err = read_counts(c->vmstat_fd, &s->total);
 	for (i = 0; !err && i < c->nr_nodes; i++)
-		err = read_counts(c->node_fd[i], &s->node[i]);
+		err = read_counts(c->node_fd[i], &s->node[i], NULL);
 	return err;
 }
 
-int pin_counters_read(const struct pin_counters *c, struct pin_snapshot *s)
+static int read_total(const struct pin_counters *c, struct pin_snapshot *s)
+{
+	size_t enough = c->vmstat_enough;
+
+	s->ns = pin_now_ns();
+	return read_counts(c->vmstat_fd, &s->total, &enough);
+}
+
+int pin_counters_read_stale(const struct pin_counters *c, struct pin_snapshot *s)
+{
+	return read_total(c, s) ?: pin_counters_read_nodes(c, s);
+}
+
+int pin_counters_read_total(const struct pin_counters *c, struct pin_snapshot *s)
 {
 	/*
 	 * Kernels before 5.13 answer EINVAL when any unrelated counter is
@@ -170,7 +223,12 @@ int pin_counters_read(const struct pin_counters *c, struct pin_snapshot *s)
 	if (c->refresh_fd >= 0 && pwrite(c->refresh_fd, "1", 1, 0) < 0 &&
 	    errno != EINVAL)
 		return -errno;
-	return pin_counters_read_stale(c, s);
+	return read_total(c, s);
+}
+
+int pin_counters_read(const struct pin_counters *c, struct pin_snapshot *s)
+{
+	return pin_counters_read_total(c, s) ?: pin_counters_read_nodes(c, s);
 }
 
 static bool same_counts(const struct pin_counters *c,

@@ -14,6 +14,7 @@
 #define PIN_COUNTERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PIN_MAX_NODES	64
@@ -31,6 +32,7 @@ struct pin_snapshot {
 
 struct pin_counters {
 	int vmstat_fd;
+	size_t vmstat_enough;		/* bytes that have both lines, and some more */
 	int refresh_fd;			/* -1: no flush */
 	bool exact;			/* readings are: flushed, or one CPU only */
 	int nr_nodes;			/* 0: no per-node files here */
@@ -56,6 +58,10 @@ static inline bool pin_counters_exact(const struct pin_counters *c)
 
 /* Flush if permitted, then read. Returns 0 or a negative errno. */
 int pin_counters_read(const struct pin_counters *c, struct pin_snapshot *s);
+
+/* The same in two parts: the nodes' files cost several times what the total does. */
+int pin_counters_read_total(const struct pin_counters *c, struct pin_snapshot *s);
+int pin_counters_read_nodes(const struct pin_counters *c, struct pin_snapshot *s);
 
 /* Read what is folded by now, without a flush: cheap, stale by design. */
 int pin_counters_read_stale(const struct pin_counters *c, struct pin_snapshot *s);
