@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,14 +233,19 @@ int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 
 static int reap(pid_t pid)
 {
-	int status, tries;
+	const uint64_t deadline = pin_now_ns() + ANSWER_MS * 1000000ull;
+	struct pollfd end = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status, err = -ETIMEDOUT;
 
-	for (tries = 0; tries < ANSWER_MS; tries++) {
+	do {
+		/* At most so long between two looks: some have no pidfd. */
+		poll(&end, 1, end.fd < 0 ? 1 : 100);
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return status;
-		usleep(tries < 100 ? 100 : 1000);
-	}
-	return -ETIMEDOUT;
+			err = status;
+	} while (err == -ETIMEDOUT && pin_now_ns() < deadline);
+	if (end.fd >= 0)
+		close(end.fd);
+	return err;
 }
 
 int pin_actor_wait(struct pin_actor *a)
