@@ -240,15 +240,21 @@ static void after_cell(struct pin_audit *au, void *state)
 		pin_audit_back(au, r->cell->ending->name, r->view);
 }
 
+static const char *unfit_cell(const void *arg)
+{
+	const struct probe *probe = ((const struct cell *)arg)->probe;
+
+	if (!probe->err)
+		return NULL;
+	return *probe->why ? probe->why : strerror(-probe->err);
+}
+
 static enum pin_verdict begin_cell(struct pin_audit *au, const void *arg, void **state)
 {
 	const struct cell *cell = arg;
-	const char *why = cell->probe->why;
 	struct run *r;
 	int err;
 
-	if (cell->probe->err)
-		return pin_audit_skip(au, "%s", *why ? why : strerror(-cell->probe->err));
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return pin_audit_fail(au, "out of memory");
@@ -285,7 +291,7 @@ static const char *finish_cell(struct pin_audit *au, void *state,
 }
 
 static const struct pin_stages cell_stages = {
-	.begin = begin_cell, .finish = finish_cell, .after = after_cell,
+	.unfit = unfit_cell, .begin = begin_cell, .finish = finish_cell, .after = after_cell,
 	.stop = stop_cell,
 };
 

@@ -75,17 +75,30 @@ static bool wait_for_quiet(struct pin_suite *s)
 	return quiet;
 }
 
-static void begin_audit(struct pin_suite *s, struct pin_audit *au)
+/* Has anything moved since the last step? Nodes are as then if not. */
+static void look_for_gap(struct pin_suite *s, struct pin_snapshot *now)
+{
+	*now = s->last;
+	pin_counters_read_total(&s->counters, now);
+	if (memcmp(&now->total, &s->last.total, sizeof(now->total)))
+		pin_counters_read_nodes(&s->counters, now);
+	close_gap(s, now);
+}
+
+static void init_audit(struct pin_suite *s, struct pin_audit *au)
 {
 	memset(au, 0, sizeof(*au));
 	au->suite = s;
 	au->node = -1;
 	au->record = pin_record_start();
-	if (pin_counters_exact(&s->counters)) {
-		pin_counters_read(&s->counters, &au->base);
-		close_gap(s, &au->base);
-	}
 	au->verdict = PIN_PASS;
+}
+
+static void begin_audit(struct pin_suite *s, struct pin_audit *au)
+{
+	init_audit(s, au);
+	if (pin_counters_exact(&s->counters))
+		look_for_gap(s, &au->base);
 }
 
 /* Whatever a step has found stands, whatever the function says. */
@@ -393,6 +406,20 @@ static void drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
 	s->last = now;
 }
 
+/* Skips the test if it says by itself that it cannot be run here. */
+static bool skip_unfit(struct pin_suite *s, struct pin_test *t)
+{
+	const char *why = t->stages && t->stages->unfit ? t->stages->unfit(t->arg) : NULL;
+	struct pin_audit au;
+
+	if (!why)
+		return false;
+	init_audit(s, &au);
+	pin_audit_skip(&au, "%s", why);
+	pin_settle_verdict(s, t, &au);
+	return true;
+}
+
 /* Tests [lo, hi), of one batch. */
 void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 {
@@ -402,10 +429,13 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	int64_t left = 0;
 	bool failed = false;
 
+	while (lo < hi && skip_unfit(s, &s->tests[lo]))
+		lo++;
+	if (lo == hi)
+		return;
 	b = s->alert || hi - lo == 1 ? NULL : calloc(hi - lo, sizeof(*b));
 	if (b) {
-		pin_counters_read(&s->counters, &before);
-		close_gap(s, &before);
+		look_for_gap(s, &before);
 		if (run_batch(s, &s->tests[lo], hi - lo, b)) {
 			free(b);
 			return;

@@ -61,7 +61,8 @@ static void print_result(struct pin_suite *s, const struct pin_test *t)
 static enum pin_verdict account_total(struct pin_audit *au, const void *arg)
 {
 	struct pin_suite *s = au->suite;
-	struct pin_count total;
+	struct pin_snapshot whole;
+	struct pin_count total, gap;
 
 	(void)arg;
 	if (!pin_counters_exact(&s->counters) &&
@@ -72,6 +73,15 @@ static enum pin_verdict account_total(struct pin_audit *au, const void *arg)
 		       (unsigned long long)total.acquired,
 		       (unsigned long long)total.released,
 		       (long long)s->strayed.acquired, (long long)s->strayed.released);
+	/* Steps that move nothing do not look at the nodes. */
+	if (pin_counters_exact(&s->counters) && s->counters.nr_nodes &&
+	    !pin_counters_read_whole(&s->counters, &whole, 1000 * MS)) {
+		gap = pin_node_gap(&s->counters, &whole);
+		if (memcmp(&gap, &s->node_gap, sizeof(gap)))
+			return pin_audit_fail(au, "the nodes add up to %+lld acquired and %+lld released against the total",
+					      (long long)(s->node_gap.acquired - gap.acquired),
+					      (long long)(s->node_gap.released - gap.released));
+	}
 	if (pin_counters_exact(&s->counters) &&
 	    (total.acquired != s->explained.acquired + s->strayed.acquired ||
 	     total.released != s->explained.released + s->strayed.released))
@@ -112,6 +122,31 @@ static bool wanted(const struct pin_suite *s, const char *name)
 	return false;
 }
 
+/*
+ * Tests whose names are the same up to the first dot go to the same part: what
+ * they need is set up once then.
+ */
+static bool in_part(struct pin_suite *s, const char *name)
+{
+	static char (*group)[sizeof(s->tests->name)];
+	static unsigned int nr;
+	char mine[sizeof(s->tests->name)];
+	unsigned int i;
+
+	if (!s->parts)
+		return true;
+	snprintf(mine, sizeof(mine), "%.*s", (int)strcspn(name, "."), name);
+	for (i = 0; i < nr && strcmp(group[i], mine); i++)
+		;
+	if (i == nr) {
+		group = realloc(group, ++nr * sizeof(*group));
+		if (!group)
+			ksft_exit_fail_msg("out of memory\n");
+		memcpy(group[i], mine, sizeof(mine));
+	}
+	return i % s->parts == s->part - 1;
+}
+
 static struct pin_test *add_test(struct pin_suite *s, const char *name, va_list ap)
 {
 	struct pin_test *t;
@@ -125,7 +160,7 @@ static struct pin_test *add_test(struct pin_suite *s, const char *name, va_list 
 	t = &s->tests[s->nr_tests];
 	memset(t, 0, sizeof(*t));
 	vsnprintf(t->name, sizeof(t->name), name, ap);
-	if (wanted(s, t->name))
+	if (wanted(s, t->name) && in_part(s, t->name))
 		s->nr_tests++;
 	return t;
 }
@@ -168,6 +203,8 @@ static const struct argp_option options[] = {
 	  "Known kernel issues fail instead of being excused", 0 },
 	{ "one-by-one", '1', NULL, 0,
 	  "Wait for the late releases of each test by itself, not of a batch", 0 },
+	{ "part", 'p', "K/N", 0,
+	  "The K-th of N parts of the tests, to be run on another machine each", 0 },
 	{ "verbose", 'v', NULL, 0,
 	  "Print the notes of tests that pass, too", 0 },
 	{ "drain", 'd', "MS", 0,
@@ -192,6 +229,7 @@ static uint64_t parse_number(struct argp_state *state, const char *arg, const ch
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct pin_suite *s = state->input;
+	int len = 0;
 
 	switch (key) {
 	case 'l':
@@ -205,6 +243,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case '1':
 		s->one_by_one = true;
+		return 0;
+	case 'p':
+		if (sscanf(arg, "%u/%u%n", &s->part, &s->parts, &len) != 2 || arg[len] ||
+		    !s->part || s->part > s->parts)
+			argp_error(state, "--part: not K/N: %s", arg);
 		return 0;
 	case 'v':
 		s->verbose = true;
@@ -315,6 +358,7 @@ static void run_all(struct pin_suite *s, unsigned int nr)
 			judged = i + 1;
 			while (judged < nr && t->batch && s->tests[judged].batch == t->batch)
 				judged++;
+			fflush(stdout);
 			pin_judge_batch(s, i, judged);
 		}
 		if (pin_interrupted && (!t->text || t->verdict != PIN_FAIL)) {
@@ -323,8 +367,8 @@ static void run_all(struct pin_suite *s, unsigned int nr)
 			t->verdict = PIN_SKIP;
 		}
 		print_result(s, t);
-		fflush(stdout);
 	}
+	fflush(stdout);
 }
 
 static void begin_account(struct pin_suite *s)
@@ -362,6 +406,7 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 		.drain_ns = 5000 * MS,
 		.quiet_wait_ns = 10000 * MS,
 	};
+	static char out[1 << 16];
 	bool all_skipped;
 	unsigned int nr;
 	int err;
@@ -412,6 +457,7 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	const char **patterns = s.patterns;
 
 	s.patterns = NULL;
+	s.parts = 0;
 	pin_suite_add(&s, account_total, NULL, "account.total");
 	pin_suite_add(&s, account_taint, NULL, "account.taint");
 	s.patterns = patterns;
@@ -421,6 +467,9 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	if (program->setup)
 		program->setup(&s);
 	begin_account(&s);
+	/* A write per batch, not per line: run_all() flushes before each. */
+	fflush(stdout);
+	setvbuf(stdout, out, _IOFBF, sizeof(out));
 	run_all(&s, nr);
 	all_skipped = s.verdicts[PIN_SKIP] + s.verdicts[PIN_INCONCLUSIVE] == nr;
 	for (unsigned int i = nr; i < s.nr_tests; i++) {

@@ -69,6 +69,8 @@ void pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
  * are judged one by one.
  */
 struct pin_stages {
+	/* Optional: why the test is skipped. Costs nothing, not even a reading. */
+	const char *(*unfit)(const void *arg);
 	/* All but the last releases. Leaves *@state NULL if there are none. */
 	enum pin_verdict (*begin)(struct pin_audit *au, const void *arg, void **state);
 	/*
