@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Makes the guest's initramfs: busybox, our init, modules, the caller's files."""
 
+import contextlib
 import gzip
 import lzma
 import os
@@ -10,7 +11,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from common import ARCHES, DATA, Error, host_arch
+from common import ARCHES, DATA, Error, cache_dir, host_arch
 
 FOLDERS = ("bin", "dev", "etc", "lib", "out", "proc", "pinvm", "root", "run", "sbin", "sys", "tmp",
            "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "var", "var/tmp")
@@ -122,8 +123,25 @@ class Modules:
     def is_module(self, name):
         return self.name(name) in self.depends
 
+    def read(self, path):
+        """A module, uncompressed; kept in the cache, as that takes longest of all."""
+        if path.suffix == ".ko":
+            return path.read_bytes()
+        info = path.stat()
+        kept = cache_dir() / "modules" / self.kernel.release / \
+            f"{path.stem}-{info.st_size}-{info.st_mtime_ns}"
+        with contextlib.suppress(OSError):
+            return kept.read_bytes()
+        body = self.uncompress(path)
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            new = kept.with_name(f".{kept.name}.{os.getpid()}")
+            new.write_bytes(body)
+            new.rename(kept)
+        return body
+
     @staticmethod
-    def read(path):
+    def uncompress(path):
         body = path.read_bytes()
         if path.suffix == ".xz":
             return lzma.decompress(body)

@@ -5,10 +5,12 @@ In a machine whose kernel and devices we choose nothing is skipped by chance: a
 skip that is not in the list of those expected is a failure.
 """
 
+import argparse
 import fnmatch
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,9 @@ import vm
 from common import ARCHES, DATA, Error, checkout, host_arch, say
 
 COLLECTION = "pin_accounting"
+# Programs that take as long as all others; each guest runs a part of them.
+LONG = ("matrix_test", "dio_target_test")
+MAX_SHARDS = 4
 RESULTS = ("pass", "fail", "xfail", "skip", "inconclusive")
 RUNNING = "running"
 # What programs of the suite call, and files these read.
@@ -37,8 +42,12 @@ MODULES = (
     # crypto by AF_ALG
     " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
     " sha256_generic sha256")
-# Queues for polled I/O; memfd_secret() is off by default before 6.5.
-KERNEL_WORDS = "nvme.poll_queues=1 secretmem.enable=1"
+# Queues for polled I/O; memfd_secret() is off by default before 6.5. The others
+# spare an emulated processor work that has nothing to do with pins; warnings
+# still go to the console.
+KERNEL_WORDS = ("nvme.poll_queues=1 secretmem.enable=1"
+                " loglevel=5 mitigations=off init_on_alloc=0 apparmor=0 audit=0"
+                " cryptomgr.notests tsc=reliable")
 TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
            92: "pin_helper.ko cannot be unloaded after the suite"}
 
@@ -136,6 +145,24 @@ class Verdict:
                 self.skips.append(row)
         self.programs[name] = {**counts, "seconds": seconds.get(name)}
 
+    @classmethod
+    def of(cls, shards):
+        """One of several: what guests that ran a part each came to."""
+        whole = cls(shards[0]["release"], shards[0]["arch"])
+        whole.helper = all(shard["helper"] for shard in shards)
+        whole.trouble = "; ".join(filter(None, (shard["trouble"] for shard in shards))) or None
+        firsts = [shard["first_test"] for shard in shards]
+        whole.first_test = max(firsts) if all(firsts) else None
+        for shard in shards:
+            whole.skips += shard["skips"]
+            whole.failures += shard["failures"]
+            for name, program in shard["programs"].items():
+                sums = whole.programs.setdefault(name, dict.fromkeys(program))
+                for key, number in program.items():
+                    if number is not None:
+                        sums[key] = round((sums[key] or 0) + number, 2)
+        return whole
+
     def unexpected(self):
         return [row for row in self.skips if not row["expected"]]
 
@@ -221,18 +248,30 @@ def find_helper(kernel, wish):
     return module if module.exists() else None
 
 
-def suite_copies(folder, tests):
-    """--copy arguments for the suite as it was installed or built."""
+def programs_of(folder):
+    """What there is in a suite as it was installed or built."""
     listed = folder / "kselftest-list.txt"
     if not listed.exists():
         raise Error(f"no suite in {folder}: run make")
-    programs = [line.split(":")[1] for line in listed.read_text().split()]
+    return [line.split(":")[1] for line in listed.read_text().split()]
+
+
+def suite_copies(folder, tests):
+    """--copy arguments for the suite as it was installed or built."""
+    programs = programs_of(folder)
     unknown = [test for test in tests if test not in programs]
     if unknown:
         raise Error(f"no test program {unknown[0]}; there are: {' '.join(programs)}", usage=True)
     names = ["run_kselftest.sh", "kselftest", "kselftest-list.txt",
              *(f"{COLLECTION}/{name}" for name in ("settings", *(tests or programs)))]
     return [f"{folder / name}:/kselftest/{name}" for name in names]
+
+
+def share(programs, number, count):
+    """The programs of guest number (from 1 on) of count; of long ones a part is run."""
+    short = [program for program in programs if program not in LONG]
+    return [program for program in programs if program in LONG
+            or short.index(program) % count == number - 1]
 
 
 def tool_copies(arch):
@@ -243,6 +282,53 @@ def tool_copies(arch):
     return [f"{path}:{name}" for path, name in found if path and os.path.exists(path)]
 
 
+def selftests_of(kernel, options):
+    # For another architecture it is built with BUILD=build/ARCH.
+    built = build_dir() / ("" if kernel.arch == host_arch() else kernel.arch) / "selftests"
+    return Path(options.selftests or built)
+
+
+def run_shards(name, options, folder):
+    """The suite in several guests at once, each a pinvm of its own."""
+    kernel = kernels.find(name, options.arch)
+    count = options.shards or min(os.cpu_count() or 1, MAX_SHARDS)
+    if not options.tests or set(options.tests) & set(LONG):
+        programs = options.tests or programs_of(selftests_of(kernel, options))
+    else:
+        count = 1
+    if count == 1:
+        return run_suite(name, options, folder)
+    # What all need is made by one.
+    helper = find_helper(kernel, options.helper)
+    vm.accelerator(vm.default_options(), kernel)
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, sys.argv[0], "suite", "--kernel", name, "--json",
+             "--helper", str(helper or "none"), "--memory", options.memory,
+             "--timeout", str(options.timeout)]
+    for key in ("arch", "selftests", "movable"):
+        if getattr(options, key):
+            words += [f"--{key}", getattr(options, key)]
+    words += ["--verbose"] * options.verbose
+    began = time.monotonic()
+    running = []
+    for number in range(1, count + 1):
+        tests = [word for test in share(programs, number, count) for word in ("--test", test)]
+        running.append(subprocess.Popen(
+            [*words, "--part", f"{number}/{count}", *tests,
+             "--results", str(folder / f"part{number}")],
+            stdout=subprocess.PIPE, text=True, preexec_fn=lambda: vm.die_with_parent(signal.SIGTERM)))
+    outputs = [process.communicate()[0] for process in running]
+    shards = []
+    for number, output in enumerate(outputs, 1):
+        try:
+            shards.append(json.loads(output[output.index("{\n"):]))
+        except ValueError as err:
+            raise Error(f"the guest with part {number} of {count} gave no verdict") from err
+    verdict = Verdict.of(shards)
+    verdict.seconds = round(time.monotonic() - began, 2)
+    return verdict
+
+
 def run_suite(name, options, folder):
     """Boots one kernel with the suite; the folder keeps what came of it."""
     kernel = kernels.find(name, options.arch)
@@ -250,20 +336,20 @@ def run_suite(name, options, folder):
     helper = find_helper(kernel, options.helper)
     verdict.helper = bool(helper)
     folder.mkdir(parents=True, exist_ok=True)
-    # For another architecture it is built with BUILD=build/ARCH.
-    built = build_dir() / ("" if kernel.arch == host_arch() else kernel.arch) / "selftests"
-    selftests = Path(options.selftests or built)
+    selftests = selftests_of(kernel, options)
     with tempfile.TemporaryDirectory(prefix="pinvm.") as scratch:
         script = Path(scratch) / "suite.sh"
         script.write_bytes(DATA["suite.sh"])
         script.chmod(0o755)
         machine_options = vm.default_options(
             "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--append", KERNEL_WORDS,
-            "--env", "PIN_SCRATCH_NVME=/dev/nvme1n1",
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
         machine_options.movable = options.movable
+        if getattr(options, "part", None):
+            machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS=--part {options.part}"
+                                    for program in LONG]
         # VFIO: a group has one owner, and many cells are at work at a time.
         machine_options.iommu = kernel.arch == "amd64"
         machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
@@ -312,7 +398,8 @@ def flat(name):
 
 def suite(options):
     folder = Path(options.results or results_dir() / f"{stamp()}-vm-{flat(options.kernel)}")
-    verdict = run_suite(options.kernel, options, folder)
+    run = run_suite if options.part else run_shards
+    verdict = run(options.kernel, options, folder)
     (folder / "verdict.json").write_text(json.dumps(verdict.json(), indent=1) + "\n")
     print(json.dumps(verdict.json(), indent=1) if options.json else
           f"{folder}\n{verdict.text()}")
@@ -328,7 +415,7 @@ def matrix(options):
         where = raw / flat(name)
         try:
             verdict = (run_here(options, where) if name == RUNNING else
-                       run_suite(name, options, where))
+                       run_shards(name, options, where))
         except Error as err:
             verdict = Verdict(name, options.arch or host_arch())
             verdict.trouble = str(err)
@@ -407,12 +494,16 @@ def add_commands(command):
                          help="for each guest (%(default)s)")
         one.add_argument("--test", dest="tests", action="append", default=[], metavar="PROGRAM",
                          help="only this program; may be given again")
+        one.add_argument("--shards", type=vm.positive, metavar="N",
+                         help="guests at once, each with its share of the tests"
+                         f" (one per CPU of this machine, up to {MAX_SHARDS})")
         one.add_argument("--results", metavar="DIR", help="where results go (results/)")
         one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
 
     one = command("suite", suite, "run the test suite in one kernel, where no skip is by chance")
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
+    one.add_argument("--part", metavar="K/N", help=argparse.SUPPRESS)
     common(one)
     one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")
     one.add_argument("kernels", nargs="+", metavar="KERNEL",

@@ -415,9 +415,9 @@ class Watch:
                 self.end = event["data"]["reason"]
 
 
-def die_with_parent():
-    """Whatever becomes of us, QEMU does not stay (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def die_with_parent(how=signal.SIGKILL):
+    """Whatever becomes of us, a child does not stay (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, how)
 
 
 def accelerator(options, kernel, probe=True):
