@@ -55,6 +55,11 @@ port() {
 	poweroff -f
 }
 
+# What pinvm looks for: all has come.
+end() {
+	printf '\0pinvm: all\n'
+}
+
 uptime() {
 	local up
 
@@ -64,7 +69,7 @@ uptime() {
 
 modprobe -aq virtio_pci virtio_console
 control=$(port control)
-exec 3>"$control"
+exec 3<>"$control"
 echo "hello $(uname -r)" >&3
 
 for module in $load; do
@@ -108,11 +113,19 @@ else
 	# shellcheck disable=SC2086
 	wait $pumps
 	kill $killer
+	end >"$out"
+	end >"$err"
 	if [ -n "$files" ]; then
-		tar -c -C /out . >"$(port files)" || echo "problem /out could not be sent" >&3
+		{
+			tar -c -C /out . || echo "problem /out could not be sent" >&3
+			end
+		} >"$(port files)"
 	fi
 fi
 echo "exit $status $(uptime)" >&3
+# Until pinvm says that it has all: power-off empties the queues to nowhere.
+# shellcheck disable=SC3045 # busybox has -t
+read -r -t 30 _ <&3
 # An oops is a panic here, but one that was under way is given its moment.
 exec 3>&-
 poweroff -f

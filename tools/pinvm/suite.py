@@ -312,11 +312,12 @@ def run_shards(name, options, folder):
     began = time.monotonic()
     running = []
     for number in range(1, count + 1):
-        tests = [word for test in share(programs, number, count) for word in ("--test", test)]
+        tests = [f"--test={test}" for test in share(programs, number, count)]
         running.append(subprocess.Popen(
             [*words, "--part", f"{number}/{count}", *tests,
              "--results", str(folder / f"part{number}")],
-            stdout=subprocess.PIPE, text=True, preexec_fn=lambda: vm.die_with_parent(signal.SIGTERM)))
+            stdout=subprocess.PIPE, text=True,
+            preexec_fn=lambda: vm.die_with_parent(signal.SIGTERM)))
     outputs = [process.communicate()[0] for process in running]
     shards = []
     for number, output in enumerate(outputs, 1):
