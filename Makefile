@@ -8,7 +8,7 @@
 BUILD ?= build
 override BUILD := $(abspath $(BUILD))
 RESULTS ?= results
-KERNELS ?= 5.10 6.1 6.12 7.3 running
+KERNELS ?= 5.10 6.1 6.12 7.3 6.12-arm64-16k running
 DURATION ?= 1h
 CHAOS ?= none
 INSTALL_PATH ?= $(BUILD)/kselftest_install
@@ -73,6 +73,10 @@ soak: all
 
 matrix: ## the suite on KERNELS, in guests, and the running one: results/matrix.md
 matrix: all
+ifneq ($(findstring -arm64,$(KERNELS)),)
+	+@cross=$$(CACHE='$(CACHE)' $(BUILD)/bin/pinvm cross arm64) && \
+		eval "$(MAKE) --no-print-directory BUILD=$(BUILD)/arm64 $$cross all"
+endif
 	@$(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm matrix $(KERNELS) --helper
 
 check: ## the project's own tests; CHECKS="10-style 40-pinreport" runs a subset
@@ -113,7 +117,8 @@ help: ## this list
 	@echo '  RESULTS=DIR      where run_tests makes its folder (results)'
 	@echo '  KDIR=DIR         for kmod (of the running kernel); CC= KMODFLAGS= for its make'
 	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none)'
-	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3 running)'
+	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3'
+	@echo '                   6.12-arm64-16k running)'
 	@echo '  INSTALL_PATH=DIR for install and gen_tar (build/kselftest_install)'
 	@echo '  FORMAT=SUFFIX    for gen_tar: .tar.xz (default) or .tar.gz'
 	@echo '  LLVM=1 WERROR=1 V=1 USERCFLAGS= USERLDFLAGS=  as for any kselftest'
