@@ -203,7 +203,7 @@ class Recorder:
     """Keeps the guest's KTAP, and the time when each program began."""
 
     def __init__(self, path, verbose):
-        self.file = open(path, "wb")
+        self.file = open(path, "wb", buffering=0)
         self.verbose = verbose
         self.started = time.monotonic()
         self.line = b""
