@@ -51,7 +51,8 @@ def unpack_source(version):
 
 def environment(source, tree):
     """Equal sources give equal kernels, and ccache knows them in any folder."""
-    common = os.path.commonpath([source, tree])
+    # As make has them, which ccache goes by.
+    common = os.path.commonpath([source.resolve(), tree.resolve()])
     return dict(os.environ, LC_ALL="C", KBUILD_BUILD_TIMESTAMP="@0", KBUILD_BUILD_USER="pinvm",
                 KBUILD_BUILD_HOST="pinvm", CCACHE_NOHASHDIR="1",
                 CCACHE_DIR=os.environ.get("CCACHE_DIR") or str(linux_dir() / "ccache"),
