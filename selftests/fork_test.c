@@ -27,7 +27,8 @@
 #include "suite.h"
 
 #define PAGES	16
-#define RACE_MS	150
+#define RACE_MS		300
+#define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
 
 struct subject {
 	const char *kind;	/* memory kind */
@@ -241,54 +242,84 @@ static void *fork_all_the_time(void *arg)
 	return arg;
 }
 
+/* The device finds @value at the start of each page? Else which it does not. */
+static long page_not_seen(struct io_uring *ring, const struct pin_mem *m, int sink,
+			  const char *seen, char value)
+{
+	const size_t ps = m->kernel->page_size;
+	long n;
+
+	io_uring_prep_write_fixed(io_uring_get_sqe(ring), sink, m->addr, m->len, 0, 0);
+	n = pin_uring_submit_one(ring);
+	if (n != (long)m->len)
+		return n < 0 ? n : -EIO;
+	for (unsigned int i = 0; i < m->pages; i++) {
+		if (seen[i * ps] != value)
+			return i + 1;
+	}
+	return 0;
+}
+
+static int race_round(struct pin_audit *au, struct io_uring *ring, const struct pin_mem *m,
+		      int sink, const char *seen, char value)
+{
+	const struct iovec iov = { m->addr, m->len };
+	int err = io_uring_register_buffers(ring, &iov, 1);
+	long page;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < m->len; i += m->kernel->page_size)
+		*((volatile char *)m->addr + i) = value;
+	page = page_not_seen(ring, m, sink, seen, value);
+	if (page > 0)
+		pin_audit_fail(au, "the device found %d in the pinned page %ld, the process had written %d",
+			       seen[(page - 1) * m->kernel->page_size], page - 1, value);
+	err = io_uring_unregister_buffers(ring);
+	return page < 0 ? page : page > 0 ? -EUCLEAN : err;
+}
+
 static enum pin_verdict race(struct pin_audit *au, const void *arg)
 {
 	struct pin_predict want = { .acquired = 0 };
+	struct pin_mem m, sink;
 	struct io_uring ring;
 	unsigned int rounds = 0;
 	pthread_t forker;
-	struct pin_mem m;
-	struct iovec iov;
 	uint64_t end;
-	int err, got;
-	char value;
+	int err;
 
-	err = pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), PAGES);
+	err = pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), RACE_PAGES);
 	if (err)
 		return pin_audit_skip(au, "%s", m.why);
+	err = pin_mem_alloc(&sink, pin_memkind_find("memfd"), m.kernel, RACE_PAGES);
+	if (err) {
+		pin_mem_free(&m);
+		return pin_audit_skip(au, "%s", sink.why);
+	}
 	err = io_uring_queue_init(4, &ring, 0);
 	if (err) {
 		pin_mem_free(&m);
+		pin_mem_free(&sink);
 		return pin_audit_skip(au, "io_uring_setup: %s", strerror(-err));
 	}
-	iov = (struct iovec){ m.addr, m.len };
 	atomic_store(&race_over, false);
 	err = pthread_create(&forker, NULL, fork_all_the_time, NULL);
 	end = pin_now_ns() + RACE_MS * 1000000ull;
 	while (!err && pin_now_ns() < end) {
-		err = io_uring_register_buffers(&ring, &iov, 1);
-		if (err)
-			break;
 		rounds++;
-		value = rounds % 100 + 1;
-		*(volatile char *)m.addr = value;
-		got = device_reads(&ring, m.addr);
-		if (got != value) {
-			pin_audit_fail(au, "round %u: the device found %d in the pinned page, the process had written %d",
-				       rounds, got, value);
-			break;
-		}
-		err = io_uring_unregister_buffers(&ring);
+		err = race_round(au, &ring, &m, sink.fd, sink.addr, rounds % 100 + 1);
 	}
 	atomic_store(&race_over, true);
 	pthread_join(forker, NULL);
 	io_uring_queue_exit(&ring);
-	want.acquired = (uint64_t)rounds * PAGES;
+	want.acquired = (uint64_t)rounds * RACE_PAGES;
 	want.released = want.acquired;
 	want.migrated = want.acquired;	/* at most: each pin taken twice */
 	pin_audit_step(au, "race", &want, err, 0);
 	pin_audit_note(au, "%u rounds", rounds);
 	pin_mem_free(&m);
+	pin_mem_free(&sink);
 	return PIN_PASS;
 }
 

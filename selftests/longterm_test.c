@@ -5,6 +5,7 @@
  * twice, which shows in the counters: each test foretells how often.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 
 #define PAGES		64
 #define HUGEPAGES	4
+#define RACE_ROUNDS	100
 
 /* Before (d1e153fea2a8), long-term pins left only CMA. */
 #define MOVES_SINCE	PIN_KVER(5, 13)
@@ -257,6 +259,84 @@ static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/*
+ * Two threads pin the same pages for long: what one of them has isolated to
+ * move it, the other cannot isolate. It must not take that for moved.
+ */
+struct pinner {
+	pthread_t thread;
+	pthread_barrier_t *together;
+	const struct pin_bench *b;
+	unsigned int handle;
+	int err;
+};
+
+static void *pin_together(void *arg)
+{
+	struct pinner *p = arg;
+
+	pthread_barrier_wait(p->together);
+	p->err = pin_helper_take_all(p->b->fd, PIN_HELPER_PIN_FAST,
+				     PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, p->b->m.addr,
+				     p->b->m.len, &p->handle);
+	return NULL;
+}
+
+/* Pages that are pinned for long where they may not stay. */
+static unsigned int pin_by_two(struct pin_bench *b)
+{
+	pthread_barrier_t together;
+	struct pinner p[2];
+	struct pin_helper_page *pages;
+	unsigned int wrong = 0;
+
+	pthread_barrier_init(&together, NULL, 2);
+	for (int i = 0; i < 2; i++) {
+		p[i] = (struct pinner){ .together = &together, .b = b };
+		if (pthread_create(&p[i].thread, NULL, pin_together, &p[i]))
+			abort();
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(p[i].thread, NULL);
+	pages = p[0].err && p[1].err ? NULL : pin_bench_look(b);
+	if (pages)
+		wrong = in_movable(pages, b->m.pages);
+	free(pages);
+	for (int i = 0; i < 2; i++) {
+		if (!p[i].err)
+			pin_helper_release(b->fd, p[i].handle);
+		else if (p[i].err != -ENOMEM && p[i].err != -EAGAIN && p[i].err != -EBUSY)
+			pin_audit_fail(b->au, "long-term pin: %s", strerror(-p[i].err));
+	}
+	pthread_barrier_destroy(&together);
+	return wrong;
+}
+
+static enum pin_verdict two_pinners(struct pin_audit *au, const void *arg)
+{
+	static const struct pin_predict balance = { .migrated = UINT64_MAX / 4 };
+	struct pin_helper_page *before;
+	unsigned int movable, wrong = 0, round;
+	struct pin_bench b;
+
+	(void)arg;
+	if (pin_audit_kernel(au)->version < MOVES_SINCE)
+		return pin_audit_skip(au, "Linux 5.13 and later move pages out of ZONE_MOVABLE, this kernel does not");
+	for (round = 0; round < RACE_ROUNDS && !wrong; round++) {
+		before = open_movable(&b, au, "anon", &movable);
+		if (!before)
+			return PIN_SKIP;
+		free(before);
+		wrong = pin_by_two(&b);
+		pin_bench_close(&b);
+	}
+	if (wrong)
+		pin_audit_fail(au, "round %u: %u pages are pinned for long in ZONE_MOVABLE",
+			       round, wrong);
+	pin_audit_step(au, "all released", &balance, 0, 0);
+	return PIN_PASS;
+}
+
 static const struct subject refusals[] = {
 	{ "file_shared", PIN_HELPER_PIN, PIN_HELPER_WRITE, false },
 	{ "file_shared", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
@@ -318,6 +398,7 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cannot_move, &movers[0], "cannot_move.anon.fast");
 	pin_suite_add(s, cannot_move, &movers[1], "cannot_move.anon.slow");
 	pin_suite_add(s, cannot_move, &movers[4], "cannot_move.memfd");
+	pin_suite_add(s, two_pinners, NULL, "moves.two_at_once");
 }
 
 static void setup(struct pin_suite *s)

@@ -15,6 +15,7 @@
 #include "actor.h"
 #include "bench.h"
 #include "page_view.h"
+#include "probe.h"
 #include "proc.h"
 #include "suite.h"
 
@@ -23,17 +24,7 @@
 #define RLIMIT_WAIT_NS	2000000000ull
 #define DWELL_NS	40000000ull	/* a late release would come within that */
 
-/* Asked once and before the books open: a probe may pin. */
-struct probe {
-	bool wanted;		/* by a cell that is to run */
-	int err;
-	char why[PIN_WHY_LEN];
-};
-
-static struct probe *probes;	/* by position in pin_consumers */
-
 struct cell {
-	const struct probe *probe;
 	const struct pin_consumer *consumer;
 	const struct pin_memkind *kind;
 	const struct ending *ending;
@@ -242,11 +233,7 @@ static void after_cell(struct pin_audit *au, void *state)
 
 static const char *unfit_cell(const void *arg)
 {
-	const struct probe *probe = ((const struct cell *)arg)->probe;
-
-	if (!probe->err)
-		return NULL;
-	return *probe->why ? probe->why : strerror(-probe->err);
+	return pin_probe_failed(((const struct cell *)arg)->consumer);
 }
 
 static enum pin_verdict begin_cell(struct pin_audit *au, const void *arg, void **state)
@@ -305,9 +292,6 @@ static void add_tests(struct pin_suite *s)
 	const struct pin_counters *counters = pin_suite_counters(s);
 	unsigned int nr = 0;
 
-	probes = calloc(pin_nr_consumers, sizeof(*probes));
-	if (!probes)
-		abort();
 	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
 		for (unsigned int j = 0; j < pin_nr_memkinds; j++) {
 			const struct cell *first = NULL;
@@ -320,7 +304,6 @@ static void add_tests(struct pin_suite *s)
 				cell = calloc(1, sizeof(*cell));
 				if (!cell)
 					abort();
-				cell->probe = &probes[i];
 				cell->consumer = pin_consumers[i];
 				cell->kind = pin_memkinds[j];
 				cell->ending = &endings[k];
@@ -334,7 +317,7 @@ static void add_tests(struct pin_suite *s)
 							 first, "%s.%s.%s",
 							 cell->consumer->name, cell->kind->name,
 							 cell->ending->name))
-					probes[i].wanted = true;
+					pin_probe_want(cell->consumer);
 			}
 		}
 	}
@@ -342,12 +325,7 @@ static void add_tests(struct pin_suite *s)
 
 static void setup(struct pin_suite *s)
 {
-	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
-		const struct pin_consumer *c = pin_consumers[i];
-
-		if (c->probe && probes[i].wanted)
-			probes[i].err = c->probe(pin_suite_kernel(s), probes[i].why);
-	}
+	pin_probe_all(s);
 	pin_bench_setup(s, HUGEPAGES);
 }
 

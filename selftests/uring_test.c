@@ -16,6 +16,7 @@
 #include "consumers/dio.h"
 #include "consumers/uring.h"
 #include "memory.h"
+#include "proc.h"
 #include "suite.h"
 
 #define MS		1000000ull
@@ -246,103 +247,50 @@ static enum pin_verdict thp_twice(struct pin_audit *au, const void *arg)
 	return end(&s);
 }
 
-/* Side by side: @before small pages, @huge huge ones, @after small ones. */
-struct row {
-	unsigned int before, huge, after;
-	void *map;
-	size_t map_len;
-	char *start;
-	size_t len;
-};
-
-static long huge_kib(void)
+static bool get_row(struct seq *s, struct pin_mem *m, const struct pin_row *row)
 {
-	char line[256];
-	long kib = -1;
-	FILE *f = fopen("/proc/self/smaps_rollup", "re");
-
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		sscanf(line, "AnonHugePages: %ld", &kib);
-	fclose(f);
-	return kib;
-}
-
-static bool get_row(struct seq *s, struct row *r)
-{
-	size_t pmd = s->k->pmd_size, len = r->huge * pmd;
-	long kib = huge_kib();
-	char *huge;
-
-	if (!pmd) {
-		pin_audit_skip(s->au, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE");
-		return false;
-	}
-	r->map_len = len + 3 * pmd;
-	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (r->map == MAP_FAILED) {
-		pin_audit_skip(s->au, "mmap: %s", strerror(errno));
-		return false;
-	}
-	huge = (char *)(((uintptr_t)r->map + 2 * pmd - 1) & ~(pmd - 1));
-	madvise(r->map, r->map_len, MADV_NOHUGEPAGE);
-	madvise(huge, len, MADV_HUGEPAGE);
-	r->start = huge - r->before * s->page;
-	r->len = (r->before + r->after) * s->page + len;
-	memset(r->start, 1, r->len);
-	if (huge_kib() - kib == (long)(len / 1024))
+	if (!pin_mem_alloc_row(m, s->k, row))
 		return true;
-	munmap(r->map, r->map_len);
-	pin_audit_skip(s->au, "the kernel gave no transparent huge pages: set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or memory is fragmented");
+	pin_audit_skip(s->au, "%s", m->why);
 	return false;
 }
 
 static enum pin_verdict one_iovec(struct pin_audit *au, const void *arg)
 {
-	struct row r = *(const struct row *)arg;
+	struct pin_mem m;
 	struct seq s;
 
 	if (!begin(&s, au))
 		return PIN_SKIP;
-	if (get_row(&s, &r)) {
-		const struct iovec iov = { r.start, r.len };
-		const uint64_t pages = r.len / s.page;
-		/* Folios must be all of one size: otherwise each page stays. */
-		const bool equal = !r.before && !r.after &&
-			s.k->uring_coalesce == PIN_COALESCE_MULTI;
+	if (get_row(&s, &m, arg)) {
+		const struct iovec iov = { m.addr, m.len };
 
 		register_and_back(&s, &iov, 1,
-				  (struct want){ pages, equal ? pages - r.huge : 0, pages, 0 });
-		munmap(r.map, r.map_len);
+				  (struct want){ m.pages, pin_uring_coalesced(&m), m.pages, 0 });
+		pin_mem_free(&m);
 	}
 	return end(&s);
 }
 
-static const struct row two_huge = { .huge = 2 };
-static const struct row small_then_huge = { .before = 64, .huge = 1 };
-static const struct row huge_then_small = { .huge = 1, .after = 64 };
+static const struct pin_row two_huge = { .huge = 2 };
+static const struct pin_row small_then_huge = { .before = 64, .huge = 1 };
+static const struct pin_row huge_then_small = { .huge = 1, .after = 64 };
 
 static enum pin_verdict thp_and_base(struct pin_audit *au, const void *arg)
 {
-	struct row r = huge_then_small;
+	struct pin_mem m;
 	struct seq s;
 
 	(void)arg;
 	if (!begin(&s, au))
 		return PIN_SKIP;
-	if (get_row(&s, &r)) {
+	if (get_row(&s, &m, &huge_then_small)) {
 		const uint64_t huge = s.k->pmd_size / s.page;
-		const struct iovec iov[2] = {
-			{ r.start, s.k->pmd_size },
-			{ r.start + s.k->pmd_size, r.after * s.page },
-		};
+		const struct iovec iov[2] = { piece(&m, 0, huge), piece(&m, huge, m.after) };
 
 		register_and_back(&s, iov, 2,
-				  (struct want){ huge + r.after, given_back(&s, huge),
-						 huge + r.after, 0 });
-		munmap(r.map, r.map_len);
+				  (struct want){ m.pages, given_back(&s, huge), m.pages, 0 });
+		pin_mem_free(&m);
 	}
 	return end(&s);
 }
@@ -848,6 +796,73 @@ static enum pin_verdict cloned(struct pin_audit *au, const void *arg)
 	return end(&from);
 }
 
+/*
+ * Another process clones the buffers of ours. Whose pins are they then? The
+ * kernel refuses since 6.14 (19d340a2988d); where it does not, each process
+ * must in the end be charged for nothing.
+ */
+static void __attribute__((noreturn)) clone_and_end(struct seq *s, int tell)
+{
+	struct seq to = { .k = s->k };
+	char why[PIN_WHY_LEN];
+	struct {
+		long result, kib;
+	} said = { -ENOTSUP, 0 };
+	struct pin_statement st = { .vmpin_kib = 0 };
+
+	/* A ring of this process, and of its address space. */
+	if (!pin_uring_new(&to.ring, 0, why)) {
+		said.result = clone_to(&to, s, 0, 0, 0, 0);
+		if (!said.result)
+			io_uring_unregister_buffers(&to.ring);
+		pin_statement_read(getpid(), &st);
+		said.kib = st.vmpin_kib;
+	}
+	_exit(write(tell, &said, sizeof(said)) != sizeof(said));
+}
+
+static enum pin_verdict clone_by_other(struct pin_audit *au, const void *arg)
+{
+	struct {
+		long result, kib;
+	} said = { -EPIPE, 0 };
+	struct pin_mem m;
+	struct seq s;
+	int tell[2];
+	pid_t pid;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	if (!get_memory(&s, &m, "anon", 64))
+		return end(&s);
+	const struct iovec iov = piece(&m, 0, 64);
+
+	step(&s, "register", (struct want){ 64, 0, 64, 0 },
+	     io_uring_register_buffers(&s.ring, &iov, 1));
+	if (pipe(tell))
+		abort();
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		clone_and_end(&s, tell[1]);
+	close(tell[1]);
+	if (read(tell[0], &said, sizeof(said)) != sizeof(said))
+		pin_audit_fail(au, "the other process gave no answer");
+	close(tell[0]);
+	waitpid(pid, NULL, 0);
+	if (said.result && said.result != -EINVAL)
+		pin_audit_fail(au, "clone: returned %ld %s, predicted 0 or -%d %s", said.result,
+			       strerror(-said.result), EINVAL, strerror(EINVAL));
+	if (said.kib)
+		pin_audit_fail(au, "the other process is charged for %ld kB of pins it no longer has",
+			       said.kib);
+	step(&s, "clone by another process", nothing, 0);
+	unregister(&s);
+	pin_mem_free(&m);
+	return end(&s);
+}
+
 /* --- the descriptor in another process --- */
 
 /* Unregister when told to, say what came of it, end when told to. */
@@ -937,6 +952,7 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cloned, &clone_replace_one, "clone.replace_one");
 	pin_suite_add(s, cloned, &clone_no_replace, "clone.no_replace");
 	pin_suite_add(s, cloned, &clone_beyond, "clone.beyond");
+	pin_suite_add(s, clone_by_other, NULL, "clone.other_process");
 	pin_suite_add(s, child_unregisters, NULL, "fork.child_unregisters");
 }
 

@@ -304,8 +304,12 @@ static ssize_t send_plain(const struct alg *a, size_t len)
 static long encipher(struct pin_op *op, size_t done, size_t len)
 {
 	const struct alg *a = op->priv;
-	ssize_t n = send_plain(a, len - a->algorithm->tag_len);
+	const ssize_t plain = len - a->algorithm->tag_len;
+	ssize_t n = send_plain(a, plain);
 
+	/* For the rest recv() would wait for ever. */
+	if (n >= 0 && n < plain)
+		return -ENOBUFS;
 	if (n >= 0)
 		n = recv(a->sock, (char *)op->mem->addr + done, len, 0);
 	if (n < 0)

@@ -152,6 +152,8 @@ void pin_dio_predict_pieces(const struct pin_op *op, bool write,
 			piece.hole = first + m->hole - start;
 			if (first + m->hole >= end)
 				piece.kind = &whole;
+		} else {
+			piece.hole = piece.pages;
 		}
 		pin_mem_gup(&piece, &access, &g);
 		p->acquired += g.pinned - g.uncounted;

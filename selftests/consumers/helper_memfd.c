@@ -47,7 +47,7 @@ static int memfd_open(struct pin_op *op)
 
 static bool all_in_memfd(const struct pin_mem *m)
 {
-	return !strcmp(m->kind->name, "memfd") || !strcmp(m->kind->name, "memfd_hugetlb");
+	return !strncmp(m->kind->name, "memfd", strlen("memfd"));
 }
 
 /* The result is the number of pages, as for ranges. */
@@ -61,7 +61,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		p->or_result = p->result;
 		return;
 	}
-	p->acquired = m->pages / m->folio_pages;
+	p->acquired = m->folio_pages == 1 ? m->pages : pin_mem_folios(m);
 	p->per_folio = true;
 	p->result = m->pages;
 	p->or_result = p->result;
@@ -76,6 +76,7 @@ static long pin(struct pin_op *op)
 		.way = PIN_HELPER_PIN_MEMFD,
 		.flags = PIN_HELPER_WRITE,
 		.target = op->mem->fd,
+		.addr = (char *)op->mem->addr - (char *)op->mem->map,
 		.length = op->mem->len,
 	};
 	int err = pin_helper_take(h->fd, &take);
@@ -129,6 +130,7 @@ const struct pin_consumer pin_consumer_helper_memfd = {
 	.since = "6.11",
 	.doc_case = 2,
 	.held = true,
+	.by_file = true,
 	.probe = probe,
 	.open = memfd_open,
 	.predict = predict,

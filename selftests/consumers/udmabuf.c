@@ -85,6 +85,21 @@ static int open_list_bad(struct pin_op *op)
 	return dmabuf_open(op, ONE_BAD);
 }
 
+/* Where in the file the buffer starts: whole pages only. */
+static size_t offset(const struct pin_op *op)
+{
+	const struct pin_mem *m = op->mem;
+	const size_t at = (char *)m->addr - (char *)m->map;
+
+	return at / op->kernel->page_size * op->kernel->page_size;
+}
+
+/* Folios of which some of @pages pages are, the first of them at @index. */
+static unsigned int folios(const struct pin_mem *m, size_t index, size_t pages)
+{
+	return (index + pages - 1) / m->folio_pages - index / m->folio_pages + 1;
+}
+
 static void refuse(struct pin_predict *p, int err)
 {
 	p->released = p->acquired;
@@ -99,21 +114,20 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const long ps = op->kernel->page_size;
 	size_t limit = (size_t)pin_read_number(SIZE_LIMIT, 64) << 20;
 	int seals = fcntl(m->fd, F_GET_SEALS);
-	unsigned int first = m->pages / 2;
+	const size_t pages = m->len / ps, first = pages / 2, index = m->folio_index;
 
-	if (m->len / ps * ps > limit)
+	if (pages * ps > limit || !pages)
 		return refuse(p, -EINVAL);
 	if (seals < 0)
 		return refuse(p, -EBADFD);
 	if (!(seals & F_SEAL_SHRINK))
 		return refuse(p, -EINVAL);
 	if (op->kernel->udmabuf_pins) {
-		if (d->pieces == WHOLE || m->folio_pages == 1)
-			p->acquired = m->pages / m->folio_pages;
-		else	/* The folio on the border belongs to both. */
-			p->acquired = (first + m->folio_pages - 1) / m->folio_pages +
-				      (m->pages - 1) / m->folio_pages -
-				      first / m->folio_pages + 1;
+		if (d->pieces == WHOLE)
+			p->acquired = folios(m, index, pages);
+		else	/* A folio on the border belongs to both. */
+			p->acquired = (first ? folios(m, index, first) : 0) +
+				      folios(m, index + first, pages - first);
 	}
 	/* Two pins on one folio are counted as on two of its pages. */
 	p->per_folio = d->pieces == WHOLE;
@@ -127,7 +141,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 static int create_list(const struct pin_op *op, size_t len, unsigned int nr)
 {
 	const struct dmabuf *d = op->priv;
-	size_t first = op->mem->pages / 2 * op->kernel->page_size;
+	size_t first = len / op->kernel->page_size / 2 * op->kernel->page_size;
 	struct udmabuf_create_list *list;
 	int fd;
 
@@ -139,9 +153,10 @@ static int create_list(const struct pin_op *op, size_t len, unsigned int nr)
 	list->flags = UDMABUF_FLAGS_CLOEXEC;
 	list->count = nr;
 	list->list[0].memfd = op->mem->fd;
+	list->list[0].offset = offset(op);
 	list->list[0].size = first;
 	list->list[1].memfd = op->mem->fd;
-	list->list[1].offset = first;
+	list->list[1].offset = offset(op) + first;
 	list->list[1].size = len - first;
 	if (nr > 2) {
 		list->list[2].memfd = d->dev;
@@ -159,6 +174,7 @@ static long pin(struct pin_op *op)
 	struct udmabuf_create create = {
 		.memfd = op->mem->fd,
 		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.offset = offset(op),
 		.size = op->mem->len / ps * ps,
 	};
 	int fd;
@@ -178,7 +194,7 @@ static long use(struct pin_op *op)
 {
 	const struct dmabuf *d = op->priv;
 	const unsigned char *data = op->mem->addr;
-	size_t len = op->mem->len;
+	size_t len = op->mem->len / op->kernel->page_size * op->kernel->page_size;
 	long err = 0;
 	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
 
@@ -222,6 +238,7 @@ const struct pin_consumer pin_consumer_udmabuf = {
 	.since = "6.11",
 	.doc_case = 2,
 	.held = true,
+	.by_file = true,
 	.probe = probe,
 	.open = open_whole,
 	.predict = predict,
@@ -238,6 +255,7 @@ const struct pin_consumer pin_consumer_udmabuf_list = {
 	.since = "6.11",
 	.doc_case = 2,
 	.held = true,
+	.by_file = true,
 	.probe = probe,
 	.open = open_list,
 	.predict = predict,
@@ -253,6 +271,7 @@ const struct pin_consumer pin_consumer_udmabuf_list_bad = {
 	.path = "udmabuf_create > memfd_pin_folios, unpin_folio",
 	.since = "6.11",
 	.doc_case = 2,
+	.by_file = true,
 	.probe = probe,
 	.open = open_list_bad,
 	.predict = predict,

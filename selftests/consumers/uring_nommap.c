@@ -53,6 +53,9 @@ static int fit(const struct pin_kernel *k, size_t room, struct layout *best)
 
 	for (unsigned int n = 1; n <= MAX_ENTRIES; n *= 2) {
 		err = areas(k, n, &l);
+		/* What is tried must not be larger than RLIMIT_MEMLOCK either. */
+		if (err == -ENOMEM && best->entries)
+			break;
 		if (err)
 			return err;
 		if (l.rings + l.sqes > room ||

@@ -41,7 +41,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct pin_access access = { .write = true, .longterm = true };
 	const struct pin_mem *m = op->mem;
 
-	if ((uintptr_t)m->addr & (op->kernel->page_size - 1)) {
+	if ((uintptr_t)m->addr & (op->kernel->page_size - 1) || m->len % CHUNK) {
 		p->result = -EINVAL;
 		p->or_result = -EINVAL;
 		return;

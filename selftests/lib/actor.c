@@ -29,6 +29,11 @@ bool pin_actor_is_waiter(int argc, char **argv)
 	return true;
 }
 
+struct order {
+	enum pin_actor_cmd cmd;
+	long arg;		/* of PIN_ACTOR_TASK */
+};
+
 struct actor_state {
 	struct pin_op op;
 	struct pin_mem mem;
@@ -48,9 +53,6 @@ static long actor_open(struct actor_state *st, char *why)
 		numa_set_membind(nodes);
 		numa_free_nodemask(nodes);
 	}
-	st->op.consumer = a->consumer;
-	st->op.kernel = a->kernel;
-	st->op.mem = &st->mem;
 	err = pin_mem_alloc(&st->mem, a->kind, a->kernel, a->pages);
 	if (err) {
 		memcpy(why, st->mem.why, PIN_WHY_LEN);
@@ -107,11 +109,14 @@ static void __attribute__((noreturn)) actor_main(const struct pin_actor *a, int 
 	const struct pin_consumer *c = a->consumer;
 	struct actor_state st = { .self = a, .fd = fd };
 	struct pin_actor_reply r;
-	enum pin_actor_cmd cmd;
+	struct order o;
 
-	while (recv(fd, &cmd, sizeof(cmd), 0) == sizeof(cmd)) {
+	st.op.consumer = c;
+	st.op.kernel = a->kernel;
+	st.op.mem = &st.mem;
+	while (recv(fd, &o, sizeof(o), 0) == sizeof(o)) {
 		memset(&r, 0, sizeof(r));
-		switch (cmd) {
+		switch (o.cmd) {
 		case PIN_ACTOR_OPEN:
 			r.result = actor_open(&st, r.why);
 			break;
@@ -142,6 +147,9 @@ static void __attribute__((noreturn)) actor_main(const struct pin_actor *a, int 
 			_exit(0);
 		case PIN_ACTOR_EXEC:
 			actor_exec(&st);
+			break;
+		case PIN_ACTOR_TASK:
+			r.result = a->task(a, &st.op, o.arg, r.why);
 			break;
 		}
 		if (send(fd, &r, sizeof(r), MSG_NOSIGNAL) != sizeof(r))
@@ -193,15 +201,16 @@ static void say_how_it_died(struct pin_actor *a, char *why)
 			WEXITSTATUS(status));
 }
 
-int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
-		 struct pin_actor_reply *reply)
+static int do_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
+		    struct pin_actor_reply *reply)
 {
+	const struct order o = { cmd, arg };
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };
 	ssize_t got;
 	int n;
 
 	memset(reply, 0, sizeof(*reply));
-	if (send(a->fd, &cmd, sizeof(cmd), MSG_NOSIGNAL) != sizeof(cmd)) {
+	if (send(a->fd, &o, sizeof(o), MSG_NOSIGNAL) != sizeof(o)) {
 		say_how_it_died(a, reply->why);
 		return -EPIPE;
 	}
@@ -229,6 +238,17 @@ int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 	memset(reply, 0, sizeof(*reply));
 	say_how_it_died(a, reply->why);
 	return -EPIPE;
+}
+
+int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
+		 struct pin_actor_reply *reply)
+{
+	return do_order(a, cmd, 0, reply);
+}
+
+int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply)
+{
+	return do_order(a, PIN_ACTOR_TASK, arg, reply);
 }
 
 static int reap(pid_t pid)

@@ -22,6 +22,7 @@ enum pin_actor_cmd {
 	PIN_ACTOR_FORK,		/* leave a child that inherits everything */
 	PIN_ACTOR_EXIT,		/* _exit without cleaning up */
 	PIN_ACTOR_EXEC,		/* exec a program that just waits */
+	PIN_ACTOR_TASK,		/* anything else: pin_actor_task() */
 };
 
 struct pin_actor_reply {
@@ -43,6 +44,11 @@ struct pin_actor {
 	const struct pin_kernel *kernel;
 	unsigned int pages;
 	int node;		/* bind all memory to this node, -1: anywhere */
+	/*
+	 * What else the actor can be told to do, in its process; @op is that of
+	 * PIN_ACTOR_OPEN, or blank. Its result and @why are replied.
+	 */
+	long (*task)(const struct pin_actor *a, struct pin_op *op, long arg, char *why);
 };
 
 /* Fork the actor. Returns 0 or a negative errno. */
@@ -54,6 +60,9 @@ int pin_actor_start(struct pin_actor *a);
  */
 int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 		 struct pin_actor_reply *reply);
+
+/* The same for PIN_ACTOR_TASK, which gets @arg. */
+int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply);
 
 /* Wait until it is gone. Returns its wait status, or a negative errno. */
 int pin_actor_wait(struct pin_actor *a);

@@ -36,17 +36,12 @@ int pin_why(char *why, int err, const char *fmt, ...)
 	return err;
 }
 
-/* Folios that the range of @m touches; it is contiguous in them. */
-static unsigned int folios_touched(const struct pin_mem *m)
-{
-	return (m->folio_index + m->pages + m->folio_pages - 1) / m->folio_pages;
-}
-
 unsigned int pin_uring_coalesced(const struct pin_mem *m)
 {
-	unsigned int folios = folios_touched(m);
+	unsigned int folios = pin_mem_folios(m);
 
-	if (m->folio_pages == 1 || m->pages == 1 ||
+	/* All of one size, or each page stays. */
+	if (m->folio_pages == 1 || m->pages == 1 || m->before || m->after ||
 	    m->kernel->uring_coalesce == PIN_COALESCE_NONE ||
 	    (m->kernel->uring_coalesce == PIN_COALESCE_SINGLE && folios > 1))
 		return 0;
@@ -55,7 +50,8 @@ unsigned int pin_uring_coalesced(const struct pin_mem *m)
 
 unsigned int pin_uring_accounted(const struct pin_mem *m)
 {
-	return m->folio_pages == 1 ? m->pages : folios_touched(m) * m->folio_pages;
+	return m->folio_pages == 1 ? m->pages :
+	       m->before + pin_mem_folios(m) * m->folio_pages + m->after;
 }
 
 void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access *a,

@@ -54,6 +54,8 @@ struct pin_consumer {
 	const char *since;	/* first version that pins here */
 	int doc_case;		/* of Documentation/core-api/pin_user_pages.rst */
 	bool held;		/* pins stay until released */
+	bool by_file;		/* takes the memory by its file and offset, not by address */
+	bool any_byte;		/* may start and end anywhere, not only at 512 bytes */
 	bool retries;		/* pins anew each time a busy device sends it away */
 	/*
 	 * Can it be driven here? 0, or a negative errno and in @why the reason

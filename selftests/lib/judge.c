@@ -306,9 +306,12 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 		s->drain_ns = 1000 * MS;
 		printf("# late releases do not come: waiting at most 1 s for them from now on\n");
 	}
-	if (au.verdict == PIN_PASS && (all_off.acquired || all_off.released))
+	/* What it has lost may be what it lacks now that it is skipped. */
+	if ((au.verdict == PIN_PASS || au.verdict == PIN_SKIP) &&
+	    (all_off.acquired || all_off.released))
 		left = left_behind(s, outstanding);
-	if (au.verdict == PIN_PASS && (left || s->pages_stuck != stuck))
+	if ((au.verdict == PIN_PASS || au.verdict == PIN_SKIP) &&
+	    (left || s->pages_stuck != stuck))
 		judge_unreproduced(s, &au, left, s->pages_stuck - stuck);
 	/* The difference of a test that fails is its own, else somebody's. */
 	if (au.verdict != PIN_FAIL)

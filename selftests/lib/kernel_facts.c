@@ -50,6 +50,12 @@ static const struct pin_known_issue known_issues[] = {
 		.from = PIN_KVER(6, 18),
 		.reason = "bio_iov_iter_align_down() shortens the last segment of a bio and forgets the pin of the page it no longer reaches: that page stays pinned for ever",
 	},
+	{
+		.id = "udmabuf-unpin-list-leak",
+		.consumer = "fail_nth_udmabuf*", .target = "memfd*",
+		.from = PIN_KVER(6, 11), .until = PIN_KVER(6, 13),
+		.reason = "udmabuf_create() pins all folios, then notes each in a list to unpin them: where the memory for a note is not to be had, the pins of this folio and of those behind it stay for ever",
+	},
 };
 
 const struct pin_known_issue *pin_known_issue(const struct pin_kernel *k,

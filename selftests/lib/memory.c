@@ -147,8 +147,10 @@ static int alloc_hole(struct pin_mem *m, unsigned int pages)
 /* Earlier, some mapping of the consumer's could fall into the hole. */
 static void arm_hole(struct pin_mem *m)
 {
-	munmap((char *)m->map + m->hole * m->kernel->page_size,
-	       m->kernel->page_size);
+	const uintptr_t ps = m->kernel->page_size;
+
+	if (m->hole < m->pages)
+		munmap((void *)(((uintptr_t)m->addr & ~(ps - 1)) + m->hole * ps), ps);
 }
 
 static void gup_hole(const struct pin_mem *m, const struct pin_access *a,
@@ -364,6 +366,52 @@ static int alloc_thp_pte(struct pin_mem *m, unsigned int pages)
 	return 0;
 }
 
+static long huge_kib(void)
+{
+	char line[256];
+	long kib = -1;
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "AnonHugePages: %ld", &kib);
+	fclose(f);
+	return kib;
+}
+
+static int alloc_row(struct pin_mem *m, const struct pin_row *r)
+{
+	const size_t pmd = m->kernel->pmd_size, len = r->huge * pmd;
+	const long ps = m->kernel->page_size, kib = huge_kib();
+	char *huge;
+	int err;
+
+	if (!pmd)
+		return fail(m, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE, and not 'never' in /sys/kernel/mm/transparent_hugepage/enabled");
+	err = map_pages(m, len + 3 * pmd, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	if (err)
+		return err;
+	huge = (char *)(((uintptr_t)m->map + 2 * pmd - 1) & ~(pmd - 1));
+	madvise(m->map, m->map_len, MADV_NOHUGEPAGE);
+	madvise(huge, len, MADV_HUGEPAGE);
+	m->addr = huge - r->before * ps;
+	m->len = (r->before + r->after) * ps + len;
+	touch_write(m->addr, m->len, ps);
+	m->before = r->before;
+	m->after = r->after;
+	m->folio_pages = pmd / ps;
+	if (huge_kib() - kib != (long)(len / 1024))
+		return fail(m, -ENOMEM, "the kernel gave no transparent huge pages: set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or memory is fragmented");
+	for (size_t i = 0; r->by_ptes && i < r->huge; i++) {
+		if (mprotect(huge + i * pmd, ps, PROT_READ) ||
+		    mprotect(huge + i * pmd, ps, PROT_READ | PROT_WRITE))
+			return fail(m, -errno, "mprotect: %s", strerror(errno));
+	}
+	return 0;
+}
+
 /* Four folios of 16 pages, in a mapping too small for a PMD-sized one. */
 static int alloc_mthp(struct pin_mem *m, unsigned int pages)
 {
@@ -396,44 +444,68 @@ static int alloc_huge_zero(struct pin_mem *m, unsigned int pages)
 	return err;
 }
 
-static int alloc_hugetlb_flags(struct pin_mem *m, int flags, int fd)
+/* Bytes of as many whole huge pages as @pages small ones need. */
+static size_t hugetlb_size(const struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = m->kernel->pmd_size, want = (size_t)pages * m->kernel->page_size;
+
+	return want <= size ? size : (want + size - 1) / size * size;
+}
+
+static int map_hugetlb(struct pin_mem *m, unsigned int pages, int flags, int fd)
 {
 	size_t size = m->kernel->pmd_size;
 	int err;
 
 	if (!size)
 		return fail(m, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
-	err = map_pages(m, size, PROT_READ | PROT_WRITE, flags, fd);
+	err = map_pages(m, hugetlb_size(m, pages), PROT_READ | PROT_WRITE, flags, fd);
 	if (err)
 		return fail(m, err, "no free %zu kB page: echo 8 > /proc/sys/vm/nr_hugepages (kernel option HUGETLBFS)",
 			    size / 1024);
-	touch_write(m->addr, m->len, m->kernel->page_size);
 	m->folio_pages = size / m->kernel->page_size;
 	return 0;
 }
 
+static int alloc_hugetlb_flags(struct pin_mem *m, unsigned int pages, int flags, int fd)
+{
+	int err = map_hugetlb(m, pages, flags, fd);
+
+	if (!err)
+		touch_write(m->addr, m->len, m->kernel->page_size);
+	return err;
+}
+
 static int alloc_hugetlb(struct pin_mem *m, unsigned int pages)
 {
-	(void)pages;
-	return alloc_hugetlb_flags(m, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	return alloc_hugetlb_flags(m, pages, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
 }
 
 static int alloc_hugetlb_part(struct pin_mem *m, unsigned int pages)
 {
-	int err = alloc_hugetlb(m, pages);
+	int err = alloc_hugetlb(m, 1);
 
 	if (!err)
 		take_part(m, 5, pages);
 	return err;
 }
 
+/* Mapped, for without that nothing is reserved, but not touched. */
+static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
+{
+	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	if (m->fd < 0 || ftruncate(m->fd, hugetlb_size(m, pages)))
+		return fail(m, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
+	return map_hugetlb(m, pages, MAP_SHARED, m->fd);
+}
+
 static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 {
-	(void)pages;
-	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
-	if (m->fd < 0 || ftruncate(m->fd, m->kernel->pmd_size))
-		return fail(m, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
-	return alloc_hugetlb_flags(m, MAP_SHARED, m->fd);
+	int err = alloc_memfd_hugetlb_fresh(m, pages);
+
+	if (!err)
+		touch_write(m->addr, m->len, m->kernel->page_size);
+	return err;
 }
 
 static int alloc_memfd(struct pin_mem *m, unsigned int pages)
@@ -686,6 +758,39 @@ static const struct pin_memkind secretmem = {
 	.alloc = alloc_secretmem, .gup = gup_secretmem,
 };
 
+/* So many small pages on either side that a cut is likely to touch them. */
+static int alloc_geometry_row(struct pin_mem *m, unsigned int pages, bool by_ptes)
+{
+	const struct pin_row row = { pages, 2, pages, by_ptes };
+
+	return alloc_row(m, &row);
+}
+
+static int alloc_thp_row(struct pin_mem *m, unsigned int pages)
+{
+	return alloc_geometry_row(m, pages, false);
+}
+
+static int alloc_thp_row_pte(struct pin_mem *m, unsigned int pages)
+{
+	return alloc_geometry_row(m, pages, true);
+}
+
+const struct pin_memkind pin_memkind_row = {
+	.name = "thp_row", .help = "small pages, two transparent huge pages, small pages",
+	.huge = true, .alloc = alloc_thp_row,
+};
+
+const struct pin_memkind pin_memkind_row_pte = {
+	.name = "thp_row_pte", .help = "the same, mapped by page table entries",
+	.huge = true, .alloc = alloc_thp_row_pte,
+};
+
+const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
+	.name = "memfd_hugetlb_fresh", .help = "hugetlb pages of a memfd never touched",
+	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_fresh,
+};
+
 const struct pin_memkind *const pin_memkinds[] = {
 	&anon, &anon_untouched, &anon_unaligned, &anon_readonly, &hole, &zero,
 	&cow, &alias, &thp, &thp_part, &thp_pte, &mthp, &huge_zero, &hugetlb,
@@ -695,34 +800,94 @@ const struct pin_memkind *const pin_memkinds[] = {
 
 const unsigned int pin_nr_memkinds = sizeof(pin_memkinds) / sizeof(pin_memkinds[0]);
 
+static const struct pin_memkind *const shapes[] = {
+	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_hugetlb_fresh,
+};
+
 const struct pin_memkind *pin_memkind_find(const char *name)
 {
 	for (unsigned int i = 0; i < pin_nr_memkinds; i++) {
 		if (!strcmp(pin_memkinds[i]->name, name))
 			return pin_memkinds[i];
 	}
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		if (!strcmp(shapes[i]->name, name))
+			return shapes[i];
+	}
 	return NULL;
 }
 
-int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
-		  const struct pin_kernel *k, unsigned int pages)
+static void blank(struct pin_mem *m, const struct pin_memkind *kind,
+		  const struct pin_kernel *k)
 {
-	int err;
-
 	memset(m, 0, sizeof(*m));
 	m->kind = kind;
 	m->kernel = k;
 	m->fd = -1;
 	m->folio_pages = 1;
-	err = kind->alloc(m, pages);
+}
+
+static int allocated(struct pin_mem *m, int err)
+{
 	if (err) {
 		pin_mem_free(m);
 		return err;
 	}
-	m->pages = pin_pages_touched(m->addr, m->len, k->page_size);
+	m->pages = pin_pages_touched(m->addr, m->len, m->kernel->page_size);
 	if (!m->hole)
 		m->hole = m->pages;
 	return 0;
+}
+
+int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
+		  const struct pin_kernel *k, unsigned int pages)
+{
+	blank(m, kind, k);
+	return allocated(m, kind->alloc(m, pages));
+}
+
+int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
+		      const struct pin_row *row)
+{
+	blank(m, row->by_ptes ? &pin_memkind_row_pte : &pin_memkind_row, k);
+	return allocated(m, alloc_row(m, row));
+}
+
+void pin_mem_cut(struct pin_mem *m, size_t skip, size_t len)
+{
+	const uintptr_t ps = m->kernel->page_size;
+	const unsigned int first = (((uintptr_t)m->addr & (ps - 1)) + skip) / ps;
+	const unsigned int large = m->pages - m->before - m->after;
+	const bool holed = m->hole < m->pages;
+	unsigned int end;
+
+	m->addr = (char *)m->addr + skip;
+	m->len = len;
+	end = first + pin_pages_touched(m->addr, len, ps);
+	if (holed && m->hole >= first && m->hole < end)
+		m->hole -= first;
+	else
+		m->hole = end - first;
+	if (first > m->before)
+		m->folio_index += first - m->before;
+	if (end <= m->before || first >= m->before + large) {
+		m->folio_pages = 1;
+		m->before = 0;
+		m->after = 0;
+	} else {
+		m->after = end > m->before + large ? end - m->before - large : 0;
+		m->before = first < m->before ? m->before - first : 0;
+	}
+	m->folio_index = m->folio_pages > 1 ? m->folio_index % m->folio_pages : 0;
+	m->pages = end - first;
+}
+
+unsigned int pin_mem_folios(const struct pin_mem *m)
+{
+	unsigned int large = m->pages - m->before - m->after;
+
+	return m->folio_pages == 1 ? 0 :
+	       (m->folio_index + large + m->folio_pages - 1) / m->folio_pages;
 }
 
 void pin_mem_unmap(struct pin_mem *m)

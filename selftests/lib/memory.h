@@ -26,6 +26,7 @@ struct pin_mem {
 	unsigned int pages;	/* base pages the range touches */
 	unsigned int folio_pages;	/* base pages per folio, 1: small folios */
 	unsigned int folio_index;	/* where in its folio the range starts */
+	unsigned int before, after;	/* small pages around the large folios */
 	unsigned int hole;	/* first page that is not mapped, else == pages */
 	void *map;		/* what to unmap */
 	size_t map_len;
@@ -56,6 +57,7 @@ struct pin_memkind {
 	bool huge;		/* takes a whole PMD-sized page */
 	bool on_file;		/* pages belong to a file on a device */
 	bool any_node;		/* may be the zero page, which has its own node */
+	bool unseen;		/* a pin by file leaves it unmapped: pages cannot be looked at */
 	bool once;		/* a pin puts other pages there: foretold anew each time */
 	/*
 	 * Allocate @m with about @pages base pages (kinds that come in one
@@ -73,10 +75,28 @@ struct pin_memkind {
 extern const struct pin_memkind *const pin_memkinds[];
 extern const unsigned int pin_nr_memkinds;
 
+/* Transparent huge pages side by side between small pages. */
+struct pin_row {
+	unsigned int before, huge, after;
+	bool by_ptes;		/* mapped page by page */
+};
+
+/* Kinds for the sake of their geometry, besides those above. */
+extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
+	pin_memkind_memfd_hugetlb_fresh;
+
+/* Allocate @m as such a row, of any size. */
+int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
+		      const struct pin_row *row);
+
 const struct pin_memkind *pin_memkind_find(const char *name);
 int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
 		  const struct pin_kernel *k, unsigned int pages);
 void pin_mem_free(struct pin_mem *m);
+/* Leave of the range @len bytes, @skip bytes from its start. */
+void pin_mem_cut(struct pin_mem *m, size_t skip, size_t len);
+/* Large folios that the range touches; 0: none. */
+unsigned int pin_mem_folios(const struct pin_mem *m);
 /* Unmap the buffer but keep its description. */
 void pin_mem_unmap(struct pin_mem *m);
 /* Predict what pinning the whole of @m does. */

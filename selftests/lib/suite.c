@@ -165,9 +165,10 @@ static struct pin_test *add_test(struct pin_suite *s, const char *name, va_list 
 	return t;
 }
 
-void pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
+bool pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
 		   const char *name, ...)
 {
+	const unsigned int nr = s->nr_tests;
 	struct pin_test *t;
 	va_list ap;
 
@@ -176,6 +177,7 @@ void pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
 	va_end(ap);
 	t->fn = fn;
 	t->arg = arg;
+	return s->nr_tests > nr;
 }
 
 bool pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,

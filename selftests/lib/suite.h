@@ -57,8 +57,8 @@ struct pin_program {
 /* Runs the whole program; returns its exit code. */
 int pin_suite_main(const struct pin_program *program, int argc, char **argv);
 
-/* @arg must live as long as the suite. */
-void pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
+/* @arg must live as long as the suite. True if the user wants to run it. */
+bool pin_suite_add(struct pin_suite *s, pin_test_fn fn, const void *arg,
 		   const char *name, ...) __attribute__((format(printf, 4, 5)));
 
 /*
@@ -85,7 +85,6 @@ struct pin_stages {
 	void (*stop)(void *state);
 };
 
-/* True if it is among those that the user wants to run. */
 bool pin_suite_add_staged(struct pin_suite *s, const struct pin_stages *stages,
 			  const void *arg, const void *batch, const char *name, ...)
 	__attribute__((format(printf, 5, 6)));

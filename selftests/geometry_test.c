@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Geometry: every consumer gets pieces of memory that start and end anywhere,
+ * inside a page, in the tail of a large folio, before, at and behind a hole,
+ * across the border of two folios of equal or unequal size. Each piece is drawn
+ * by a seed, and foretold to the page.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actor.h"
+#include "attempt.h"
+#include "bench.h"
+#include "page_view.h"
+#include "probe.h"
+
+#define HUGEPAGES	4
+#define PIECES		4	/* of each cell */
+#define GRAIN		512	/* bytes: what every device here accepts */
+#define SEED		20210
+
+struct shape {
+	const char *kind;
+	unsigned int pages;
+	bool of_file;		/* for consumers that take memory by its file */
+};
+
+static const struct shape shapes[] = {
+	{ "anon", 64, false },
+	{ "hole", 64, false },
+	{ "thp_row", 24, false },
+	{ "thp_row_pte", 24, false },
+	{ "mthp", 0, false },
+	{ "hugetlb", 1024, false },
+	{ "memfd", 64, true },
+	{ "memfd_hugetlb", 1024, true },
+	{ "memfd_hugetlb_fresh", 1024, true },
+};
+
+struct cell {
+	const struct pin_consumer *consumer;
+	const struct shape *shape;
+	uint64_t seed;
+};
+
+static unsigned int nr_pieces = PIECES;
+static uint64_t seed = SEED;
+
+/* splitmix64: the same everywhere. */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+/* A place that something may get wrong: at, just before or just behind a border. */
+static size_t draw_place(uint64_t *state, const struct pin_mem *m, size_t grain)
+{
+	const size_t ps = m->kernel->page_size;
+	const uint64_t how = draw(state) % 8, where = draw(state);
+	const size_t border[4] = {
+		m->before * ps,
+		(m->before + (m->folio_pages > 1 ? m->folio_pages : 0)) * ps,
+		m->len - m->after * ps,
+		m->hole < m->pages ? m->hole * ps : 0,
+	};
+	size_t at = border[where % 4];
+
+	if (how < 2)
+		at = where % (m->len / grain) * grain;
+	else if (how < 5)
+		at = where % (m->len / ps) * ps;
+	else if (how == 6)
+		at += (where >> 8) % 4 * ps;
+	else if (how == 7)
+		at += (where >> 8) % 2 ? grain : -grain;
+	return at < m->len ? at : m->len - grain;
+}
+
+/* The same piece for the same seed. */
+static void draw_piece(uint64_t state, const struct pin_mem *m, size_t grain, size_t *skip,
+		       size_t *len)
+{
+	size_t from = draw_place(&state, m, grain), to = draw_place(&state, m, grain);
+
+	if (from > to) {
+		*skip = to;
+		*len = from - to;
+	} else {
+		*skip = from;
+		*len = to - from;
+	}
+	if (!*len)
+		*len = m->len - *skip;
+}
+
+/* --- in the actor --- */
+
+static struct pin_mem whole;
+
+/* The next piece, and open: @arg is its seed. */
+static long next_piece(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	size_t skip, len;
+	long err;
+
+	if (!whole.map || pin_attempt_spends(a->kind)) {
+		err = pin_mem_alloc(&whole, a->kind, a->kernel, a->pages);
+		if (err) {
+			memcpy(why, whole.why, PIN_WHY_LEN);
+			return err;
+		}
+	}
+	*op->mem = whole;
+	draw_piece(arg, &whole, a->consumer->any_byte ? 1 : GRAIN, &skip, &len);
+	pin_mem_cut(op->mem, skip, len);
+	op->priv = NULL;
+	err = a->consumer->open ? a->consumer->open(op) : 0;
+	memcpy(why, op->why, PIN_WHY_LEN);
+	return err;
+}
+
+/* --- in the auditor --- */
+
+static const struct pin_predict nothing;
+
+struct run {
+	struct pin_audit *au;
+	struct pin_actor actor;
+	struct pin_actor_reply reply;
+};
+
+static bool order(struct run *r, enum pin_actor_cmd cmd)
+{
+	if (!pin_actor_do(&r->actor, cmd, &r->reply))
+		return true;
+	pin_audit_fail(r->au, "%s", r->reply.why);
+	return false;
+}
+
+static bool step(struct run *r, enum pin_actor_cmd cmd, const char *what,
+		 const struct pin_predict *want)
+{
+	return order(r, cmd) && pin_audit_step(r->au, what, want, r->reply.result, r->actor.pid);
+}
+
+/* Pin, use and let go; the piece is open. */
+static bool run_piece(struct run *r, const struct pin_consumer *c, uint64_t state)
+{
+	const long ps = pin_audit_kernel(r->au)->page_size;
+	struct pin_predict pin, unpin, rest = { .acquired = 0 };
+	struct pin_view *view;
+	size_t start, pages;
+	bool right;
+
+	if (!order(r, PIN_ACTOR_PREDICT))
+		return false;
+	pin = r->reply.pin;
+	unpin = r->reply.unpin;
+	start = (uintptr_t)r->reply.addr & (ps - 1);
+	pages = r->reply.pages;
+	view = r->actor.kind->unseen ? NULL :
+	       pin_audit_view(r->au, r->actor.pid, r->reply.addr, pages);
+	right = step(r, PIN_ACTOR_PIN, "pin", &pin) && pin_audit_held(r->au, "pin", view, &pin);
+	if (right && pin.result >= 0) {
+		rest.released = pin.acquired - pin.released;
+		rest.vmpin = -pin.vmpin;
+		if (c->use)
+			right = step(r, PIN_ACTOR_USE, "use", &nothing);
+		if (right && c->unpin) {
+			right = step(r, PIN_ACTOR_UNPIN, "release", &unpin);
+			rest.released -= unpin.released;
+			rest.vmpin -= unpin.vmpin;
+		}
+	}
+	if (right && c->close)
+		right = rest.released || rest.vmpin ? step(r, PIN_ACTOR_CLOSE, "close", &rest) :
+						      order(r, PIN_ACTOR_CLOSE);
+	right = right && pin_audit_back(r->au, "close", view);
+	pin_view_close(view);
+	if (!right)
+		pin_audit_note(r->au, "the piece of seed %llu: %zu pages, from byte %zu of a page on",
+			       (unsigned long long)state, pages, start);
+	return right;
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	struct run r = {
+		.au = au,
+		.actor = {
+			.consumer = cell->consumer,
+			.kind = pin_memkind_find(cell->shape->kind),
+			.kernel = pin_audit_kernel(au), .pages = cell->shape->pages, .node = -1,
+			.task = next_piece,
+		},
+	};
+	uint64_t state = cell->seed;
+	unsigned int done = 0;
+	char why[PIN_WHY_LEN];
+	bool right = true;
+	int err;
+
+	if (!pin_probe_passed(au, cell->consumer))
+		return PIN_SKIP;
+	err = pin_actor_start(&r.actor);
+	if (err)
+		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	pin_audit_base_vmpin(au, r.actor.pid);
+	for (unsigned int i = 0; i < nr_pieces && right; i++) {
+		const long one = draw(&state) >> 1;
+
+		err = pin_actor_task(&r.actor, one, &r.reply);
+		if (err) {
+			pin_audit_fail(au, "%s", r.reply.why);
+			break;
+		}
+		memcpy(why, *r.reply.why ? r.reply.why : strerror(-r.reply.result), PIN_WHY_LEN);
+		/* Some need a buffer of a certain size. */
+		if (r.reply.result)
+			continue;
+		done++;
+		right = run_piece(&r, cell->consumer, one);
+	}
+	pin_actor_stop(&r.actor);
+	if (!done && !err)
+		return pin_audit_skip(au, "%s", why);
+	/* The process had nothing left to let go of. */
+	if (right)
+		pin_audit_step(au, "exit", &nothing, 0, 0);
+	return PIN_PASS;
+}
+
+static uint64_t number_of(const char *variable, uint64_t otherwise)
+{
+	const char *text = getenv(variable);
+	char *end;
+	uint64_t n;
+
+	if (!text)
+		return otherwise;
+	n = strtoull(text, &end, 0);
+	if (*end || !*text) {
+		fprintf(stderr, "geometry_test: %s: not a number: %s\n", variable, text);
+		exit(2);
+	}
+	return n;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		const struct pin_consumer *c = pin_consumers[i];
+
+		for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++) {
+			struct cell *cell;
+
+			if (shapes[j].of_file != c->by_file)
+				continue;
+			cell = calloc(1, sizeof(*cell));
+			if (!cell)
+				abort();
+			/* Whatever is left out, or joins: the others draw the same. */
+			*cell = (struct cell){ c, &shapes[j], seed };
+			for (const char *p = c->name; *p; p++)
+				cell->seed = cell->seed * 31 + *p;
+			for (const char *p = shapes[j].kind; *p; p++)
+				cell->seed = cell->seed * 31 + *p;
+			if (pin_suite_add(s, run_cell, cell, "%s.%s", c->name, shapes[j].kind))
+				pin_probe_want(c);
+		}
+	}
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_probe_all(s);
+	pin_bench_setup(s, HUGEPAGES);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "geometry_test",
+		.doc = "Every consumer on pieces of memory that start and end anywhere: inside a page, in the middle of a large folio, at a hole, from one folio into the next. Tests are called CONSUMER.MEMORY. In the environment: PIN_PIECES (4) pieces for each test, drawn by PIN_SEED (20210).",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	nr_pieces = number_of("PIN_PIECES", PIECES);
+	seed = number_of("PIN_SEED", SEED);
+	return pin_suite_main(&program, argc, argv);
+}
