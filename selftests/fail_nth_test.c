@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation of memory that a call makes fails once: the first, the
+ * second, and so on, until a call in which none was left to fail. That reaches
+ * error paths that no argument reaches. What the call then returns is its own
+ * business; all that was pinned must be given back.
+ *
+ * The kernel's fault injection fails the n-th allocation of one thread by
+ * /proc/self/fail-nth, and nobody else's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "attempt.h"
+#include "bench.h"
+#include "helper.h"
+#include "page_view.h"
+#include "probe.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define MS		1000000ull
+#define PAGES		40	/* more than fit the arrays that callers keep on the stack */
+#define HUGEPAGES	8	/* some may be lost, see predict_balance() */
+#define FAIL_NTH	"/proc/self/fail-nth"
+#define DEBUGFS		"/sys/kernel/debug/"
+#define EVERY		48	/* up to there every allocation, then ever fewer */
+#define MOST		100000	/* no call has so many */
+#define LATE_NS		(400 * MS)
+#define NR_ERRNOS	134
+/* A call that lacks what failed before it may wait for ever: it is killed. */
+#define WAITS_S		1
+#define MOST_WAITS	4
+
+/* Settings of the kernel's fault injection; what is not there is not there. */
+static const struct {
+	const char *path, *value;
+} injection[] = {
+	{ DEBUGFS "failslab/verbose", "0" },
+	{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
+	{ DEBUGFS "failslab/cache-filter", "N" },
+	{ DEBUGFS "fail_page_alloc/verbose", "0" },
+	{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
+	{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ DEBUGFS "fail_page_alloc/min-order", "0" },
+	{ DEBUGFS "fail_usercopy/verbose", "0" },
+};
+
+static char unable[PIN_WHY_LEN];	/* to inject faults: why */
+static bool every_one;			/* no allocation is left out */
+
+struct cell {
+	const struct pin_consumer *consumer;
+	const struct pin_memkind *kind;
+};
+
+/* What parent and actor share: the order and what came of it. */
+struct sweep {
+	enum pin_stage stage;
+	unsigned int first, last;	/* allocations to fail */
+	unsigned int now;		/* the one that fails in the attempt at work */
+	unsigned int tried, waited;	/* waited: until they were killed */
+	unsigned int failed, succeeded;
+	unsigned int by_errno[NR_ERRNOS];
+	long result;			/* of the last attempt */
+	char killed[PIN_WHY_LEN];	/* how the process ended */
+	char wrong[512];		/* what no failed allocation excuses */
+};
+
+static struct sweep *shared;
+
+/* --- in the actor --- */
+
+static int nth_fd = -1;
+
+static bool set_nth(unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	/* Copying the number may be what fails. */
+	for (int i = 0; i < 3; i++) {
+		if (pwrite(nth_fd, text, len, 0) == len)
+			return true;
+	}
+	return false;
+}
+
+struct injected {
+	unsigned int n;
+	bool hit;
+};
+
+static void begin_injection(void *arg)
+{
+	const struct injected *in = arg;
+
+	set_nth(in->n);
+}
+
+static void end_injection(void *arg)
+{
+	struct injected *in = arg;
+	char text[16] = "";
+
+	/* What is left of it: 0 if it has struck, and not here. */
+	in->hit = pread(nth_fd, text, sizeof(text) - 1, 0) > 0 && !strtoul(text, NULL, 10);
+	set_nth(0);
+}
+
+static void __attribute__((format(printf, 2, 3))) wrong(unsigned int n, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!*shared->wrong)
+		snprintf(shared->wrong, sizeof(shared->wrong), "allocation %u of %s: %s", n,
+			 pin_stage_names[shared->stage], text);
+}
+
+static void judge_attempt(const struct pin_attempt *a, unsigned int n, bool hit)
+{
+	shared->tried++;
+	shared->result = a->pinned;
+	if (hit && !pin_attempt_succeeded(a)) {
+		shared->failed++;
+		if (a->pinned < 0 && -a->pinned < NR_ERRNOS)
+			shared->by_errno[-a->pinned]++;
+		return;
+	}
+	if (hit)
+		shared->succeeded++;
+	else if (!pin_attempt_succeeded(a))
+		wrong(n, "nothing failed, but pin returned %ld, predicted %ld", a->pinned,
+		      a->pin.result);
+	if (a->used)
+		wrong(n, "pinned, but use returned %ld", a->used);
+	if (!hit && a->unpinned < 0)
+		wrong(n, "nothing failed, but unpin returned %ld", a->unpinned);
+}
+
+static struct pin_view *view;
+
+/* Memory for the next attempt. What is spent is left to the end of the process. */
+static int get_memory(const struct pin_actor *a, struct pin_op *op, char *why)
+{
+	int err;
+
+	if (op->mem->map && !pin_attempt_spends(a->kind))
+		return 0;
+	err = pin_mem_alloc(op->mem, a->kind, a->kernel, a->pages);
+	if (err) {
+		memcpy(why, op->mem->why, PIN_WHY_LEN);
+		return err;
+	}
+	if (!pin_attempt_spends(a->kind)) {
+		const struct pin_view_pins none = { .pins = 0 };
+		char ignored[PIN_WHY_LEN];
+		int helper = pin_helper_open(ignored);
+
+		if (helper >= 0)
+			view = pin_view_open(helper, 0, op->mem->addr, op->mem->pages);
+		if (view)
+			pin_view_held(view, &none, NULL, 0);
+	}
+	return 0;
+}
+
+static unsigned int step_after(unsigned int n)
+{
+	return n < EVERY || every_one ? n + 1 : n + n / 8;
+}
+
+static long run_sweep(const struct pin_actor *a, struct pin_op *op, char *why)
+{
+	struct injected in = { .hit = true };
+	const struct pin_strain strain = {
+		.stage = shared->stage, .begin = begin_injection, .end = end_injection,
+		.arg = &in,
+	};
+	struct pin_attempt attempt;
+	int err;
+
+	if (nth_fd < 0)
+		nth_fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	if (nth_fd < 0)
+		return pin_why(why, -errno, FAIL_NTH ": %s", strerror(errno));
+	for (in.n = shared->first; in.hit && in.n <= shared->last; in.n = step_after(in.n)) {
+		err = get_memory(a, op, why);
+		if (err)
+			return err;
+		in.hit = false;
+		shared->now = in.n;
+		alarm(WAITS_S);
+		err = pin_attempt(op, &strain, &attempt);
+		alarm(0);
+		if (err) {
+			memcpy(why, op->why, PIN_WHY_LEN);
+			return err;
+		}
+		if (!attempt.reached)
+			break;
+		judge_attempt(&attempt, in.n, in.hit);
+	}
+	return 0;
+}
+
+/* The pages are as they were when the first attempt began. */
+static long look_at_pages(char *why)
+{
+	return view && pin_view_back(view, why, PIN_WHY_LEN) ? -EUCLEAN : 0;
+}
+
+enum { SWEEP, LOOK };
+
+static long task(const struct pin_actor *a, struct pin_op *op, long what, char *why)
+{
+	return what == SWEEP ? run_sweep(a, op, why) : look_at_pages(why);
+}
+
+/* --- in the auditor --- */
+
+static bool start_actor(struct pin_audit *au, const struct cell *cell, struct pin_actor *a)
+{
+	int err;
+
+	*a = (struct pin_actor){
+		.consumer = cell->consumer, .kind = cell->kind, .task = task,
+		.kernel = pin_audit_kernel(au), .pages = PAGES, .node = -1,
+	};
+	err = pin_actor_start(a);
+	if (err)
+		pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	return !err;
+}
+
+static void order_sweep(enum pin_stage stage, unsigned int first, unsigned int last)
+{
+	memset(shared, 0, sizeof(*shared));
+	shared->stage = stage;
+	shared->first = first;
+	shared->last = last;
+}
+
+/* Pages that stay, once there was time for late releases. */
+static int64_t stays(struct pin_audit *au, const struct pin_snapshot *before)
+{
+	const uint64_t deadline = pin_now_ns() + LATE_NS;
+	struct pin_snapshot now;
+	int64_t left;
+
+	do {
+		pin_counters_read(pin_audit_counters(au), &now);
+		left = pin_outstanding(&now.total) - pin_outstanding(&before->total);
+		if (left)
+			pin_sleep_ns(2 * MS);
+	} while (left && pin_now_ns() < deadline);
+	return left;
+}
+
+/* Functions on the way to the allocation, from the kernel's report of it. */
+static void read_stack(int kmsg, char *text, size_t len)
+{
+	static const char *const dull[] = {
+		"dump_stack", "fail_dump", "should_fail", "kmem_cache_alloc", "__kmalloc",
+		"kmalloc", "__kvmalloc", "kvmalloc", "alloc_pages", "__alloc_pages",
+		"folio_alloc", "__folio_alloc", "vma_alloc", "__vmalloc", "__slab", "___slab",
+		"prep_", "_copy_", "__get_free", "get_free", "new_slab", "allocate_slab", "?",
+	};
+	char record[1024], *line, *end;
+	unsigned int nr = 0;
+	bool inside = false;
+	ssize_t got;
+
+	*text = '\0';
+	while ((got = read(kmsg, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		bool skip = false;
+
+		if (got <= 0)
+			continue;
+		record[got] = '\0';
+		line = strchr(record, ';');
+		if (!line)
+			continue;
+		line += 1 + strspn(line + 1, " ");
+		inside |= !strncmp(line, "Call Trace", 10);
+		end = strstr(line, "+0x");
+		if (!inside || !end || nr >= 6)
+			continue;
+		*end = '\0';
+		for (size_t i = 0; i < sizeof(dull) / sizeof(dull[0]); i++)
+			skip |= !strncmp(line, dull[i], strlen(dull[i]));
+		if (skip)
+			continue;
+		end = text + strlen(text);
+		snprintf(end, len - (end - text), "%s%s", nr++ ? " < " : "", line);
+	}
+}
+
+static int verbose(const char *value)
+{
+	int fd;
+
+	for (size_t i = 0; i < sizeof(injection) / sizeof(injection[0]); i++) {
+		if (!strstr(injection[i].path, "verbose"))
+			continue;
+		fd = open(injection[i].path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			if (write(fd, value, 1) != 1)
+				perror(injection[i].path);
+			close(fd);
+		}
+	}
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* One by one, each in a process of its own: which was it? */
+static void find_culprits(struct pin_audit *au, const struct cell *cell,
+			  enum pin_stage stage, unsigned int last)
+{
+	struct pin_actor_reply reply;
+	struct pin_snapshot before;
+	struct pin_actor a;
+	unsigned int named = 0;
+	char stack[400];
+	int64_t left;
+
+	for (unsigned int n = 1; n <= last && named < 3; n = step_after(n)) {
+		int kmsg = verbose("2");
+
+		if (!start_actor(au, cell, &a))
+			break;
+		pin_counters_read(pin_audit_counters(au), &before);
+		order_sweep(stage, n, n);
+		if (!pin_actor_task(&a, SWEEP, &reply))
+			pin_actor_do(&a, PIN_ACTOR_EXIT, &reply);
+		pin_actor_wait(&a);
+		pin_actor_stop(&a);
+		left = stays(au, &before);
+		read_stack(kmsg, stack, sizeof(stack));
+		close(verbose("0"));
+		close(kmsg);
+		if (!left)
+			continue;
+		pin_audit_note(au, "%s: allocation %u fails, the call returns %ld%s%s: %+lld pages stay pinned%s%s",
+			       pin_stage_names[stage], n, shared->result,
+			       shared->result < 0 ? " " : "",
+			       shared->result < 0 ? strerror(-shared->result) : "",
+			       (long long)left, *stack ? "; it was made by " : "", stack);
+		named++;
+	}
+	if (!named)
+		pin_audit_note(au, "%s: no single allocation does it", pin_stage_names[stage]);
+	pin_audit_restart(au);
+}
+
+static void describe(struct pin_audit *au)
+{
+	char text[300] = "";
+	size_t used;
+
+	for (unsigned int e = 1; e < NR_ERRNOS; e++) {
+		used = strlen(text);
+		if (shared->by_errno[e])
+			snprintf(text + used, sizeof(text) - used, ", %u times %s",
+				 shared->by_errno[e], strerror(e));
+	}
+	pin_audit_note(au, "%s: %u allocations failed: %u calls failed%s, %u succeeded all the same, %u waited for ever",
+		       pin_stage_names[shared->stage],
+		       shared->failed + shared->succeeded + shared->waited, shared->failed, text,
+		       shared->succeeded, shared->waited);
+}
+
+/*
+ * Both up by as much as there was to try: how often is the kernel's. The known
+ * issue: of each piece of p folios, notes for the first, the second, ... fail,
+ * which loses p, p - 1, ... pins.
+ */
+static struct pin_predict predict_balance(const struct cell *cell, enum pin_stage stage,
+					  const struct pin_kernel *k)
+{
+	const int64_t pieces = strcmp(cell->consumer->name, "udmabuf") ? 2 : 1;
+	const int64_t folios = cell->kind->huge ? 1 : PAGES / pieces;
+	struct pin_predict p = { .migrated = UINT64_MAX / 4 };
+	char name[64];
+
+	snprintf(name, sizeof(name), "fail_nth_%s", cell->consumer->name);
+	if (stage == PIN_STAGE_PIN)
+		p.issue = pin_known_issue(k, name, cell->kind->name);
+	if (p.issue)
+		p.issue_released = -pieces * folios * (folios + 1) / 2;
+	return p;
+}
+
+/* Was it the alarm that ended it? The next allocation is another process's. */
+static bool go_on_after_wait(struct pin_audit *au, const struct cell *cell,
+			     struct pin_actor *a)
+{
+	if (!strcasestr(shared->killed, "alarm") || ++shared->waited > MOST_WAITS)
+		return false;
+	pin_actor_stop(a);
+	shared->first = step_after(shared->now);
+	if (!start_actor(au, cell, a))
+		return false;
+	pin_audit_base_vmpin(au, a->pid);
+	return true;
+}
+
+/* All attempts at one stage; false if that is the end of the test. */
+static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_actor *a,
+		      enum pin_stage stage)
+{
+	const char *name = pin_stage_names[stage];
+	/* A close that fails may leave its pins to the end of the process. */
+	const bool at_exit = stage == PIN_STAGE_CLOSE;
+	const struct pin_predict balance = predict_balance(cell, stage, pin_audit_kernel(au));
+	struct pin_actor_reply reply;
+	unsigned int last;
+	bool right;
+
+	order_sweep(stage, 1, MOST);
+	while (pin_actor_task(a, SWEEP, &reply)) {
+		memcpy(shared->killed, reply.why, sizeof(shared->killed));
+		if (go_on_after_wait(au, cell, a))
+			continue;
+		pin_audit_fail(au, "%s, allocation %u: %s", name, shared->now, reply.why);
+		return false;
+	}
+	if (reply.result && !shared->tried) {
+		pin_audit_skip(au, "%s", *reply.why ? reply.why : strerror(-reply.result));
+		return false;
+	}
+	if (reply.result)
+		pin_audit_fail(au, "%s, after %u attempts: %s: %s", name, shared->tried, reply.why,
+			       strerror(-reply.result));
+	if (*shared->wrong)
+		pin_audit_fail(au, "%s", shared->wrong);
+	last = shared->now;
+	if (at_exit) {
+		pin_actor_do(a, PIN_ACTOR_EXIT, &reply);
+		pin_actor_wait(a);
+	}
+	right = pin_audit_step(au, name, &balance, 0, at_exit ? 0 : a->pid);
+	describe(au);
+	if (!right) {
+		find_culprits(au, cell, stage, last);
+	} else if (!at_exit && !balance.issue && !pin_actor_task(a, LOOK, &reply) && reply.result) {
+		pin_audit_fail(au, "%s: page view: not as it was:\n%s", name, reply.why);
+		right = false;
+	}
+	return right && !reply.result;
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	struct pin_actor a;
+	bool more = true;
+
+	if (*unable)
+		return pin_audit_skip(au, "%s", unable);
+	if (!pin_probe_passed(au, cell->consumer))
+		return PIN_SKIP;
+	if (!start_actor(au, cell, &a))
+		return PIN_FAIL;
+	pin_audit_base_vmpin(au, a.pid);
+	for (enum pin_stage stage = 0; stage < PIN_NR_STAGES && more; stage++)
+		more = run_stage(au, cell, &a, stage);
+	pin_actor_stop(&a);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	static const char *const kinds[] = { "anon", "thp", "hugetlb", "hole" };
+	static const char *const files[] = { "memfd", "memfd_hugetlb" };
+
+	every_one = getenv("PIN_EVERY_ALLOCATION");
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		const struct pin_consumer *c = pin_consumers[i];
+		const char *const *names = c->by_file ? files : kinds;
+		size_t nr = c->by_file ? sizeof(files) / sizeof(files[0]) :
+					 sizeof(kinds) / sizeof(kinds[0]);
+
+		for (size_t j = 0; j < nr; j++) {
+			struct cell *cell = calloc(1, sizeof(*cell));
+
+			if (!cell)
+				abort();
+			*cell = (struct cell){ c, pin_memkind_find(names[j]) };
+			if (pin_suite_add(s, run_cell, cell, "%s.%s", c->name, names[j]))
+				pin_probe_want(c);
+		}
+	}
+}
+
+static void setup(struct pin_suite *s)
+{
+	char why[PIN_WHY_LEN];
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	if (access(FAIL_NTH, W_OK) || access(DEBUGFS "failslab", X_OK) ||
+	    access(DEBUGFS "fail_page_alloc", X_OK)) {
+		pin_why(unable, 0, "no fault injection: kernel options FAULT_INJECTION, FAULT_INJECTION_DEBUG_FS, FAILSLAB and FAIL_PAGE_ALLOC (no distribution's kernel has them), debugfs mounted, and root");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(injection) / sizeof(injection[0]); i++) {
+		if (!access(injection[i].path, F_OK) &&
+		    pin_scratch_setting(injection[i].path, injection[i].value, why))
+			pin_why(unable, 0, "%s", why);
+	}
+	pin_probe_all(s);
+	pin_bench_setup(s, HUGEPAGES);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "fail_nth_test",
+		.doc = "Every allocation of memory inside the calls that pin, unpin and close fails once, the first, the second, ...: whatever the call returns, all that was pinned is given back. Tests are called CONSUMER.MEMORY. Where a call has more than 48 allocations some of the later ones are left out, unless PIN_EVERY_ALLOCATION is set in the environment.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
