@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Limits: every consumer meets a full table of file descriptors, an address
+ * space that may not grow, RLIMIT_MEMLOCK as an ordinary user, a full control
+ * group, more pages than the machine has, and a length that no table of pages
+ * can be made for. It may refuse; it must give back what it took, pins and
+ * what it charged for them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "attempt.h"
+#include "bench.h"
+#include "probe.h"
+#include "proc.h"
+#include "scratch.h"
+
+#define PAGES		40
+#define HUGEPAGES	2
+#define ROUNDS		4
+#define MEMLOCK_PAGES	128
+#define RING_PAGES	32	/* that kernels charge for rings, at most */
+#define WAIT_NS		2000000000ull
+#define SLACKS		3	/* pages that a full group has left: 0 to 2 */
+#define TOO_LONG_S	5
+/* Long-term pins had a table of folios, of at most that many (until 6.12). */
+#define MANY_PAGES	(524288 + 1)
+#define ORDINARY_UID	2147470000	/* and up: users without processes */
+
+#define CGROUP		"/sys/fs/cgroup"
+
+/* What the actor found. */
+struct found {
+	unsigned int refused, succeeded;
+	long result;		/* of the last refusal */
+	char wrong[PIN_WHY_LEN];
+};
+
+struct limit {
+	const char *name;
+	/* In the actor: 0, -EOPNOTSUPP and @why: skip, or another failure. */
+	long (*task)(const struct pin_actor *a, struct pin_op *op, long arg, char *why);
+	bool held_only;		/* for consumers that hold their pins */
+	bool file_only;		/* for those that take memory by its file */
+	bool dies;		/* may end in a signal, which is no failure */
+	const char *unable;	/* where it cannot be had at all: why */
+};
+
+static struct found *shared;
+static char group[256], no_group[PIN_WHY_LEN];
+
+static void wrong(const char *what, long got, long predicted)
+{
+	if (!*shared->wrong)
+		snprintf(shared->wrong, sizeof(shared->wrong), "%s returned %ld, predicted %ld",
+			 what, got, predicted);
+}
+
+/* Count it. A refusal must be an error, and its pins must go with it. */
+static void note_attempt(const struct pin_attempt *a)
+{
+	if (pin_attempt_succeeded(a)) {
+		shared->succeeded++;
+		if (a->used)
+			wrong("pinned, but use", a->used, 0);
+	} else {
+		shared->refused++;
+		shared->result = a->pinned;
+	}
+}
+
+static long get_memory(struct pin_op *op, unsigned int pages, char *why)
+{
+	const char *kind = op->consumer->by_file ? "memfd" : "anon";
+	long err = pin_mem_alloc(op->mem, pin_memkind_find(kind), op->kernel, pages);
+
+	if (err)
+		memcpy(why, op->mem->why, PIN_WHY_LEN);
+	return err;
+}
+
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static const struct pin_strain no_strain = {
+	.stage = PIN_NR_STAGES, .begin = do_nothing, .end = do_nothing,
+};
+
+static long attempt(struct pin_op *op, const struct pin_strain *s, char *why)
+{
+	struct pin_attempt a;
+	long err = pin_attempt(op, s, &a);
+
+	if (err) {
+		memcpy(why, op->why, PIN_WHY_LEN);
+		return err;
+	}
+	note_attempt(&a);
+	return 0;
+}
+
+/* --- RLIMIT_NOFILE and RLIMIT_AS: lowered for the one call --- */
+
+static void set_soft(int resource, rlim_t cur)
+{
+	struct rlimit limit;
+
+	getrlimit(resource, &limit);
+	limit.rlim_cur = cur < limit.rlim_max ? cur : limit.rlim_max;
+	setrlimit(resource, &limit);
+}
+
+/* The lowest descriptor that is free is one too many. */
+static void begin_nofile(void *arg)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)arg;
+	close(fd);
+	if (fd >= 0)
+		set_soft(RLIMIT_NOFILE, fd);
+}
+
+static void end_nofile(void *arg)
+{
+	(void)arg;
+	set_soft(RLIMIT_NOFILE, RLIM_INFINITY);
+}
+
+static void begin_as(void *arg)
+{
+	(void)arg;
+	set_soft(RLIMIT_AS, 0);
+}
+
+static void end_as(void *arg)
+{
+	(void)arg;
+	set_soft(RLIMIT_AS, RLIM_INFINITY);
+}
+
+static long with_strain(struct pin_op *op, struct pin_strain s, char *why)
+{
+	long err = get_memory(op, PAGES, why);
+
+	for (s.stage = PIN_STAGE_PIN; !err && s.stage < PIN_NR_STAGES; s.stage++)
+		err = attempt(op, &s, why);
+	return err;
+}
+
+static long nofile(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	const struct pin_strain s = { .begin = begin_nofile, .end = end_nofile };
+
+	return with_strain(op, s, why);
+}
+
+static long as(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	const struct pin_strain s = { .begin = begin_as, .end = end_as };
+
+	return with_strain(op, s, why);
+}
+
+/* --- RLIMIT_MEMLOCK --- */
+
+/* All powers of root but that over the limit. */
+static long become_ordinary(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (geteuid())
+		return 0;
+	if (syscall(SYS_capget, &head, data) || prctl(PR_SET_KEEPCAPS, 1) ||
+	    setresuid(ORDINARY_UID + getpid() % 10000, -1, -1) ||
+	    setresuid(-1, ORDINARY_UID + getpid() % 10000, ORDINARY_UID + getpid() % 10000))
+		return -errno;
+	data[0].permitted &= ~(1u << CAP_IPC_LOCK | 1u << CAP_SYS_RESOURCE);
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	data[0].inheritable = 0;
+	data[1].inheritable = 0;
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+/*
+ * Attempts under a limit of so many pages. What an earlier one has charged may
+ * come back late: if @must, each is repeated until it succeeds.
+ */
+static long memlock_rounds(struct pin_op *op, unsigned int pages, bool must, char *why)
+{
+	const uint64_t deadline = pin_now_ns() + WAIT_NS;
+	unsigned int before;
+	long err = 0;
+
+	set_soft(RLIMIT_MEMLOCK, pages * op->kernel->page_size);
+	for (int i = 0; !err && i < ROUNDS; i++) {
+		do {
+			before = shared->succeeded;
+			err = attempt(op, &no_strain, why);
+			if (err || (must && shared->succeeded == before))
+				pin_sleep_ns(1000000);
+		} while ((err == -ENOMEM || (!err && must && shared->succeeded == before)) &&
+			 pin_now_ns() < deadline);
+		if (!err && must && shared->succeeded == before)
+			wrong("room for all, but pin", shared->result, 0);
+	}
+	return err;
+}
+
+/*
+ * Half of what is needed, often: whoever minds the limit refuses. Then enough:
+ * there must be room, as nothing has been used up by the refusals.
+ */
+static long memlock(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	long err = get_memory(op, MEMLOCK_PAGES, why);
+
+	if (!err)
+		err = become_ordinary();
+	if (!err)
+		err = memlock_rounds(op, MEMLOCK_PAGES / 2, false, why);
+	if (!err)
+		err = memlock_rounds(op, MEMLOCK_PAGES + RING_PAGES, true, why);
+	return err == -EACCES || err == -EPERM ? -EOPNOTSUPP : err;
+}
+
+/* --- a full control group --- */
+
+/* Open before it is needed: in a full group a file cannot be opened. */
+static int open_group(const char *file)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static long write_text(int fd, const char *text)
+{
+	return pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text) ? 0 : -errno;
+}
+
+struct squeeze {
+	int max, current;	/* files of the group */
+	long slack;		/* bytes */
+};
+
+static void leave_room(const struct squeeze *s, long long room)
+{
+	char text[32] = "";
+	long long used;
+
+	if (pread(s->current, text, sizeof(text) - 1, 0) < 0)
+		return;
+	used = strtoll(text, NULL, 10) + room;
+	snprintf(text, sizeof(text), "%lld", used > 0 ? used : 0);
+	write_text(s->max, text);
+}
+
+static void begin_squeeze(void *arg)
+{
+	const struct squeeze *s = arg;
+
+	/* Below what is used, so that no CPU keeps a stock of its own. */
+	leave_room(s, -(1 << 16));
+	leave_room(s, s->slack);
+}
+
+static void end_squeeze(void *arg)
+{
+	const struct squeeze *s = arg;
+
+	write_text(s->max, "max");
+}
+
+/* Nobody there may be killed to make room: so it is the allocation that fails. */
+static long join_group(char *why)
+{
+	char pid[16];
+	long err;
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	bool exempt = fd >= 0 && write(fd, "-1000", 5) == 5;
+
+	if (fd >= 0)
+		close(fd);
+	if (!exempt)
+		return pin_why(why, -EOPNOTSUPP, "CAP_SYS_RESOURCE is needed for an oom_score_adj of -1000");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	fd = open_group("cgroup.procs");
+	err = fd < 0 ? -errno : write_text(fd, pid);
+	close(fd);
+	return err;
+}
+
+static long memcg(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	struct squeeze squeeze = { open_group("memory.max"), open_group("memory.current"), 0 };
+	const struct pin_strain s = {
+		.stage = PIN_STAGE_PIN, .begin = begin_squeeze, .end = end_squeeze,
+		.arg = &squeeze,
+	};
+	long err = squeeze.max < 0 ? -errno : join_group(why);
+
+	/* What user space faults in must be there already. */
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	if (!err)
+		err = get_memory(op, PAGES, why);
+	if (!err)
+		err = attempt(op, &no_strain, why);
+	for (int i = 0; !err && i < SLACKS; i++) {
+		squeeze.slack = i * op->kernel->page_size;
+		alarm(TOO_LONG_S);
+		err = attempt(op, &s, why);
+		alarm(0);
+	}
+	return err;
+}
+
+/* --- sizes --- */
+
+/*
+ * One huge page at very many addresses: more pages than the machine has, which
+ * vmap() refuses, and than a table from kmalloc() has room for.
+ */
+static long many_pages(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	const long page = op->kernel->page_size;
+	const size_t huge = op->kernel->pmd_size;
+	struct sysinfo info;
+	size_t pages = MANY_PAGES, len;
+	char *map;
+	long err;
+	int fd;
+
+	sysinfo(&info);
+	if (info.totalram / page * info.mem_unit >= pages)
+		pages = info.totalram / page * info.mem_unit + 1;
+	if (!huge)
+		return pin_why(why, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
+	fd = memfd_create("pin-many", MFD_CLOEXEC | MFD_HUGETLB);
+	if (fd < 0 || ftruncate(fd, huge))
+		return pin_why(why, -EOPNOTSUPP, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
+	len = (pages * page + huge - 1) / huge * huge;
+	map = mmap(NULL, len + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return pin_why(why, -EOPNOTSUPP, "mmap of %zu bytes: %s", len, strerror(errno));
+	map = (char *)(((uintptr_t)map + huge - 1) & ~(huge - 1));
+	for (size_t at = 0; at < len; at += huge) {
+		if (mmap(map + at, huge, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+		    MAP_FAILED)
+			return pin_why(why, -EOPNOTSUPP, "%zu mappings of one huge page: %s",
+				       len / huge, strerror(errno));
+	}
+	/* Described as a kind of memory that consumers know. */
+	err = pin_mem_alloc(op->mem, pin_memkind_find("anon"), op->kernel, 1);
+	if (err)
+		return err;
+	op->mem->addr = map;
+	op->mem->len = pages * page;
+	op->mem->pages = pages;
+	op->mem->hole = pages;
+	op->mem->folio_pages = huge / page;
+	return attempt(op, &no_strain, why);
+}
+
+/* A length for which even the table of pages is too long, few of them mapped. */
+static long beyond(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	const long page = op->kernel->page_size;
+	const size_t len = ((size_t)INT32_MAX + 1) * page;
+	long err;
+
+	if (sizeof(size_t) < 8)
+		return pin_why(why, -EOPNOTSUPP, "no such length in 32 bits");
+	err = get_memory(op, PAGES, why);
+	if (err)
+		return err;
+	munmap((char *)op->mem->addr + (PAGES - 1) * page, page);
+	op->mem->len = len;
+	op->mem->pages = INT32_MAX;
+	op->mem->hole = PAGES - 1;
+	return attempt(op, &no_strain, why);
+}
+
+/*
+ * Two huge pages of a memfd, of which the pool has only one left. It is mapped
+ * and so reserved: 6.12 takes what nobody reserved, and trips over that.
+ */
+static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	const size_t huge = op->kernel->pmd_size, page = op->kernel->page_size;
+	struct pin_mem *m = op->mem;
+	char *last = MAP_FAILED, *p;
+
+	if (!huge)
+		return pin_why(why, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
+	do {
+		p = last;
+		last = mmap(NULL, huge, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	} while (last != MAP_FAILED);
+	if (p == MAP_FAILED)
+		return pin_why(why, -EOPNOTSUPP, "no free %zu kB page: echo 8 > /proc/sys/vm/nr_hugepages (kernel option HUGETLBFS)",
+			       huge / 1024);
+	munmap(p, huge);
+	m->kind = &pin_memkind_memfd_hugetlb_fresh;
+	m->kernel = op->kernel;
+	m->fd = memfd_create("pin-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	if (m->fd < 0 || ftruncate(m->fd, 2 * huge))
+		return pin_why(why, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
+	m->map = mmap(NULL, huge, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+	if (m->map == MAP_FAILED)
+		return pin_why(why, -errno, "mmap: %s", strerror(errno));
+	m->map_len = huge;
+	m->addr = m->map;
+	m->len = 2 * huge;
+	m->pages = m->len / page;
+	m->hole = m->pages;
+	m->folio_pages = huge / page;
+	return attempt(op, &no_strain, why);
+}
+
+static const struct limit limits[] = {
+	{ .name = "nofile", .task = nofile },
+	{ .name = "as", .task = as },
+	{ .name = "memlock", .task = memlock, .held_only = true },
+	{ .name = "memcg", .task = memcg, .dies = true, .unable = no_group },
+	{ .name = "many", .task = many_pages, .held_only = true },
+	{ .name = "beyond", .task = beyond, .held_only = true },
+	{ .name = "pool", .task = empty_pool, .file_only = true },
+};
+
+struct cell {
+	const struct limit *limit;
+	const struct pin_consumer *consumer;
+};
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	/* Both up by as much as there was to try: how often is the kernel's. */
+	static const struct pin_predict balance = { .migrated = UINT64_MAX / 4 };
+	const struct cell *cell = arg;
+	struct pin_actor a = {
+		.consumer = cell->consumer, .task = cell->limit->task,
+		.kernel = pin_audit_kernel(au), .node = -1,
+	};
+	struct pin_actor_reply reply = { .result = 0 };
+	int err;
+
+	if (cell->limit->unable && *cell->limit->unable)
+		return pin_audit_skip(au, "%s", cell->limit->unable);
+	if (!pin_probe_passed(au, cell->consumer))
+		return PIN_SKIP;
+	memset(shared, 0, sizeof(*shared));
+	err = pin_actor_start(&a);
+	if (err)
+		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	pin_audit_base_vmpin(au, a.pid);
+	err = pin_actor_task(&a, 0, &reply);
+	if (err && !cell->limit->dies)
+		pin_audit_fail(au, "after %u refusals and %u successes: %s", shared->refused,
+			       shared->succeeded, reply.why);
+	else if (err)
+		pin_audit_note(au, "%s", reply.why);
+	else if (reply.result == -EOPNOTSUPP || (reply.result && !shared->refused &&
+						 !shared->succeeded))
+		pin_audit_skip(au, "%s", *reply.why ? reply.why : strerror(-reply.result));
+	else if (reply.result)
+		pin_audit_fail(au, "after %u refusals and %u successes: %s: %s", shared->refused,
+			       shared->succeeded, reply.why, strerror(-reply.result));
+	if (*shared->wrong)
+		pin_audit_fail(au, "%s", shared->wrong);
+	pin_audit_note(au, "%u attempts succeeded, %u were refused%s%s", shared->succeeded,
+		       shared->refused, shared->refused ? ", last with: " : "",
+		       shared->refused ? strerror(-shared->result) : "");
+	if (!err)
+		pin_audit_step(au, "closed", &balance, 0, a.pid);
+	pin_actor_stop(&a);
+	pin_audit_step(au, "process exit", &balance, 0, 0);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		for (unsigned int j = 0; j < pin_nr_consumers; j++) {
+			struct cell *cell;
+
+			if ((limits[i].held_only && !pin_consumers[j]->held) ||
+			    (limits[i].file_only && !pin_consumers[j]->by_file))
+				continue;
+			cell = calloc(1, sizeof(*cell));
+			if (!cell)
+				abort();
+			*cell = (struct cell){ &limits[i], pin_consumers[j] };
+			if (pin_suite_add(s, run_cell, cell, "%s.%s", limits[i].name,
+					  pin_consumers[j]->name))
+				pin_probe_want(pin_consumers[j]);
+		}
+	}
+}
+
+static void find_group(void)
+{
+	char text[512] = "", why[PIN_WHY_LEN];
+	int fd = open(CGROUP "/cgroup.controllers", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		*text = '\0';
+	if (fd >= 0)
+		close(fd);
+	if (!strstr(text, "memory")) {
+		pin_why(no_group, 0,
+			"no memory controller in %s: kernel option MEMCG; mount -t cgroup2 none %s",
+			CGROUP, CGROUP);
+		return;
+	}
+	fd = open(CGROUP "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "+memory", 7) != 7)
+		pin_why(no_group, 0, CGROUP "/cgroup.subtree_control: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (*no_group)
+		return;
+	snprintf(group, sizeof(group), CGROUP "/pin-limits-%d", getpid());
+	if (pin_scratch_mkdir(group, no_group))
+		return;
+	fd = open_group("memory.swap.max");
+	write_text(fd, "0");
+	close(fd);
+	/* Each allocation that fails is reported, at length. */
+	pin_scratch_setting("/proc/sys/vm/oom_dump_tasks", "0", why);
+}
+
+static void setup(struct pin_suite *s)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	find_group();
+	pin_probe_all(s);
+	pin_bench_setup(s, HUGEPAGES);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "limits_test",
+		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock), a full control group (memcg), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
