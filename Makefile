@@ -79,6 +79,10 @@ ifneq ($(findstring -arm64,$(KERNELS)),)
 endif
 	@$(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm matrix $(KERNELS) --helper
 
+bisect_proof: ## let pinbisect find planted bugs (hours): results/bisect.md
+bisect_proof: all
+	@$(RUN) RESULTS='$(RESULTS)' tools/bisect_proof.py $(PROOF)
+
 check: ## the project's own tests; CHECKS="10-style 40-pinreport" runs a subset
 check: all
 	@$(RUN) tools/check/run.sh $(CHECKS)
@@ -109,7 +113,7 @@ distclean: clean
 
 help: ## this list
 	@echo 'Targets:'
-	@sed -n 's/^\([a-z_]*\): ## /\1\t/p' Makefile | expand -t 12 | sed 's/^/  /'
+	@sed -n 's/^\([a-z_]*\): ## /\1\t/p' Makefile | expand -t 14 | sed 's/^/  /'
 	@echo 'Variables:'
 	@echo '  KSRC=DIR         kernel tree whose kselftest framework is used'
 	@echo '  KSFT=DIR         the same, naming its tools/testing/selftests'
@@ -119,6 +123,7 @@ help: ## this list
 	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none)'
 	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3'
 	@echo '                   6.12-arm64-16k running)'
+	@echo '  PROOF="--jobs N" for bisect_proof, as tools/bisect_proof.py --help has it'
 	@echo '  INSTALL_PATH=DIR for install and gen_tar (build/kselftest_install)'
 	@echo '  FORMAT=SUFFIX    for gen_tar: .tar.xz (default) or .tar.gz'
 	@echo '  LLVM=1 WERROR=1 V=1 USERCFLAGS= USERLDFLAGS=  as for any kselftest'
@@ -129,4 +134,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests kmod soak matrix check install gen_tar clean distclean help framework
+.PHONY: all setup run_tests kmod soak matrix bisect_proof check install gen_tar clean distclean help framework

@@ -200,54 +200,57 @@ class History:
         return log
 
 
-def draw(case, seed):
-    """Where the special commits are. Beside the bug the culprit could not be told."""
-    rng = random.Random(f"{case} {seed}")
-    while True:
-        bug, broken, panic = rng.randint(1, COMMITS), *(rng.randint(2, COMMITS - 2)
-                                                        for _ in range(2))
-        taken = {broken, broken + 1, panic, panic + 1}
-        if len(taken) == 4 and bug not in taken and bug - 1 not in taken:
-            return {bug: "bug", broken: "broken", broken + 1: "unbroken", panic: "panic",
-                    panic + 1: "unpanic"}
-
-
-def visited(history, work, commits, positions):
-    """The special commits that git comes by, if all is judged right."""
+def way(work, positions):
+    """The commits that git goes by, if all is judged right: it looks at numbers only."""
     scratch = work / "simulation"
     shutil.rmtree(scratch, ignore_errors=True)
-    subprocess.run(["git", "init", "-q", "--bare", "--template=", scratch], check=True)
-    (scratch / "objects/info").mkdir(exist_ok=True)
-    (scratch / "objects/info/alternates").write_text(f"{history.path.absolute()}/objects\n")
-    number = {commit: index for index, commit in enumerate(commits, 1)}
-    bug = next(key for key, what in positions.items() if what == "bug")
-    base = history.git("rev-parse", "base")
-    seen = set()
 
-    def git(*words):
+    def git(*words, **options):
         return subprocess.run(["git", "-C", scratch, *words], check=False, capture_output=True,
-                              text=True).stdout
-    git("bisect", "start", "--no-checkout", commits[-1], base)
-    for _ in range(2 * COMMITS):
-        head = git("rev-parse", "--verify", "-q", "BISECT_HEAD").strip()
-        what = positions.get(number.get(head, 0))
-        seen.add(what)
-        verdict = ("skip" if what in ("broken", "panic") else
-                   "bad" if number.get(head, 0) >= bug else "good")
+                              text=True, **options).stdout.strip()
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", "--template=", scratch],
+                   check=True)
+    git("fast-import", "--quiet", input="".join(
+        f"commit refs/heads/main\ncommitter P <p@example.org> {1700000000 + at} +0000\ndata 0\n"
+        for at in range(COMMITS + 1)))
+    number = {commit: index for index, commit
+              in enumerate(git("rev-list", "--reverse", "main").split())}
+    bug = next(key for key, what in positions.items() if what == "bug")
+    seen = []
+    git("bisect", "start", "--no-checkout", "main", f"main~{COMMITS}")
+    while len(seen) < 2 * COMMITS:
+        at = number[git("rev-parse", "--verify", "BISECT_HEAD")]
+        seen.append(at)
+        verdict = ("skip" if positions.get(at) in ("broken", "panic") else
+                   "bad" if at >= bug else "good")
         if "first bad commit" in git("bisect", verdict):
             break
     shutil.rmtree(scratch)
     return seen
 
 
+def draw(case, seed, work):
+    """Where the special commits are: the bug anywhere, the others where git comes by. Not
+    beside the bug, as then the culprit could not be told."""
+    rng = random.Random(f"{case} {seed}")
+    while True:
+        positions = {rng.randint(1, COMMITS): "bug"}
+        bug = next(iter(positions))
+        for kind, undone in (("broken", "unbroken"), ("panic", "unpanic")):
+            free = [at for at in way(work, positions)
+                    if {at, at + 1}.isdisjoint({*positions, bug - 1}) and at < COMMITS]
+            if free:
+                at = rng.choice(free[:3])
+                positions.update({at: kind, at + 1: undone})
+        if len(positions) == 5 and {at for at, what in positions.items()
+                                    if what in ("broken", "panic")} <= set(way(work, positions)):
+            return positions
+
+
 def run_case(case, seed, history, work, options):
     """One history, one bisection; what became of it."""
-    for attempt in range(50):
-        # Other positions of the same seed, until git would meet both kinds.
-        positions = draw(case, f"{seed}.{attempt}")
-        commits = history.branch(case, seed, positions)
-        if {"broken", "panic"} <= visited(history, work, commits, positions):
-            break
+    positions = draw(case, seed, work)
+    commits = history.branch(case, seed, positions)
     bug = next(key for key, what in positions.items() if what == "bug")
     test, more = BUGS[case][4:]
     say(f"{case}: the bug is commit {bug} of {COMMITS} ({commits[bug - 1][:12]})")
@@ -272,7 +275,7 @@ def run_case(case, seed, history, work, options):
             kinds[kind] = kinds.get(kind, 0) + 1
     each = [row["seconds"] for row in steps]
     return {
-        "case": case, "seed": f"{seed}.{attempt}", "position": bug, "commits": COMMITS,
+        "case": case, "seed": seed, "position": bug, "commits": COMMITS,
         "status": done.returncode, "found": found.get("first_bad") == commits[bug - 1]
         and done.returncode == 0,
         "named": found.get("label"), "steps": len(steps), "skipped": kinds,

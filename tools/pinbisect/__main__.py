@@ -53,7 +53,7 @@ kernel: tinyconfig, tools/kernel/guest.config, selftests/config and --config) in
 tree, with ccache if that is installed.
 
 examples:
-  pinbisect git --repo ~/linux --good v6.11 --bad v6.12 --test process_vm
+  pinbisect git --repo ~/linux --good v6.11 --bad v6.12 --test uring_test
   pinbisect git --repo ~/linux --good v6.12 --bad HEAD --test 'matrix_test:xdp_*' --repeat 8
   pinbisect git --repo ~/linux --good v6.12 --bad HEAD --replay reproduce.job
   pinbisect git --resume --builds DIR
@@ -234,6 +234,11 @@ def check(options):
         if not getattr(options, name):
             raise Error(f"{name.upper() if name == 'images' else '--' + name} is wanted",
                         usage=True)
+    for name in ("repo", "images", "replay", "selftests"):
+        if getattr(options, name, None):
+            setattr(options, name, os.path.abspath(getattr(options, name)))
+    if getattr(options, "config", None):
+        options.config = [os.path.abspath(name) for name in options.config]
     for name in getattr(options, "config", ()):
         if not os.path.isfile(name):
             raise Error(f"--config: there is no {name}", usage=True)
@@ -284,11 +289,6 @@ def keep_options(options, folder):
     names = [name for name in vars(options)
              if name not in ("source", "builds", "resume", "restart", "json", "helper_module")]
     kept = {name: getattr(options, name) for name in names}
-    for name in ("repo", "images", "replay", "selftests"):
-        if kept.get(name):
-            kept[name] = os.path.abspath(kept[name])
-    if kept.get("config"):
-        kept["config"] = [os.path.abspath(name) for name in kept["config"]]
     (folder / "options.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 

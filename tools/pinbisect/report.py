@@ -308,7 +308,7 @@ class Report:
         path = self.session.folder / "tree/.config"
         lines = ["Configuration", RULE]
         if not path.exists():
-            return [*lines, "(none in the build tree)", ""]
+            return []
         shutil.copy(path, self.folder / "config")
         if self.session.options.build_cmd:
             return [*lines, "attached (config)", ""]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -15,9 +14,12 @@ from pathlib import Path
 
 from common import GUARD, NO_SPACE, Error, Skip, end_group, read, run, say, tail, tool
 from judge import Kernel, lacking_options
+from session import STATUS, Ladder
 
 # A kernel source's files and what is built of it.
 GIT_SPACE = 4 << 30
+# What "pinvm build" names its own: ccache finds what was built of ../NAME.
+SOURCE = "linux-source-6.12"
 # Ours is a repository of its own: whatever the caller's environment and
 # configuration say about another one is not to reach it.
 QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
@@ -127,7 +129,7 @@ class GitSource:
     # Our side
 
     def open(self, folder):
-        self.folder, self.tree, self.clone = folder, folder / "tree", folder / "source"
+        self.folder, self.tree, self.clone = folder, folder / "tree", folder / SOURCE
         self.ours = Git(self.clone)
         if not (self.clone / ".git/HEAD").exists():
             shutil.rmtree(self.clone, ignore_errors=True)
@@ -228,7 +230,9 @@ class GitSource:
         """Lets "git bisect run" do it; returns the commits that it may be."""
         words = [*(["--first-parent"] if self.options.first_parent else []), self.bad, self.good,
                  *self.scope()]
-        lines = [f"git bisect start {shlex.join(words)}"]
+        # git wants quotes around each.
+        lines = ["git bisect start " + " ".join("'" + word.replace("'", "'\\''") + "'"
+                                                for word in words)]
         lines += [f"git bisect {row['verdict']} {revision}"
                   for revision, row in session.rows.items()
                   if revision not in (self.good, self.bad)]
@@ -236,7 +240,9 @@ class GitSource:
         log.write_text("\n".join(lines) + "\n")
         self.ours("bisect", "reset", self.bad, check=False)
         self.between = time.monotonic()
-        self.ours("bisect", "replay", log)
+        done = self.ours("bisect", "replay", log, check=False)
+        if done.returncode not in (0, 2):               # 2: only skipped ones are left
+            raise Error(f"git bisect: {' '.join(tail(done.stderr or done.stdout, 3))}")
         left = self.candidates()
         say(f"{len(left)} commits left, about {max(len(left) - 1, 0).bit_length()} steps")
         if len(left) > 1 and any(one not in session.rows for one in left):
@@ -263,13 +269,13 @@ class GitSource:
                 start_new_session=True, preexec_fn=descriptors, close_fds=False)
         os.close(ask_write)
         os.close(answer_read)
-        began = out_size(log)
+        began = len(read(log))
         try:
             with os.fdopen(ask_read) as questions, os.fdopen(answer_write, "w") as answers:
                 for line in questions:
                     row = session.step(line.strip())
                     self.between = time.monotonic()
-                    answers.write(f"{ {'good': 0, 'bad': 1, 'skip': 125}[row['verdict']]}\n")
+                    answers.write(f"{STATUS[row['verdict']]}\n")
                     answers.flush()
             status = process.wait(60)
         finally:
@@ -285,14 +291,6 @@ class GitSource:
                         " goes on")
         if status not in (0, 2):
             raise Error(f"git bisect run: {' '.join(tail(text, 3))} (see {log})")
-
-    @staticmethod
-    def how_to_skip():
-        return "git bisect could not tell these apart, as none of them can be judged"
-
-
-def out_size(path):
-    return len(read(path))
 
 
 class Listed:
@@ -341,7 +339,6 @@ class Listed:
         return [self.items[self.items.index(item) - 1]]
 
     def search(self, session):
-        from session import Ladder
         good, bad = Ladder(session, self.items, 0, len(self.items) - 1).search()
         return self.items[good + 1:bad + 1]
 

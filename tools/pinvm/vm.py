@@ -334,7 +334,7 @@ class Machine:
         if watch.status is None:
             errors.seek(0)
             words = errors.read().decode(errors="replace").strip()
-            return None, ("the guest ended without a result"
+            return None, (f"the guest ended without a result ({watch.where()})"
                           + (f" (QEMU: {words})" if words else ""))
         if watch.end != "guest-shutdown":
             return None, f"the guest did not end in good order ({watch.end})"
@@ -369,9 +369,7 @@ class Watch:
             while selector.get_map():
                 left = deadline - time.monotonic() if deadline else None
                 if left is not None and left <= 0:
-                    where = "while it ran the command" if self.reached("start") else \
-                        "before it ran the command"
-                    return f"no result after {limit:g} s ({where})"
+                    return f"no result after {limit:g} s ({self.where()})"
                 for key, _ in selector.select(left):
                     body = b""
                     with contextlib.suppress(ConnectionResetError):
@@ -389,8 +387,9 @@ class Watch:
                 self.problems.append(f"not all of /out came to {options.out}")
         return None
 
-    def reached(self, word):
-        return any(event[0] == word for event in self.machine.events)
+    def where(self):
+        began = any(event[0] == "start" for event in self.machine.events)
+        return "while it ran the command" if began else "before it ran the command"
 
     def take(self, name, body):
         if name in self.held:
