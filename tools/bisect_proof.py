@@ -254,10 +254,14 @@ def run_case(case, seed, history, work, options):
     bug = next(key for key, what in positions.items() if what == "bug")
     test, more = BUGS[case][4:]
     say(f"{case}: the bug is commit {bug} of {COMMITS} ({commits[bug - 1][:12]})")
+    # What was interrupted is gone on with; the build tree serves all cases.
+    under_way = work / "under-way"
+    begun = under_way.exists() and under_way.read_text() == f"{case} {seed}"
+    under_way.write_text(f"{case} {seed}")
     began = time.monotonic()
     command = [BUILD / "bin/pinbisect", "git", "--repo", history.path, "--good", "base", "--bad",
-               case, "--test", test, "--builds", work / "builds", "--restart", "--json",
-               "--jobs", str(options.jobs), *more]
+               case, "--test", test, "--builds", work / "builds", "--json", "--jobs",
+               str(options.jobs), *more, *([] if begun else ["--restart"])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     seconds = time.monotonic() - began
     try:
@@ -279,7 +283,8 @@ def run_case(case, seed, history, work, options):
         "status": done.returncode, "found": found.get("first_bad") == commits[bug - 1]
         and done.returncode == 0,
         "named": found.get("label"), "steps": len(steps), "skipped": kinds,
-        "seconds": round(seconds, 1),
+        # Of all steps, also of those before an interruption.
+        "seconds": round(max(seconds, sum(one["total"] for one in each)), 1),
         "build": round(sum(one.get("build", 0) for one in each) / max(len(each), 1), 1),
         "overhead": found.get("seconds_per_step", {}),
         "runs": sum(row["runs"] for row in steps),
@@ -339,7 +344,7 @@ def main():
     history.make()
     rows = []
     for case in options.cases or BUGS:
-        kept = work / f"{case}.json"
+        kept = work / f"{case}-{options.seed}.json"
         if kept.exists() and not options.again:
             rows.append(json.loads(kept.read_text()))
             continue
@@ -347,6 +352,7 @@ def main():
         say(f"{case}: {'found' if row['found'] else 'NOT FOUND'} in {row['seconds']:.0f} s")
         if row["status"] in (0, 1):
             kept.write_text(json.dumps(row) + "\n")
+            (work / "under-way").unlink()
         rows.append(row)
     RESULTS.mkdir(exist_ok=True)
     if not options.cases:

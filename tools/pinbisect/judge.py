@@ -108,27 +108,24 @@ def lacking_options(tree):
 
 
 def leaves(test, names=()):
-    """(name, result, reason) of what counts in pinreport's tree."""
-    name = ".".join(names)
+    """(name, result, reason, what else is said) of what counts in pinreport's tree."""
+    name, notes = ".".join(names), "\n".join(test.get("diagnostics", []))
     for problem in [*test.get("problems", []), *filter(None, [test.get("bailout")])]:
-        yield name, "fail", problem
+        yield name, "fail", problem, notes
     for sub in test.get("tests", []):
         yield from leaves(sub, (*names, sub["name"]))
     if "tests" not in test and "result" in test:
-        yield name, test["result"], test.get("reason", "")
+        yield name, test["result"], test.get("reason", ""), notes
 
 
-def diagnostics(ktap):
-    """What the KTAP says in front of each result: {test: text}"""
-    found, lines = {}, []
-    for line in ktap.splitlines():
-        result = re.match(r"(?:not )?ok \d+ (?:- )?(\S+)", line)
-        if result:
-            found[result[1]] = "\n".join(lines)
-            lines = []
-        elif line.startswith("#"):
-            lines.append(line[1:].strip())
-    return found
+def reported(path):
+    """What pinreport reads in a file of KTAP."""
+    output = subprocess.run([tool("pinreport"), "--json", path], capture_output=True, text=True,
+                            check=False).stdout
+    try:
+        return json.loads(output)["runs"][0]
+    except (ValueError, LookupError):
+        return {"problems": ["no KTAP"]}
 
 
 class Suite:
@@ -201,19 +198,10 @@ class Suite:
     def judge(self, folder):
         result = Run(folder=str(folder))
         for ktap in sorted(folder.glob("*.ktap")):
-            name = ktap.stem
-            output = subprocess.run([tool("pinreport"), "--json", ktap], capture_output=True,
-                                    text=True, check=False).stdout
-            try:
-                report = json.loads(output)["runs"][0]
-            except (ValueError, LookupError):
-                result.failures[name] = {"reason": "no KTAP"}
-                continue
-            self._collect(result, name, report, diagnostics(read(ktap)),
-                          self._records(folder / f"{name}.jsonl"))
+            self._collect(result, ktap.stem, reported(ktap), folder)
             status = read(ktap.with_suffix(".status")).strip()
             if status not in ("0", "1", "4"):
-                result.failures.setdefault(name, {"reason": f"it ended with status {status}"})
+                result.failures.setdefault(ktap.stem, {"reason": f"it ended with status {status}"})
         return result
 
     @staticmethod
@@ -227,14 +215,13 @@ class Suite:
                 continue
         return rows
 
-    @staticmethod
-    def _collect(result, program, report, notes, records):
-        for test, verdict, reason in leaves(report):
+    def _collect(self, result, program, report, folder):
+        records = self._records(folder / f"{program}.jsonl")
+        for test, verdict, reason, notes in leaves(report):
             name = f"{program}:{test}" if test else program
             if verdict == "fail":
-                result.failures[name] = {
-                    "reason": reason, "note": notes.get(test, ""),
-                    "steps": records.get(test, {}).get("steps", [])}
+                result.failures[name] = {"reason": reason, "note": notes,
+                                         "steps": records.get(test, {}).get("steps", [])}
             elif verdict in ("pass", "xfail"):
                 result.passed.append(name)
             else:
@@ -256,28 +243,17 @@ class Suite:
         except ValueError as err:
             raise Error(f"pinvm suite: {problem_of(read(folder / 'pinvm.log'))}"
                         f" (status {status})") from err
-        notes = {}
-        for name in self.tests:
-            notes[name] = (diagnostics(re.sub(r"^# ", "", read(folder / "ktap.log"), flags=re.M)),
-                           self._records(folder / f"{name}.jsonl"))
         if verdict["trouble"]:
             result.why = verdict["trouble"]
-            crashed = CRASHED.search(read(folder / "console.log"))
-            result.booted = bool(verdict["programs"])
-            if result.booted:
-                result.lost = CRASH if crashed else HANG
+            if f"status {LOST}" in result.why:
+                crashed = CRASHED.search(read(folder / "console.log"))
+                result.booted = bool(verdict["programs"])
+                result.lost = result.booted and (CRASH if crashed else HANG)
+            if result.lost:
                 result.failures[result.lost] = {"reason": result.why}
             return result
-        for row in verdict["failures"]:
-            texts, records = notes.get(row["program"], ({}, {}))
-            result.failures[f"{row['program']}:{row['test']}"] = {
-                "reason": row["reason"], "note": texts.get(row["test"], ""),
-                "steps": records.get(row["test"], {}).get("steps", [])}
-        for row in verdict["skips"]:
-            result.skipped[f"{row['program']}:{row['test']}"] = row["reason"]
-        for name, (_, records) in notes.items():
-            result.passed += [f"{name}:{test}" for test, row in records.items()
-                              if row.get("result") in ("pass", "xfail")]
+        for program in reported(folder / "ktap.log").get("tests", []):
+            self._collect(result, program["name"].split(":")[-1], program, folder)
         return result
 
 
