@@ -128,14 +128,14 @@ says "no such fragment" 2 'there is no' "$pinbisect" git --repo . --good a --bad
 	--config "$TMP/none" -- true
 says "nothing to resume" 2 'nothing to go on with' "$pinbisect" git --resume --builds "$TMP/none"
 
-last=8
+last=6
 history $last
 bisect=("$pinbisect" git --repo "$repo" --builds "$TMP/b-input" --build-cmd "$build" --host-cmd)
 says "an unknown revision" 2 'has no commit nowhere' "${bisect[@]}" --good nowhere --bad main -- true
 says "an option as a revision" 2 'has no commit --all' "${bisect[@]}" --good=--all --bad main -- true
 says "ends exchanged" 2 'are they exchanged' "${bisect[@]}" --good main --bad main~3 -- true
 says "ends equal" 2 'the same commit' "${bisect[@]}" --good main --bad main -- true
-git -C "$repo" branch -q side main~5
+git -C "$repo" branch -q side main~4
 git -C "$repo" commit-tree -p side -m aside 'main^{tree}' >"$TMP/aside"
 says "good is no ancestor" 2 'no ancestor of --bad main: if it is good, too, --good [0-9a-f]{12} will' \
 	"${bisect[@]}" --good "$(cat "$TMP/aside")" --bad main -- true
@@ -147,7 +147,7 @@ BUG=0
 says "good is bad" 4 'GOOD is bad' "${bisect[@]}" --good main~3 --bad main --restart -- "$TMP/test"
 says "another bisection is there" 4 'has another bisection \(good differs\)' \
 	"${bisect[@]}" --good main~4 --bad main -- "$TMP/test"
-BROKEN=8 says "bad does not build" 4 'BAD .* cannot be judged: does not build: error: broken' \
+BROKEN=6 says "bad does not build" 4 'BAD .* cannot be judged: does not build: error: broken' \
 	"${bisect[@]}" --good main~3 --bad main --restart -- "$TMP/test"
 says "no such command" 4 'status 127, which says neither' \
 	"${bisect[@]}" --good main~3 --bad main --restart -- "$TMP/none"
