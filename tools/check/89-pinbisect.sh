@@ -255,4 +255,102 @@ says "images: none" 2 'there is no' "$pinbisect" images "$TMP/none" --host-cmd -
 head -n 1 "$TMP/list" >"$TMP/one"
 says "images: one" 4 'too few' "$pinbisect" images "$TMP/one" --host-cmd -- true
 
+# The suite, in guests that are none: each image says what becomes of its guest.
+mkdir -p "$TMP/fake/bin" "$TMP/guests"
+ln -s "$BUILD/bin/pinreport" "$TMP/fake/bin/"
+ln -s "$BUILD/selftests" "$TMP/fake/"
+cat >"$TMP/fake/bin/pinvm" <<'END'
+#!/bin/bash
+echo "$@" >>"$BOOTS"
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kernel) kernel=$2 ;;
+	--log) log=$2 ;;
+	--out) out=$2 ;;
+	esac
+	shift
+done
+lost() {
+	echo "pinvm: $1; the console's log is $log, and ends:" >&2
+	exit 99
+}
+word=$(cat "$kernel")
+[ "$(wc -l <"$BOOTS")" -le "$BREAKS_AFTER" ] || word=panic
+echo "[    1.0] booting" >"$log"
+case $word in
+panic)
+	echo "[    1.1] Kernel panic - not syncing: no luck" >>"$log"
+	lost "the guest ended without a result (before it ran the command)"
+	;;
+crash)
+	echo "[    1.1] BUG: unable to handle page fault" >>"$log"
+	lost "the guest ended without a result (while it ran the command)"
+	;;
+hang) lost "no result after 300 s (while it ran the command)" ;;
+broken) echo "pinvm: no qemu-system-x86_64: install it" >&2; rm "$log"; exit 4 ;;
+esac
+[ -n "$out" ] || exit 0
+mkdir -p "$out/1"
+touch "$out/done"
+exec >"$out/1/matrix_test.ktap"
+test=process_vm_readv.anon.return
+echo "TAP version 13"
+[ "$word" = cut ] || echo "1..2"
+case $word in
+good) echo "ok 1 $test" ;;
+skip) echo "ok 1 $test # SKIP no counters in /proc/vmstat" ;;
+*) echo "not ok 1 $test" ;;
+esac
+[ "$word" = both ] && echo "not ok 2 account.total" || echo "ok 2 account.total"
+[ "$word" = bad ] && cat >"$out/1/matrix_test.jsonl" <<JSON
+{"test":"$test","steps":[{"step":"pin","predicted":{"acquired":64,"released":64,"result":1},
+JSON
+[ "$word" = bad ] && truncate -s -1 "$out/1/matrix_test.jsonl" && cat >>"$out/1/matrix_test.jsonl" <<JSON
+"measured":{"acquired":64,"released":0,"result":1}}]}
+JSON
+echo 1 >"$out/1/matrix_test.status"
+END
+chmod +x "$TMP/fake/bin/pinvm"
+export BOOTS=$TMP/boots BREAKS_AFTER=99
+
+# guests NAME STATUS REGEX WORD...: a line of kernels that behave as the words say.
+guests() {
+	local name=$1 status=$2 regex=$3 number=100
+
+	shift 3
+	rm -rf "$TMP/guests" "$TMP/b-guests" "$BOOTS"
+	mkdir "$TMP/guests"
+	for word; do
+		number=$((number + 1))
+		echo "$word" >"$TMP/guests/$number"
+	done
+	says "$name" "$status" "$regex" env BUILD="$TMP/fake" "$pinbisect" images "$TMP/guests" \
+		--guest lean --confirm 1 --builds "$TMP/b-guests" --test 'matrix_test:process_vm_readv.anon.*'
+}
+
+guests "a test fails" 0 'First bad kernel: *104$' good good good bad bad bad
+check_match "predicted" ' *pin +predicted +64 +64 +1' "$(cat "$TMP/b-guests/report/report.txt")"
+check_match "and measured" ' *measured +64 +0 +1' "$(cat "$TMP/b-guests/report/report.txt")"
+guests "some do not boot" 0 'First bad kernel: *105$' good panic good good bad panic panic bad
+check "a panic that early is a skip" grep -q \
+	'"verdict": "skip", "reason": "does not boot: .*: Kernel panic - not syncing: no luck"' \
+	"$TMP/b-guests/steps.jsonl"
+guests "the kernel crashes in the test" 0 'First bad kernel: *103$' good good crash crash
+guests "a hang that BAD does not know" 0 'First bad kernel: *104$' good hang good bad
+guests "all hang" 0 'First bad kernel: *103$' good good hang hang
+guests "no counters" 0 'First bad kernel: *104$' good skip good bad bad
+guests "KTAP that is cut off" 0 'First bad kernel: *103$' good good cut bad
+guests "GOOD lacks the counters" 4 'GOOD .101. does not pass what fails at BAD: .*no counters' \
+	skip good bad
+guests "what fails at both" 0 'First bad kernel: *103$' bad bad both both
+check_match "is set aside" 'Set aside, .*' "$(cat "$TMP/b-guests/report/report.txt")"
+guests "no QEMU" 4 'cannot boot a guest: no qemu' good broken bad
+rm -rf "$TMP/guests/102" && echo good >"$TMP/guests/102"
+says "and gone on with" 0 'First bad kernel: *103$' env BUILD="$TMP/fake" "$pinbisect" images --resume \
+	--builds "$TMP/b-guests"
+echo bad >"$TMP/guests/104"
+BREAKS_AFTER=0 guests "nothing boots" 4 'BAD .104. cannot be judged: does not boot' good good bad bad
+BREAKS_AFTER=2 guests "the machine stops to boot" 4 'does not boot a kernel any more that it did boot' \
+	good good bad bad
+
 done_testing

@@ -232,7 +232,8 @@ class Suite:
         folder.mkdir(parents=True, exist_ok=True)
         helper = self.options.helper_module
         words = [tool("pinvm"), "suite", "--json", "--kernel", kernel.name, "--results", folder,
-                 "--timeout", self.options.timeout, "--helper", helper or "none",
+                 "--timeout", self.options.timeout, "--helper", helper or "none", "--shards", 1,
+                 "--selftests", self.folder(),
                  *(word for name in self.tests for word in ("--test", name))]
         (folder / "command").write_text(shlex.join(map(str, words)) + "\n")
         result = Run(folder=str(folder))

@@ -311,8 +311,8 @@ class Session:
             why = str(err)
         failed = [one for one in runs if self.relevant(one.failures)]
         row = {"revision": revision, "label": self.source.label(revision), "runs": len(runs),
-               "failed": len(failed), "passed": sum(not one.failures and not one.why
-                                                    for one in runs),
+               "failed": len(failed), "passed": sum(not self.relevant(one.failures)
+                                                    and not one.why for one in runs),
                "why": why, "folder": str(folder), "seconds": clock.seconds, "page_view": view,
                "failures": self.relevant(failed[0].failures) if failed else {},
                "run_folder": failed[0].folder if failed else ""}
