@@ -55,7 +55,7 @@ BUGS = {
         "\t\tif (rc)\n\t\t\treturn rc;\n\t\tlen -= bytes;\n"
         "\t\tstart_offset = 0;\n",
         "mm/process_vm_access: stop early when the copy fails",
-        "matrix_test:process_vm_*.hole.*", []),
+        "bad_input_test:process_vm.*", []),
     "iouring-last-page-leak": (
         "io_uring/rsrc.c", "\t\tfor (i = 0; i < imu->nr_bvecs; i++) {\n",
         "\t\tfor (i = 0; i + 1 < imu->nr_bvecs; i++) {\n",

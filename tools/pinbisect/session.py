@@ -278,6 +278,8 @@ class Session:
             row = self.step(bad, "BAD")
             if row["verdict"] == BAD:
                 return row
+            if not row["passed"] and not row["skipped"]:
+                break                   # another guest will not do, either
         if row["verdict"] == SKIP:
             raise Error(f"BAD ({row['label']}) cannot be judged: {row['reason']} (see"
                         f" {row['folder']}): name another --bad, or give it what it lacks by"
