@@ -16,10 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nvme.h"
 #include "pieces.h"
 #include "uring.h"
 
 #define VARIABLE	"PIN_SCRATCH_NVME"
+#define QEMU		"-device nvme"
 #define PIECE		(96 << 10)	/* bytes: less than controllers' limits */
 #define CMD_WRITE	1
 #define CMD_READ	2
@@ -37,28 +39,28 @@ struct nvme {
 	bool have_ring;
 };
 
-/* The block device, and its character device: "nvme0n1" has "ng0n1". */
-static int scratch_disk(char *disk, char *chr, size_t len, char *why)
+int pin_nvme_scratch(const char *variable, const char *qemu, char *disk, char *chr,
+		     size_t len, char *why)
 {
-	const char *path = getenv(VARIABLE), *name;
+	const char *path = getenv(variable), *name;
 	struct stat st;
 
 	if (!path)
-		return pin_why(why, -ENODEV, "no NVMe namespace that may be overwritten: " VARIABLE "=/dev/nvmeXnY (in a guest: QEMU's -device nvme)");
+		return pin_why(why, -ENODEV, "no NVMe namespace that may be overwritten: %s=/dev/nvmeXnY (in a guest: QEMU's %s)",
+			       variable, qemu);
 	name = strrchr(path, '/');
 	if (stat(path, &st) || !S_ISBLK(st.st_mode) || !name || strncmp(name, "/nvme", 5))
-		return pin_why(why, -ENODEV, VARIABLE "=%s is no NVMe block device", path);
+		return pin_why(why, -ENODEV, "%s=%s is no NVMe block device", variable, path);
 	snprintf(disk, len, "%s", path);
 	snprintf(chr, len, "/dev/ng%s", name + 5);
 	return 0;
 }
 
-static int probe(const struct pin_kernel *k, char *why)
+int pin_nvme_probe(const char *variable, const char *qemu, char *why)
 {
 	char disk[64], chr[64];
-	int fd, err = scratch_disk(disk, chr, sizeof(disk), why);
+	int fd, err = pin_nvme_scratch(variable, qemu, disk, chr, sizeof(disk), why);
 
-	(void)k;
 	if (err)
 		return err;
 	/* Exclusive: not one that is mounted or otherwise in use. */
@@ -69,6 +71,17 @@ static int probe(const struct pin_kernel *k, char *why)
 		err = pin_why(why, -errno, "%s: NVME_IOCTL_ID: %s", disk, strerror(errno));
 	close(fd);
 	return err;
+}
+
+static int scratch_disk(char *disk, char *chr, size_t len, char *why)
+{
+	return pin_nvme_scratch(VARIABLE, QEMU, disk, chr, len, why);
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return pin_nvme_probe(VARIABLE, QEMU, why);
 }
 
 static int new_ring(struct io_uring *ring)

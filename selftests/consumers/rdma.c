@@ -9,18 +9,18 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/capability.h>
-#include <linux/netlink.h>
 #include <rdma/ib_user_verbs.h>
 #include <rdma/rdma_netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "consumer.h"
+#include "netlink.h"
+#include "rdma.h"
 #include "scratch.h"
 
 #define DEVICE		"pinrxe0"
@@ -40,108 +40,44 @@ struct region {
 
 /* --- the device --- */
 
-struct request {
-	struct nlmsghdr hdr;
-	char attrs[256];
-};
-
-static void add_attr(struct request *r, unsigned int type, const void *data, size_t len)
+static void begin(struct pin_nl *m, unsigned int cmd, unsigned int flags)
 {
-	struct nlattr *a = (void *)((char *)r + NLMSG_ALIGN(r->hdr.nlmsg_len));
-
-	a->nla_type = type;
-	a->nla_len = NLA_HDRLEN + len;
-	memcpy((char *)a + NLA_HDRLEN, data, len);
-	r->hdr.nlmsg_len = NLMSG_ALIGN(r->hdr.nlmsg_len) + NLA_ALIGN(a->nla_len);
+	pin_nl_begin(m, RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, cmd), flags, NULL, 0);
 }
 
-static void add_string(struct request *r, unsigned int type, const char *text)
+/* Is this message about device @name? Then its index, else -1. */
+static int index_of(const struct nlmsghdr *h, const char *name)
 {
-	add_attr(r, type, text, strlen(text) + 1);
-}
-
-static void begin(struct request *r, unsigned int cmd, unsigned int flags)
-{
-	memset(r, 0, sizeof(*r));
-	r->hdr.nlmsg_len = NLMSG_HDRLEN;
-	r->hdr.nlmsg_type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, cmd);
-	r->hdr.nlmsg_flags = NLM_F_REQUEST | flags;
-}
-
-/* Send and read what comes back: its length, or -errno. */
-static ssize_t ask(const struct request *r, void *answer, size_t len)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_RDMA);
-	ssize_t n = -1;
-
-	if (fd < 0)
-		return -errno;
-	if (send(fd, r, r->hdr.nlmsg_len, 0) == (ssize_t)r->hdr.nlmsg_len)
-		n = recv(fd, answer, len, 0);
-	if (n < 0)
-		n = -errno;
-	close(fd);
-	return n;
-}
-
-static int order(const struct request *r)
-{
-	struct {
-		struct nlmsghdr hdr;
-		struct nlmsgerr err;
-		char rest[512];
-	} answer;
-	ssize_t n = ask(r, &answer, sizeof(answer));
-
-	if (n < 0)
-		return n;
-	if (n < (ssize_t)(NLMSG_HDRLEN + sizeof(answer.err)) ||
-	    answer.hdr.nlmsg_type != NLMSG_ERROR)
-		return -EPROTO;
-	return answer.err.error;
-}
-
-/* Is this message about our device? Then its index, else -1. */
-static int index_of_ours(const struct nlmsghdr *h)
-{
-	const char *at = (const char *)h + NLMSG_HDRLEN, *end = (const char *)h + h->nlmsg_len;
-	bool ours = false;
+	const char *attrs = (const char *)h + NLMSG_HDRLEN;
+	const char *end = (const char *)h + h->nlmsg_len;
+	const char *its = pin_nl_find(attrs, end, RDMA_NLDEV_ATTR_DEV_NAME);
+	const void *at = pin_nl_find(attrs, end, RDMA_NLDEV_ATTR_DEV_INDEX);
 	int index = -1;
 
-	while (at + NLA_HDRLEN <= end) {
-		const struct nlattr *a = (const void *)at;
-
-		if (a->nla_len < NLA_HDRLEN)
-			break;
-		if (a->nla_type == RDMA_NLDEV_ATTR_DEV_INDEX)
-			memcpy(&index, at + NLA_HDRLEN, sizeof(index));
-		else if (a->nla_type == RDMA_NLDEV_ATTR_DEV_NAME)
-			ours = !strcmp(at + NLA_HDRLEN, DEVICE);
-		at += NLA_ALIGN(a->nla_len);
-	}
-	return ours ? index : -1;
+	if (its && at && !strcmp(its, name))
+		memcpy(&index, at, sizeof(index));
+	return index;
 }
 
 static int remove_device(const char *name)
 {
 	static char answer[32768];
-	struct request r;
+	struct pin_nl m;
 	int index = -1;
 	ssize_t left;
 
-	begin(&r, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
-	left = ask(&r, answer, sizeof(answer));
+	begin(&m, RDMA_NLDEV_CMD_GET, NLM_F_DUMP);
+	left = pin_nl_ask(NETLINK_RDMA, &m, answer, sizeof(answer));
 	if (left < 0)
 		return left;
 	for (struct nlmsghdr *h = (void *)answer; index < 0 && NLMSG_OK(h, left);
 	     h = NLMSG_NEXT(h, left))
-		index = index_of_ours(h);
-	(void)name;
+		index = index_of(h, name);
 	if (index < 0)
 		return -ENOENT;
-	begin(&r, RDMA_NLDEV_CMD_DELLINK, NLM_F_ACK);
-	add_attr(&r, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
-	return order(&r);
+	begin(&m, RDMA_NLDEV_CMD_DELLINK, 0);
+	pin_nl_attr(&m, RDMA_NLDEV_ATTR_DEV_INDEX, &index, sizeof(index));
+	return pin_nl_order(NETLINK_RDMA, &m);
 }
 
 static bool find_node(void)
@@ -167,28 +103,36 @@ static bool find_node(void)
 	return *node && !access(node, F_OK);
 }
 
+int pin_rdma_soft_roce(const char *name, const char *netdev, char *why)
+{
+	struct pin_nl m;
+	int err = pin_scratch_module("rdma_rxe", "RDMA_RXE", NULL, why);
+
+	if (err >= 0)
+		err = pin_scratch_undo(remove_device, name, why);
+	if (err)
+		return err;
+	begin(&m, RDMA_NLDEV_CMD_NEWLINK, 0);
+	pin_nl_string(&m, RDMA_NLDEV_ATTR_DEV_NAME, name);
+	pin_nl_string(&m, RDMA_NLDEV_ATTR_LINK_TYPE, "rxe");
+	pin_nl_string(&m, RDMA_NLDEV_ATTR_NDEV_NAME, netdev);
+	err = pin_nl_order(NETLINK_RDMA, &m);
+	if (err)
+		return pin_why(why, err, err != -ENOENT ?
+			       "rdma link add %s type rxe netdev %s: %s" :
+			       "rdma link add %s type rxe netdev %s: %s: kernel option CRYPTO_CRC32 (modprobe crc32_generic)",
+			       name, netdev, strerror(-err));
+	return 0;
+}
+
 static int make_device(char *why)
 {
 	char ignored[PIN_WHY_LEN];
-	struct request r;
-	int err = pin_scratch_module("rdma_rxe", "RDMA_RXE", NULL, why);
+	int err = pin_rdma_soft_roce(DEVICE, "lo", why);
 
-	if (err < 0)
+	if (err)
 		return err;
 	pin_scratch_module("ib_uverbs", "INFINIBAND_USER_ACCESS", NULL, ignored);
-	err = pin_scratch_undo(remove_device, DEVICE, why);
-	if (err)
-		return err;
-	begin(&r, RDMA_NLDEV_CMD_NEWLINK, NLM_F_ACK);
-	add_string(&r, RDMA_NLDEV_ATTR_DEV_NAME, DEVICE);
-	add_string(&r, RDMA_NLDEV_ATTR_LINK_TYPE, "rxe");
-	add_string(&r, RDMA_NLDEV_ATTR_NDEV_NAME, "lo");
-	err = order(&r);
-	if (err)
-		return pin_why(why, err, err != -ENOENT ?
-			       "rdma link add " DEVICE " type rxe netdev lo: %s" :
-			       "rdma link add " DEVICE " type rxe netdev lo: %s: kernel option CRYPTO_CRC32 (modprobe crc32_generic)",
-			       strerror(-err));
 	for (int tries = 0; tries < 500 && !find_node(); tries++)
 		usleep(10000);
 	if (*node)

@@ -302,6 +302,7 @@ int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
 	k->page_size = sysconf(_SC_PAGESIZE);
 	k->pmd_size = pin_read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 0);
 	k->longterm_file_refused = k->version >= PIN_KVER(6, 5);
+	k->integrity_pins = k->version >= PIN_KVER(6, 8);
 	k->fuse_pins = k->version >= PIN_KVER(6, 9);
 	k->udmabuf_pins = k->version >= PIN_KVER(6, 11);
 	k->movable_memory = zone_movable_has_memory() || cma_has_memory();

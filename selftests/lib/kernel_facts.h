@@ -34,6 +34,7 @@ struct pin_kernel {
 	bool uring_file_refused;	/* until 6.5, edd478269640 */
 	bool uring_vmpin;		/* registered buffers show in VmPin */
 	enum pin_coalesce uring_coalesce;
+	bool integrity_pins;		/* metadata: since 6.8, 492c5d455969 */
 	bool fuse_pins;			/* since 6.9, 738adade96b2 */
 	bool udmabuf_pins;		/* since 6.11, c6a3194c05e7 */
 	/*

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pin_kernel;
 
@@ -38,6 +39,9 @@ int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why);
  */
 int pin_scratch_module(const char *name, const char *config,
 		       const char *const *options, char *why);
+
+/* A network device @name that goes nowhere, up, with the IPv4 @address. */
+int pin_scratch_link(const char *name, uint32_t address, char *why);
 
 /* Write @value to the sysfs or procfs file @path until the end. */
 int pin_scratch_setting(const char *path, const char *value, char *why);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* NVMe namespaces that may be overwritten. */
+#ifndef PIN_NVME_H
+#define PIN_NVME_H
+
+#include <stddef.h>
+
+/*
+ * The block device that environment variable @variable names, and its character
+ * device: "nvme0n1" has "ng0n1". 0, or -errno and in @why how to get one, with
+ * QEMU's options @qemu.
+ */
+int pin_nvme_scratch(const char *variable, const char *qemu, char *disk, char *chr,
+		     size_t len, char *why);
+
+/* Is it there, and not in use? */
+int pin_nvme_probe(const char *variable, const char *qemu, char *why);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NVMe commands with metadata in a buffer of its own: that is the memory under
+ * test here, some pages of it a command; the data that goes with it is ours.
+ * Both are pinned, the metadata last. They go to the namespace that
+ * PIN_SCRATCH_NVME_META names, and to no other: its first blocks are overwritten.
+ * Guest: an NVMe namespace whose blocks have metadata, module nvme.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/nvme_ioctl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nvme.h"
+#include "pieces.h"
+
+#define VARIABLE	"PIN_SCRATCH_NVME_META"
+#define QEMU		"-device nvme-ns,ms=64"
+#define MOST_DATA	(256u << 10)	/* bytes of a command: less than controllers' limits */
+#define CMD_WRITE	1
+#define CMD_READ	2
+#define ADMIN_IDENTIFY	6
+#define TIMEOUT_MS	20000
+
+static struct {
+	unsigned int block;	/* bytes of data */
+	unsigned int meta;	/* bytes of metadata with each */
+} format;
+
+struct nvme_meta {
+	bool write_memory;
+	int fd;
+	int nsid;
+	void *data;
+	unsigned int pages;	/* of metadata in a command */
+};
+
+/* Metadata of a block, in bytes: what Identify Namespace says. Pins. */
+static int metadata_bytes(int fd, int nsid)
+{
+	static unsigned char id[4096] __attribute__((aligned(4096)));
+	struct nvme_admin_cmd cmd = {
+		.opcode = ADMIN_IDENTIFY,
+		.nsid = nsid,
+		.addr = (uintptr_t)id,
+		.data_len = sizeof(id),
+	};
+	unsigned int now;
+
+	if (ioctl(fd, NVME_IOCTL_ADMIN_CMD, &cmd))
+		return -EIO;
+	now = (id[26] & 0xf) | (id[26] & 0x60) >> 1;	/* FLBAS */
+	if (id[26] & 0x10)
+		return 0;		/* a part of the data */
+	return id[128 + 4 * now] | id[129 + 4 * now] << 8;
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	char disk[64], chr[64];
+	int fd, nsid, meta, block, err = pin_nvme_probe(VARIABLE, QEMU, why);
+
+	if (!err)
+		err = pin_nvme_scratch(VARIABLE, QEMU, disk, chr, sizeof(disk), why);
+	if (err)
+		return err;
+	fd = open(disk, O_RDWR | O_CLOEXEC);
+	nsid = fd < 0 ? -1 : ioctl(fd, NVME_IOCTL_ID);
+	if (nsid < 0 || ioctl(fd, BLKSSZGET, &block))
+		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
+	meta = metadata_bytes(fd, nsid);
+	close(fd);
+	if (meta <= 0 || k->page_size % meta)
+		return pin_why(why, -EINVAL, "%s has %d bytes of metadata with a block, in a buffer of their own",
+			       disk, meta > 0 ? meta : 0);
+	if ((size_t)k->page_size / meta * block > MOST_DATA)
+		return pin_why(why, -EINVAL, "%s has too little metadata for so large pages: %d bytes",
+			       disk, meta);
+	format.block = block;
+	format.meta = meta;
+	return 0;
+}
+
+static void meta_close(struct pin_op *op)
+{
+	struct nvme_meta *n = op->priv;
+
+	if (!n)
+		return;
+	if (n->fd >= 0)
+		close(n->fd);
+	if (n->data != MAP_FAILED)
+		munmap(n->data, MOST_DATA);
+	free(n);
+	op->priv = NULL;
+}
+
+static int meta_open(struct pin_op *op, bool write_memory)
+{
+	struct nvme_meta *n = calloc(1, sizeof(*n));
+	char disk[64], chr[64];
+	int err = pin_nvme_scratch(VARIABLE, QEMU, disk, chr, sizeof(disk), op->why);
+
+	if (err || !n) {
+		free(n);
+		return err ? err : pin_why(op->why, -ENOMEM, "out of memory");
+	}
+	op->priv = n;
+	n->write_memory = write_memory;
+	n->pages = MOST_DATA / format.block * format.meta / op->kernel->page_size;
+	n->data = mmap(NULL, MOST_DATA, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	n->fd = open(disk, O_RDWR | O_CLOEXEC);
+	n->nsid = n->fd < 0 ? -1 : ioctl(n->fd, NVME_IOCTL_ID);
+	if (n->data == MAP_FAILED || n->nsid < 0) {
+		err = pin_why(op->why, -errno, "%s: %s", disk, strerror(errno));
+		meta_close(op);
+		return err;
+	}
+	madvise(n->data, MOST_DATA, MADV_NOHUGEPAGE);
+	memset(n->data, 1, MOST_DATA);
+	return 0;
+}
+
+static int open_read(struct pin_op *op)
+{
+	return meta_open(op, true);
+}
+
+static int open_write(struct pin_op *op)
+{
+	return meta_open(op, false);
+}
+
+/* The data of @bytes of metadata. */
+static size_t data_of(size_t bytes)
+{
+	return bytes / format.meta * format.block;
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct nvme_meta *n = op->priv;
+	const struct pin_access access = {
+		.write = n->write_memory, .fast = true, .file_io = true,
+	};
+	const long ps = op->kernel->page_size;
+	const struct pin_mem *m = op->mem;
+	size_t done = 0, len, data = 0;
+	bool failed = false;
+
+	/* The metadata: copied by the kernel before 6.8. */
+	pin_pieces_predict(op, &access, n->pages, p);
+	if (!op->kernel->integrity_pins)
+		p->acquired = 0;
+	/* The data, pinned first, also of the command that fails. */
+	for (; done < m->len && !failed; done += len) {
+		len = pin_piece(op, done, n->pages);
+		failed = p->result < 0 || done >= (size_t)p->result;
+		data += (data_of(len) + ps - 1) / ps;
+	}
+	p->acquired += op->kernel->dio_pins ? data : 0;
+	p->released = p->acquired;
+}
+
+static long command(struct pin_op *op, size_t done, size_t len)
+{
+	const struct nvme_meta *n = op->priv;
+	struct nvme_passthru_cmd cmd = {
+		.opcode = n->write_memory ? CMD_READ : CMD_WRITE,
+		.nsid = n->nsid,
+		.metadata = (uintptr_t)op->mem->addr + done,
+		.metadata_len = len,
+		.addr = (uintptr_t)n->data,
+		.data_len = data_of(len),
+		.cdw12 = len / format.meta - 1,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	int err = ioctl(n->fd, NVME_IOCTL_IO_CMD, &cmd);
+
+	return err < 0 ? -errno : err ? -EIO : 0;
+}
+
+static long pin(struct pin_op *op)
+{
+	const struct nvme_meta *n = op->priv;
+
+	return pin_pieces_transfer(op, n->pages, command);
+}
+
+#define META_PATH	"nvme_map_user_request > blk_rq_integrity_map_user > bio_integrity_map_user > iov_iter_extract_pages"
+
+const struct pin_consumer pin_consumer_nvme_meta_read = {
+	.name = "nvme_meta_read",
+	.help = "an NVMe read by ioctl, its metadata",
+	.path = META_PATH,
+	.since = "6.8",
+	.doc_case = 1,
+	.probe = probe,
+	.open = open_read,
+	.predict = predict,
+	.pin = pin,
+	.close = meta_close,
+};
+
+const struct pin_consumer pin_consumer_nvme_meta_write = {
+	.name = "nvme_meta_write",
+	.help = "an NVMe write by ioctl, its metadata",
+	.path = META_PATH,
+	.since = "6.8",
+	.doc_case = 1,
+	.probe = probe,
+	.open = open_write,
+	.predict = predict,
+	.pin = pin,
+	.close = meta_close,
+};

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RDS: memory for RDMA and atomic operations, named in control messages of
+ * sendmsg(). The kernel pins first and then finds out what the transport can
+ * do: loopback can do neither, so that all is given back. Memory regions want
+ * RDMA, here over soft-RoCE: without a connection they are refused after the
+ * pin, with one they hold it until RDS_FREE_MR.
+ * Guest: modules rds, rds_rdma, rdma_rxe.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/rds.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "pieces.h"
+#include "rdma.h"
+#include "scratch.h"
+
+#ifndef AF_RDS
+#define AF_RDS		21
+#endif
+#ifndef SOL_RDS
+#define SOL_RDS		276
+#endif
+
+#define LINK		"pinrds0"	/* over lo there is no RDMA by address */
+#define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
+#define VECTOR_PAGES	24u		/* of one local vector */
+#define MAX_VECTORS	128
+#define MOST_BYTES	(1u << 20)	/* RDS_MAX_MSG_SIZE */
+#define CONNECT_S	10
+
+/* What is asked of the kernel. */
+enum wish {
+	ATOMIC,		/* fetch-and-add into each page, one a message */
+	RDMA_READ,	/* from remote memory into ours */
+	RDMA_WRITE,	/* from our memory to remote memory */
+	LONE_REGION,	/* a memory region without a connection */
+	REGION,
+};
+
+struct rds {
+	enum wish wish;
+	int fd;
+	struct sockaddr_in self;
+	uint64_t cookie;	/* of the region, 0: none */
+};
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	int fd, err = pin_scratch_module("rds", "RDS", NULL, why);
+
+	(void)k;
+	if (err < 0)
+		return err;
+	fd = socket(AF_RDS, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return pin_why(why, -errno, "socket(AF_RDS): %s: kernel option RDS",
+			       strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static int new_socket(struct rds *r, bool rdma)
+{
+	socklen_t len = sizeof(r->self);
+	int transport = RDS_TRANS_IB;
+
+	r->fd = socket(AF_RDS, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	r->self.sin_family = AF_INET;
+	r->self.sin_addr.s_addr = htonl(rdma ? ADDRESS : INADDR_LOOPBACK);
+	if (r->fd < 0 ||
+	    (rdma && setsockopt(r->fd, SOL_RDS, SO_RDS_TRANSPORT, &transport,
+				sizeof(transport))) ||
+	    bind(r->fd, (void *)&r->self, sizeof(r->self)) ||
+	    getsockname(r->fd, (void *)&r->self, &len))
+		return -errno;
+	return 0;
+}
+
+static int make_rdma(const struct pin_kernel *k, char *why)
+{
+	struct rds r = { .fd = -1 };
+	int err = probe(k, why);
+
+	if (!err)
+		err = pin_scratch_link(LINK, ADDRESS, why);
+	if (!err)
+		err = pin_rdma_soft_roce("pinrxe1", LINK, why);
+	if (!err)
+		err = pin_scratch_module("rds_rdma", "RDS_RDMA", NULL, why);
+	if (err < 0)
+		return err;
+	/* Addresses come to the RDMA device by and by. */
+	for (int tries = 0; tries < 500; tries++) {
+		err = new_socket(&r, true);
+		if (r.fd >= 0)
+			close(r.fd);
+		if (err != -ENOPROTOOPT)
+			break;
+		usleep(10000);
+	}
+	return err ? pin_why(why, err, "RDS over soft-RoCE: %s", strerror(-err)) : 0;
+}
+
+/* Once for all of them. */
+static int probe_rdma(const struct pin_kernel *k, char *why)
+{
+	static char reason[PIN_WHY_LEN];
+	static int made = 1;
+
+	if (made > 0)
+		made = make_rdma(k, reason);
+	return made ? pin_why(why, made, "%s", reason) : 0;
+}
+
+static void rds_close(struct pin_op *op)
+{
+	struct rds *r = op->priv;
+
+	if (!r)
+		return;
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+	op->priv = NULL;
+}
+
+/* A message to ourselves with one control message. 0 or -errno. */
+static long tell(const struct rds *r, int type, const void *data, size_t len)
+{
+	char control[CMSG_SPACE(sizeof(struct rds_atomic_args))] = { 0 };
+	struct sockaddr_in to = r->self;
+	char byte = 0;
+	struct iovec iov = { &byte, sizeof(byte) };
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to),
+		.msg_iov = &iov, .msg_iovlen = 1,
+	};
+
+	if (data) {
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(len);
+		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_RDS;
+		CMSG_FIRSTHDR(&msg)->cmsg_type = type;
+		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(len);
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), data, len);
+	}
+	return sendmsg(r->fd, &msg, 0) == sizeof(byte) ? 0 : -errno;
+}
+
+/* What has arrived here has gone over a connection. */
+static int connect_to_self(const struct rds *r)
+{
+	const struct timeval limit = { .tv_sec = CONNECT_S };
+	int err = tell(r, 0, NULL, 0);
+	char byte;
+
+	if (err)
+		return err;
+	/* poll() would tell of changes in congestion, too. */
+	if (setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ||
+	    recv(r->fd, &byte, sizeof(byte), 0) != sizeof(byte))
+		return -errno;
+	return 0;
+}
+
+static int rds_open(struct pin_op *op, enum wish wish)
+{
+	struct rds *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = r;
+	r->wish = wish;
+	err = new_socket(r, wish == LONE_REGION || wish == REGION);
+	if (!err && wish == REGION)
+		err = connect_to_self(r);
+	if (err) {
+		pin_why(op->why, err, "RDS: %s", strerror(-err));
+		rds_close(op);
+	}
+	return err;
+}
+
+static int open_atomic(struct pin_op *op)
+{
+	return rds_open(op, ATOMIC);
+}
+
+static int open_rdma_read(struct pin_op *op)
+{
+	return rds_open(op, RDMA_READ);
+}
+
+static int open_rdma_write(struct pin_op *op)
+{
+	return rds_open(op, RDMA_WRITE);
+}
+
+static int open_lone_region(struct pin_op *op)
+{
+	return rds_open(op, LONE_REGION);
+}
+
+static int open_region(struct pin_op *op)
+{
+	return rds_open(op, REGION);
+}
+
+/* --- what needs no connection, and comes to nothing --- */
+
+static unsigned int pages_a_call(const struct pin_op *op)
+{
+	const struct rds *r = op->priv;
+
+	return r->wish == ATOMIC ? 1 : VECTOR_PAGES;
+}
+
+/* Each call pins a part of the memory, and all is given back. */
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct rds *r = op->priv;
+	const struct pin_access access = {
+		.write = r->wish != RDMA_WRITE, .longterm = true, .fast = true,
+	};
+	unsigned int first = 0, step = pages_a_call(op);
+	struct pin_mem part = *op->mem;
+	struct pin_gup g;
+
+	p->result = -EOPNOTSUPP;
+	/* More than a message may say that it moves: noticed at last. */
+	if (r->wish != ATOMIC && op->mem->len > MOST_BYTES)
+		p->result = -EINVAL;
+	for (; first < op->mem->pages; first += step) {
+		part.pages = op->mem->pages - first < step ? op->mem->pages - first : step;
+		part.hole = part.pages;
+		if (op->mem->hole >= first && op->mem->hole < first + part.pages)
+			part.hole = op->mem->hole - first;
+		pin_mem_gup(&part, &access, &g);
+		/* The first call leaves nothing of the huge zero page. */
+		if (first && !strcmp(op->mem->kind->name, "huge_zero"))
+			g.undone = 0;
+		p->acquired += g.pinned - g.uncounted + g.undone;
+		if (g.err) {
+			/* Some of it is no better than none. */
+			p->result = -EFAULT;
+			break;
+		}
+	}
+	p->released = p->acquired;
+	p->or_result = p->result;
+	if (op->kernel->movable_memory)
+		p->migrated = p->acquired;
+}
+
+static long atomic(struct pin_op *op)
+{
+	const long ps = op->kernel->page_size;
+	const struct rds *r = op->priv;
+	long err = -EOPNOTSUPP;
+
+	for (unsigned int i = 0; i < op->mem->pages && err == -EOPNOTSUPP; i++) {
+		const struct rds_atomic_args args = {
+			.local_addr = ((uintptr_t)op->mem->addr & -ps) + i * ps +
+				      (i ? 0 : (uintptr_t)op->mem->addr & (ps - 1)),
+			.fadd.add = 1,
+		};
+
+		err = tell(r, RDS_CMSG_ATOMIC_FADD, &args, sizeof(args));
+	}
+	return err;
+}
+
+static long rdma(struct pin_op *op)
+{
+	const struct rds *r = op->priv;
+	struct rds_iovec vector[MAX_VECTORS];
+	struct rds_rdma_args args = {
+		.remote_vec.bytes = op->mem->len < MOST_BYTES ? op->mem->len : MOST_BYTES,
+		.local_vec_addr = (uintptr_t)vector,
+		.flags = r->wish == RDMA_WRITE ? RDS_RDMA_READWRITE : 0,
+	};
+	size_t done = 0;
+
+	for (; done < op->mem->len && args.nr_local < MAX_VECTORS; args.nr_local++) {
+		vector[args.nr_local].addr = (uintptr_t)op->mem->addr + done;
+		vector[args.nr_local].bytes = pin_piece(op, done, VECTOR_PAGES);
+		done += vector[args.nr_local].bytes;
+	}
+	return tell(r, RDS_CMSG_RDMA_ARGS, &args, sizeof(args));
+}
+
+/* --- memory regions --- */
+
+static void predict_region(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct pin_access access = { .write = true, .longterm = true, .fast = true };
+
+	if (op->mem->pages - 1 > MOST_BYTES / op->kernel->page_size) {
+		p->result = -EMSGSIZE;
+		p->or_result = -EMSGSIZE;
+		return;
+	}
+	pin_predict_all_or_nothing(op, &access, p);
+	if (p->result)
+		p->result = p->or_result = -EFAULT;
+}
+
+/* Some other socket may have had a connection, but this one has none. */
+static void predict_lone_region(const struct pin_op *op, struct pin_predict *p)
+{
+	predict_region(op, p);
+	if (p->result)
+		return;
+	p->released = p->acquired;
+	p->result = -ENODEV;
+	p->or_result = -EOPNOTSUPP;
+}
+
+static struct rds_get_mr_args whole(const struct pin_op *op)
+{
+	struct rds *r = op->priv;
+
+	return (struct rds_get_mr_args) {
+		.vec = { .addr = (uintptr_t)op->mem->addr, .bytes = op->mem->len },
+		.cookie_addr = (uintptr_t)&r->cookie,
+		.flags = RDS_RDMA_READWRITE | RDS_RDMA_INVALIDATE,
+	};
+}
+
+static long get_lone_region(struct pin_op *op)
+{
+	const struct rds_get_mr_args args = whole(op);
+	const struct rds *r = op->priv;
+
+	return setsockopt(r->fd, SOL_RDS, RDS_GET_MR, &args, sizeof(args)) ? -errno : 0;
+}
+
+static long get_region(struct pin_op *op)
+{
+	const struct rds_get_mr_args args = whole(op);
+	const struct rds *r = op->priv;
+	long err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
+
+	return !err && !r->cookie ? -EPROTO : err;
+}
+
+static long free_region(struct pin_op *op)
+{
+	struct rds *r = op->priv;
+	const struct rds_free_mr_args args = {
+		.cookie = r->cookie, .flags = RDS_RDMA_INVALIDATE,
+	};
+
+	if (setsockopt(r->fd, SOL_RDS, RDS_FREE_MR, &args, sizeof(args)))
+		return -errno;
+	/* The message holds the region as well until it is acknowledged, some day. */
+	return setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)) ?
+	       -errno : 0;
+}
+
+const struct pin_consumer pin_consumer_rds_atomic = {
+	.name = "rds_atomic",
+	.help = "RDS atomic operations, refused by the transport",
+	.path = "rds_sendmsg > rds_cmsg_atomic > pin_user_pages_fast",
+	.since = "5.7",
+	.doc_case = 2,
+	.probe = probe,
+	.open = open_atomic,
+	.predict = predict,
+	.pin = atomic,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_mr = {
+	.name = "rds_mr",
+	.help = "RDS memory region, the device may write to it",
+	.path = "rds_sendmsg > __rds_rdma_map > pin_user_pages_fast; rds_ib_free_mr",
+	.since = "5.7",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe_rdma,
+	.open = open_region,
+	.predict = predict_region,
+	.pin = get_region,
+	.unpin = free_region,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_mr_lone = {
+	.name = "rds_mr_lone",
+	.help = "the same, refused because there is no connection",
+	.path = "rds_setsockopt > __rds_rdma_map > pin_user_pages_fast",
+	.since = "5.7",
+	.doc_case = 2,
+	.probe = probe_rdma,
+	.open = open_lone_region,
+	.predict = predict_lone_region,
+	.pin = get_lone_region,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_rdma_read = {
+	.name = "rds_rdma_read",
+	.help = "RDS, remote memory read into several vectors: refused by the transport",
+	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
+	.since = "5.7",
+	.doc_case = 2,
+	.probe = probe,
+	.open = open_rdma_read,
+	.predict = predict,
+	.pin = rdma,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_rdma_write = {
+	.name = "rds_rdma_write",
+	.help = "the same in the other direction: the memory is only read",
+	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
+	.since = "5.7",
+	.doc_case = 2,
+	.probe = probe,
+	.open = open_rdma_write,
+	.predict = predict,
+	.pin = rdma,
+	.close = rds_close,
+};

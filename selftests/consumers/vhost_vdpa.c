@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vhost-vdpa: memory mapped for a virtio device that user space drives, here
+ * the kernel's own simulator without use of virtual addresses, so that it pins.
+ * It counts in VmPin. One process at a time has one device.
+ * Guest: modules vdpa_sim, vdpa_sim_net, vhost_vdpa (not in Debian's kernels).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/genetlink.h>
+#include <linux/vdpa.h>
+#include <linux/vhost.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "netlink.h"
+#include "scratch.h"
+
+#define MGMT_DEVICE	"vdpasim_net"
+#define MAX_DEVICES	8	/* as many cells may be at work at a time */
+#define IOVA		0x10000000ull
+
+static char nodes[MAX_DEVICES][64];	/* /dev/vhost-vdpa-N */
+static int nr_nodes;
+
+struct vdpa {
+	unsigned int perm;	/* VHOST_ACCESS_... */
+	int fd;
+};
+
+/* --- the devices --- */
+
+static int order(int cmd, const char *name, const char *mgmt)
+{
+	const struct genlmsghdr genl = { .cmd = cmd, .version = VDPA_GENL_VERSION };
+	int family = pin_nl_family(VDPA_GENL_NAME);
+	struct pin_nl m;
+
+	if (family < 0)
+		return family;
+	pin_nl_begin(&m, family, 0, &genl, sizeof(genl));
+	if (mgmt)
+		pin_nl_string(&m, VDPA_ATTR_MGMTDEV_DEV_NAME, mgmt);
+	pin_nl_string(&m, VDPA_ATTR_DEV_NAME, name);
+	return pin_nl_order(NETLINK_GENERIC, &m);
+}
+
+static int remove_device(const char *name)
+{
+	int err = order(VDPA_CMD_DEV_DEL, name, NULL);
+
+	return err == -ENODEV ? -ENOENT : err;
+}
+
+/* The node of device @name appears below it when vhost_vdpa takes it. */
+static bool find_node(const char *name)
+{
+	char pattern[128];
+	bool found_one;
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/sys/bus/vdpa/devices/%s/vhost-vdpa-*", name);
+	if (glob(pattern, 0, NULL, &found))
+		return false;
+	snprintf(nodes[nr_nodes], sizeof(nodes[0]), "/dev/%s",
+		 strrchr(found.gl_pathv[0], '/') + 1);
+	globfree(&found);
+	found_one = !access(nodes[nr_nodes], R_OK | W_OK);
+	if (found_one)
+		nr_nodes++;
+	return found_one;
+}
+
+static int make_device(const char *name, char *why)
+{
+	int err = pin_scratch_undo(remove_device, name, why);
+
+	if (err)
+		return err;
+	err = order(VDPA_CMD_DEV_NEW, name, MGMT_DEVICE);
+	if (err)
+		return pin_why(why, err, "vdpa dev add name %s mgmtdev " MGMT_DEVICE ": %s",
+			       name, strerror(-err));
+	for (int tries = 0; tries < 500; tries++) {
+		if (find_node(name))
+			return 0;
+		usleep(10000);
+	}
+	return pin_why(why, -ENODEV, "no /dev/vhost-vdpa-N for %s: kernel option VHOST_VDPA", name);
+}
+
+static int make_devices(char *why)
+{
+	static const char *const pins[] = { "use_va=0", NULL };
+	char name[32];
+	int err = pin_scratch_module("vdpa_sim", "VDPA_SIM", pins, why);
+
+	if (err == 1)
+		return pin_why(why, -EBUSY, "module vdpa_sim is in use by others (modprobe vdpa_sim use_va=0)");
+	if (!err)
+		err = pin_scratch_module("vdpa_sim_net", "VDPA_SIM_NET", NULL, why);
+	if (err >= 0)
+		err = pin_scratch_module("vhost_vdpa", "VHOST_VDPA", NULL, why);
+	for (int i = 0; i < MAX_DEVICES && err >= 0; i++) {
+		snprintf(name, sizeof(name), "pinvdpa%d", i);
+		err = make_device(name, why);
+	}
+	return err < 0 ? err : 0;
+}
+
+/* Once for all of them. */
+static int probe(const struct pin_kernel *k, char *why)
+{
+	static char reason[PIN_WHY_LEN];
+	static int made = 1;
+
+	(void)k;
+	if (made > 0)
+		made = make_devices(reason);
+	return made ? pin_why(why, made, "%s", reason) : 0;
+}
+
+/* --- the consumers --- */
+
+static void vdpa_close(struct pin_op *op)
+{
+	struct vdpa *v = op->priv;
+
+	if (!v)
+		return;
+	if (v->fd >= 0)
+		close(v->fd);
+	free(v);
+	op->priv = NULL;
+}
+
+/* One that no other process has. */
+static int free_device(void)
+{
+	int fd;
+
+	for (int i = 0; i < nr_nodes; i++) {
+		fd = open(nodes[i], O_RDWR | O_CLOEXEC);
+		if (fd >= 0 || errno != EBUSY)
+			return fd;
+	}
+	return -1;
+}
+
+static int vdpa_open(struct pin_op *op, unsigned int perm)
+{
+	const uint64_t features = 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2;
+	struct vdpa *v = calloc(1, sizeof(*v));
+	int err = 0;
+
+	if (!v)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = v;
+	v->perm = perm;
+	v->fd = free_device();
+	if (v->fd < 0 || ioctl(v->fd, VHOST_SET_OWNER) ||
+	    ioctl(v->fd, VHOST_SET_BACKEND_FEATURES, &features)) {
+		err = pin_why(op->why, -errno, "vhost-vdpa: %s", strerror(errno));
+		vdpa_close(op);
+	}
+	return err;
+}
+
+static int open_write(struct pin_op *op)
+{
+	return vdpa_open(op, VHOST_ACCESS_RW);
+}
+
+static int open_read(struct pin_op *op)
+{
+	return vdpa_open(op, VHOST_ACCESS_RO);
+}
+
+/* The limit holds for root, too, and is asked before a page is touched. */
+static bool too_much(const struct pin_mem *m)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_MEMLOCK, &limit) &&
+	       m->pages > limit.rlim_cur / m->kernel->page_size;
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct vdpa *v = op->priv;
+	const struct pin_access access = {
+		.write = v->perm != VHOST_ACCESS_RO, .longterm = true,
+	};
+
+	/* Whatever the reason, write() says EFAULT. */
+	if (too_much(op->mem))
+		p->result = -EFAULT;
+	else
+		pin_predict_all_or_nothing(op, &access, p);
+	if (p->result)
+		p->result = p->or_result = -EFAULT;
+	else
+		p->vmpin = op->mem->pages;
+}
+
+static long tell(const struct pin_op *op, unsigned int type)
+{
+	const struct vdpa *v = op->priv;
+	const long ps = op->kernel->page_size;
+	struct vhost_msg_v2 msg = {
+		.type = VHOST_IOTLB_MSG_V2,
+		.iotlb = {
+			.iova = IOVA + ((uintptr_t)op->mem->addr & (ps - 1)),
+			.size = op->mem->len,
+			.uaddr = (uintptr_t)op->mem->addr,
+			.perm = v->perm,
+			.type = type,
+		},
+	};
+
+	return write(v->fd, &msg, sizeof(msg)) == sizeof(msg) ? 0 : -errno;
+}
+
+static long pin(struct pin_op *op)
+{
+	return tell(op, VHOST_IOTLB_UPDATE);
+}
+
+static long unpin(struct pin_op *op)
+{
+	return tell(op, VHOST_IOTLB_INVALIDATE);
+}
+
+#define VDPA_PATH	"vhost_vdpa_process_iotlb_update > vhost_vdpa_pa_map > pin_user_pages"
+
+const struct pin_consumer pin_consumer_vhost_vdpa = {
+	.name = "vhost_vdpa",
+	.help = "memory of a virtio device in user space",
+	.path = VDPA_PATH,
+	.since = "5.7",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = open_write,
+	.predict = predict,
+	.pin = pin,
+	.unpin = unpin,
+	.close = vdpa_close,
+};
+
+const struct pin_consumer pin_consumer_vhost_vdpa_read = {
+	.name = "vhost_vdpa_read",
+	.help = "the same, of which the device only reads",
+	.path = VDPA_PATH,
+	.since = "5.7",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = open_read,
+	.predict = predict,
+	.pin = pin,
+	.unpin = unpin,
+	.close = vdpa_close,
+};
