@@ -120,28 +120,6 @@ static int test(const struct iommu *i, unsigned int op, uint32_t id, struct test
 	return ioctl(i->fd, TEST, t) ? -errno : 0;
 }
 
-static int probe(const struct pin_kernel *k, char *why)
-{
-	struct iommu i = { .way = MAPPED };
-	struct test t = { .size = 0 };
-	int err = access(DEVICE, F_OK) ? pin_scratch_module("iommufd", "IOMMUFD", NULL, why) : 0;
-
-	(void)k;
-	if (err < 0)
-		return err;
-	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (i.fd < 0)
-		return pin_why(why, -errno, DEVICE ": %s: kernel option IOMMUFD, and root",
-			       strerror(errno));
-	/* There is no such space: that is what a kernel with the test says. */
-	err = test(&i, TEST_MOCK_DOMAIN, 0, &t);
-	close(i.fd);
-	if (err != -ENOENT)
-		return pin_why(why, -ENOTTY, "no devices of iommufd's own test: kernel option IOMMUFD_TEST (%s)",
-			       strerror(-err));
-	return 0;
-}
-
 static int destroy(const struct iommu *i, uint32_t id)
 {
 	struct destroy d = { sizeof(d), id };
@@ -167,6 +145,24 @@ static int new_space(const struct iommu *i, struct space *s, bool device)
 		return -errno;
 	s->ioas = a.id;
 	return device ? attach(i, s) : 0;
+}
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	struct iommu i = { .way = MAPPED };
+	int err = access(DEVICE, F_OK) ? pin_scratch_module("iommufd", "IOMMUFD", NULL, why) : 0;
+
+	(void)k;
+	if (err < 0)
+		return err;
+	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (i.fd < 0)
+		return pin_why(why, -errno, DEVICE ": %s: kernel option IOMMUFD, and root",
+			       strerror(errno));
+	err = new_space(&i, &i.first, true);
+	close(i.fd);
+	return err ? pin_why(why, err, "no device of iommufd's own test: kernel option IOMMUFD_TEST (%s)",
+			     strerror(-err)) : 0;
 }
 
 static int new_access(struct iommu *i)

@@ -21,7 +21,7 @@
 
 #define VARIABLE	"PIN_SCRATCH_NVME_META"
 #define QEMU		"-device nvme-ns,ms=64"
-#define MOST_DATA	(256u << 10)	/* bytes of a command: less than controllers' limits */
+#define MOST_DATA	(128u << 10)	/* bytes of a command: all that fits with an IOMMU */
 #define CMD_WRITE	1
 #define CMD_READ	2
 #define ADMIN_IDENTIFY	6

@@ -38,7 +38,7 @@ MODULES = (
     " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
     # devices
     " loop zram lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
-    " vfio_pci vfio_iommu_type1 vhost_vsock dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma"
+    " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma"
     # crypto by AF_ALG
     " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
     " sha256_generic sha256")
@@ -343,7 +343,8 @@ def run_suite(name, options, folder):
         script.write_bytes(DATA["suite.sh"])
         script.chmod(0o755)
         machine_options = vm.default_options(
-            "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--append", KERNEL_WORDS,
+            "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--disk", "64M:nvme-meta",
+            "--append", KERNEL_WORDS,
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))

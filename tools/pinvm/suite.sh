@@ -22,7 +22,8 @@ echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/zram0
 mkdir -p /mnt && mount -t ext4 -o noatime "$(disk 0)" /mnt || exit 90
 mkdir -p /mnt/tmp
 PIN_SCRATCH_NVME=$(disk 1)
-export PIN_SCRATCH_NVME TMPDIR=/mnt/tmp PIN_RESULTS=/out
+PIN_SCRATCH_NVME_META=$(disk 2)
+export PIN_SCRATCH_NVME PIN_SCRATCH_NVME_META TMPDIR=/mnt/tmp PIN_RESULTS=/out
 cd /mnt/tmp || exit 90
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || exit 91

@@ -33,6 +33,8 @@ PATCHING = re.compile(r"int3: |text_poke|jump_label|static_key|alternatives")
 DISKS = {
     "virtio": (["virtio_blk"], "virtio-blk-pci", "vd{}"),
     "nvme": (["nvme"], "nvme", "nvme{}n1"),
+    # with metadata for each block, in a buffer of its own
+    "nvme-meta": (["nvme"], "nvme-ns,ms=64", "nvme{}n1"),
     "scsi": (["virtio_scsi", "sd_mod"], "scsi-hd", "sd{}"),
 }
 
@@ -48,7 +50,7 @@ def add_options(parser):
     add("--movable", nargs="?", const="half", metavar="SIZE",
         help="so much of it in ZONE_MOVABLE (movablecore=); half of it by default")
     add("--hotplug", metavar="SIZE", help="more memory, plugged in as movable")
-    add("--disk", action="append", default=[], metavar="SIZE[:virtio|nvme|scsi[:FS]]",
+    add("--disk", action="append", default=[], metavar="SIZE[:virtio|nvme|nvme-meta|scsi[:FS]]",
         help="a disk, empty or with a file system; may be given again")
     add("--iommu", action="store_true", help="an IOMMU, and the kernel uses it")
     add("--modules", action="append", default=[], metavar="A,B", help="modules to load")
@@ -96,7 +98,7 @@ def size_bytes(text):
 
 
 class Disk:
-    """A scratch disk, from SIZE[:virtio|nvme|scsi[:FILESYSTEM]]."""
+    """A scratch disk, from SIZE[:virtio|nvme|nvme-meta|scsi[:FILESYSTEM]]."""
 
     def __init__(self, text):
         size, self.kind, self.fs = (text.split(":") + ["", ""])[:3]
@@ -166,16 +168,20 @@ class Machine:
         args, names, count = [], [], {}
         for number, disk in enumerate(self.disks):
             image = self.folder / f"disk{number}"
-            index = count.get(disk.kind, 0)
-            count[disk.kind] = index + 1
+            family = disk.kind.partition("-")[0]
+            index = count.get(family, 0)
+            count[family] = index + 1
             if disk.kind == "scsi" and not index:
                 args += ["-device", "virtio-scsi-pci"]
+            if disk.kind == "nvme-meta":
+                args += ["-device", f"nvme,id=nvme{number},serial=pinvm{number}"]
             args += ["-drive", f"if=none,id=disk{number},file={image},format=raw,"
                      "cache=unsafe,discard=unmap",
                      "-device", f"{DISKS[disk.kind][1]},drive=disk{number}"
-                     + (f",serial=pinvm{number}" if disk.kind == "nvme" else "")]
+                     + (f",serial=pinvm{number}" if disk.kind == "nvme" else
+                        f",bus=nvme{number}" if disk.kind == "nvme-meta" else "")]
             names.append(DISKS[disk.kind][2].format(
-                index if disk.kind == "nvme" else chr(ord("a") + index)))
+                index if family == "nvme" else chr(ord("a") + index)))
         return args, names
 
     def command_line(self):
