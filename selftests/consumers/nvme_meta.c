@@ -32,6 +32,9 @@ static struct {
 	unsigned int meta;	/* bytes of metadata with each */
 } format;
 
+/* If it shows: pinned as if the transfer went in the other direction. */
+static const struct pin_known_issue *reversed;
+
 struct nvme_meta {
 	bool write_memory;
 	int fd;
@@ -60,6 +63,53 @@ static int metadata_bytes(int fd, int nsid)
 	return id[128 + 4 * now] | id[129 + 4 * now] << 8;
 }
 
+/* @blocks from @first on, with their metadata. 0 or -errno. */
+static long transfer(int fd, int nsid, unsigned int opcode, unsigned int first,
+		     unsigned int blocks, void *data, void *meta)
+{
+	struct nvme_passthru_cmd cmd = {
+		.opcode = opcode,
+		.nsid = nsid,
+		.addr = (uintptr_t)data,
+		.data_len = blocks * format.block,
+		.metadata = (uintptr_t)meta,
+		.metadata_len = blocks * format.meta,
+		.cdw10 = first,
+		.cdw12 = blocks - 1,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	int err = ioctl(fd, NVME_IOCTL_IO_CMD, &cmd);
+
+	return err < 0 ? -errno : err ? -EIO : 0;
+}
+
+/*
+ * What is read here is always zeros: kernels that take the wrong direction
+ * let the device write to the zero page, which is everybody's.
+ */
+static int probe_direction(const struct pin_kernel *k, int fd, int nsid)
+{
+	const unsigned int blocks = MOST_DATA / format.block;
+	const size_t len = blocks * format.meta;
+	void *data = mmap(NULL, MOST_DATA, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *meta = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long err = -ENOMEM;
+
+	if (data != MAP_FAILED && meta != MAP_FAILED) {
+		memset(data, 0, MOST_DATA);
+		memset(meta, 0, len);
+		err = transfer(fd, nsid, CMD_WRITE, 0, blocks, data, meta);
+	}
+	reversed = err ? NULL : pin_known_issue(k, "nvme_meta_read", "*");
+	if (reversed && (mprotect(meta, len, PROT_READ) ||
+			 transfer(fd, nsid, CMD_READ, 0, 1, data, meta)))
+		reversed = NULL;
+	munmap(data, MOST_DATA);
+	munmap(meta, len);
+	return err;
+}
+
 static int probe(const struct pin_kernel *k, char *why)
 {
 	char disk[64], chr[64];
@@ -74,16 +124,21 @@ static int probe(const struct pin_kernel *k, char *why)
 	if (nsid < 0 || ioctl(fd, BLKSSZGET, &block))
 		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
 	meta = metadata_bytes(fd, nsid);
-	close(fd);
 	if (meta <= 0 || k->page_size % meta)
-		return pin_why(why, -EINVAL, "%s has %d bytes of metadata with a block, in a buffer of their own",
-			       disk, meta > 0 ? meta : 0);
-	if ((size_t)k->page_size / meta * block > MOST_DATA)
-		return pin_why(why, -EINVAL, "%s has too little metadata for so large pages: %d bytes",
-			       disk, meta);
-	format.block = block;
-	format.meta = meta;
-	return 0;
+		err = pin_why(why, -EINVAL, "%s has %d bytes of metadata with a block, in a buffer of their own",
+			      disk, meta > 0 ? meta : 0);
+	else if ((size_t)k->page_size / meta * block > MOST_DATA)
+		err = pin_why(why, -EINVAL, "%s has too little metadata for so large pages: %d bytes",
+			      disk, meta);
+	if (!err) {
+		format.block = block;
+		format.meta = meta;
+		err = probe_direction(k, fd, nsid);
+		if (err)
+			pin_why(why, err, "%s: a write with metadata: %s", disk, strerror(-err));
+	}
+	close(fd);
+	return err;
 }
 
 static void meta_close(struct pin_op *op)
@@ -143,21 +198,22 @@ static size_t data_of(size_t bytes)
 	return bytes / format.meta * format.block;
 }
 
-static void predict(const struct pin_op *op, struct pin_predict *p)
+static void predict_direction(const struct pin_op *op, bool write, struct pin_predict *p)
 {
 	const struct nvme_meta *n = op->priv;
-	const struct pin_access access = {
-		.write = n->write_memory, .fast = true, .file_io = true,
-	};
+	const struct pin_access access = { .write = write, .fast = true, .file_io = true };
 	const long ps = op->kernel->page_size;
 	const struct pin_mem *m = op->mem;
 	size_t done = 0, len, data = 0;
 	bool failed = false;
 
-	/* The metadata: copied by the kernel before 6.8. */
 	pin_pieces_predict(op, &access, n->pages, p);
-	if (!op->kernel->integrity_pins)
+	if (!op->kernel->integrity_pins) {
+		/* The metadata is copied: from and to secret memory, too. */
 		p->acquired = 0;
+		if (!strcmp(m->kind->name, "secretmem"))
+			p->result = p->or_result = m->len;
+	}
 	/* The data, pinned first, also of the command that fails. */
 	for (; done < m->len && !failed; done += len) {
 		len = pin_piece(op, done, n->pages);
@@ -168,22 +224,30 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	p->released = p->acquired;
 }
 
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct nvme_meta *n = op->priv;
+	struct pin_predict other = { .acquired = 0 };
+
+	predict_direction(op, n->write_memory, p);
+	if (!reversed)
+		return;
+	predict_direction(op, !n->write_memory, &other);
+	if (other.acquired == p->acquired && other.result == p->result)
+		return;
+	*p = other;
+	p->issue = reversed;
+	p->issue_foretold = true;
+}
+
 static long command(struct pin_op *op, size_t done, size_t len)
 {
 	const struct nvme_meta *n = op->priv;
-	struct nvme_passthru_cmd cmd = {
-		.opcode = n->write_memory ? CMD_READ : CMD_WRITE,
-		.nsid = n->nsid,
-		.metadata = (uintptr_t)op->mem->addr + done,
-		.metadata_len = len,
-		.addr = (uintptr_t)n->data,
-		.data_len = data_of(len),
-		.cdw12 = len / format.meta - 1,
-		.timeout_ms = TIMEOUT_MS,
-	};
-	int err = ioctl(n->fd, NVME_IOCTL_IO_CMD, &cmd);
+	/* Behind what is read. */
+	unsigned int first = n->write_memory ? 0 : MOST_DATA / format.block;
 
-	return err < 0 ? -errno : err ? -EIO : 0;
+	return transfer(n->fd, n->nsid, n->write_memory ? CMD_READ : CMD_WRITE, first,
+			len / format.meta, n->data, (char *)op->mem->addr + done);
 }
 
 static long pin(struct pin_op *op)

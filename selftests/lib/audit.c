@@ -267,7 +267,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 		}
 		moved = moved_since(&au->base.total, &now.total);
 		right = as_predicted(&moved, want);
-		excused = !right && as_excused(&moved, want);
+		excused = right ? want->issue_foretold : as_excused(&moved, want);
 		if (right || excused || beyond_hope(&moved, want) ||
 		    now.ns - start > s->drain_ns || pin_interrupted)
 			break;
@@ -289,8 +289,10 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	/* Migrated for a long-term pin: to whatever node had room. */
 	if (right && want->migrated && moved.acquired != want->acquired)
 		au->node = -1;
-	if (right && !nodes_agree(au, &now))
+	if (right && !nodes_agree(au, &now)) {
 		right = false;
+		excused = false;
+	}
 	if (excused) {
 		au->excused = true;
 		pin_audit_note(au, "%s: +%llu acquired +%llu released: known issue %s: %s",

@@ -37,6 +37,7 @@ struct pin_predict {
 	long or_result;		/* a second right answer; same as result if none */
 	const struct pin_known_issue *issue;	/* excuses a miscount, or NULL ... */
 	int64_t issue_released;	/* ... of so many releases too many (< 0: too few) */
+	bool issue_foretold;	/* all of the above is as the issue has it: excused */
 };
 
 struct pin_op {

@@ -38,7 +38,8 @@ MODULES = (
     " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
     # devices
     " loop zram lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
-    " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma"
+    " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net"
+    " dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma"
     # crypto by AF_ALG
     " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
     " sha256_generic sha256")
