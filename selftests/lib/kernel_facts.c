@@ -45,12 +45,6 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "fork() shares pinned hugetlb pages with the child: the first to write gets a copy, and the device keeps the page",
 	},
 	{
-		.id = "rds-mr-put-page",
-		.consumer = "rds_mr", .target = "*",
-		.until = PIN_KVER(6, 2),
-		.reason = "__rds_ib_teardown_mr() drops references of the pages of a memory region, not their pins: they stay pinned for ever",
-	},
-	{
 		.id = "metadata-wrong-direction",
 		.consumer = "nvme_meta_*", .target = "*",
 		.from = PIN_KVER(6, 8), .until = PIN_KVER(6, 16),
