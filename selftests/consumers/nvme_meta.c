@@ -211,8 +211,10 @@ static void predict_direction(const struct pin_op *op, bool write, struct pin_pr
 	if (!op->kernel->integrity_pins) {
 		/* The metadata is copied: from and to secret memory, too. */
 		p->acquired = 0;
-		if (!strcmp(m->kind->name, "secretmem"))
-			p->result = p->or_result = m->len;
+		if (!strcmp(m->kind->name, "secretmem")) {
+			p->result = m->len;
+			p->or_result = m->len;
+		}
 	}
 	/* The data, pinned first, also of the command that fails. */
 	for (; done < m->len && !failed; done += len) {

@@ -309,8 +309,10 @@ static void predict_region(const struct pin_op *op, struct pin_predict *p)
 		return;
 	}
 	pin_predict_all_or_nothing(op, &access, p);
-	if (p->result)
-		p->result = p->or_result = -EFAULT;
+	if (p->result) {
+		p->result = -EFAULT;
+		p->or_result = -EFAULT;
+	}
 }
 
 /* Some other socket may have had a connection, but this one has none. */
@@ -328,7 +330,7 @@ static struct rds_get_mr_args whole(const struct pin_op *op)
 {
 	struct rds *r = op->priv;
 
-	return (struct rds_get_mr_args) {
+	return (struct rds_get_mr_args){
 		.vec = { .addr = (uintptr_t)op->mem->addr, .bytes = op->mem->len },
 		.cookie_addr = (uintptr_t)&r->cookie,
 		.flags = RDS_RDMA_READWRITE | RDS_RDMA_INVALIDATE,

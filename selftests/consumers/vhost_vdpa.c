@@ -203,10 +203,12 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		p->result = -EFAULT;
 	else
 		pin_predict_all_or_nothing(op, &access, p);
-	if (p->result)
-		p->result = p->or_result = -EFAULT;
-	else
+	if (p->result) {
+		p->result = -EFAULT;
+		p->or_result = -EFAULT;
+	} else {
 		p->vmpin = op->mem->pages;
+	}
 }
 
 static long tell(const struct pin_op *op, unsigned int type)
