@@ -126,25 +126,13 @@ static bool wanted(const struct pin_suite *s, const char *name)
  * Tests whose names are the same up to the first dot go to the same part: what
  * they need is set up once then.
  */
-static bool in_part(struct pin_suite *s, const char *name)
+static bool in_part(const struct pin_suite *s, const char *name)
 {
-	static char (*group)[sizeof(s->tests->name)];
-	static unsigned int nr;
-	char mine[sizeof(s->tests->name)];
-	unsigned int i;
+	unsigned int hash = 0;
 
-	if (!s->parts)
-		return true;
-	snprintf(mine, sizeof(mine), "%.*s", (int)strcspn(name, "."), name);
-	for (i = 0; i < nr && strcmp(group[i], mine); i++)
-		;
-	if (i == nr) {
-		group = realloc(group, ++nr * sizeof(*group));
-		if (!group)
-			ksft_exit_fail_msg("out of memory\n");
-		memcpy(group[i], mine, sizeof(mine));
-	}
-	return i % s->parts == s->part - 1;
+	for (; *name && *name != '.'; name++)
+		hash = hash * 31 + (unsigned char)*name;
+	return !s->parts || hash % s->parts == s->part - 1;
 }
 
 static struct pin_test *add_test(struct pin_suite *s, const char *name, va_list ap)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash # of busybox, with local
 #
 # Runs the suite in the guest; its arguments go to run_kselftest.sh. What the
 # exit statuses of 90 and more say is in suite.py.
