@@ -126,8 +126,19 @@ class Builder:
         self.log.write_bytes(b"")
         self.configure()
         self._make("all")
-        shutil.rmtree(self.tree / "lib/modules", ignore_errors=True)
-        self._make("modules_install", f"INSTALL_MOD_PATH={self.tree}", "INSTALL_MOD_STRIP=1")
+        if not self._installed():
+            shutil.rmtree(self.tree / "lib/modules", ignore_errors=True)
+            self._make("modules_install", f"INSTALL_MOD_PATH={self.tree}", "INSTALL_MOD_STRIP=1")
+
+    def _installed(self):
+        """Are the modules as they were built last?"""
+        release = (self.tree / "include/config/kernel.release").read_text().strip()
+        with contextlib.suppress(FileNotFoundError):
+            then = (self.tree / "lib/modules" / release / "modules.dep").stat().st_mtime
+            order = self.tree / "modules.order"
+            built = [(self.tree / name).with_suffix(".ko") for name in order.read_text().split()]
+            return all(path.stat().st_mtime < then for path in [order, *built])
+        return False
 
 
 def build(options):

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What all parts use: errors, messages, the cache, the architectures."""
+"""What all parts use, of pinvm and its relatives: errors, messages, the cache, architectures."""
 
 import os
 import platform
 import pkgutil
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 
 class Error(Exception):
-    """Ends pinvm with a message; usage errors with status 2."""
+    """Ends the program with a message; usage errors with status 2."""
 
     def __init__(self, text, usage=False, status=4):
         super().__init__(text)
@@ -52,7 +53,7 @@ def host_arch():
 
 
 def say(text):
-    print(f"pinvm: {text}", file=sys.stderr, flush=True)
+    print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
 
 
 def load(name):
@@ -81,3 +82,37 @@ def cache_dir():
     if not base:
         base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pin-accounting"
     return Path(base).absolute() / "pinvm"
+
+
+def build_dir():
+    if os.environ.get("BUILD"):
+        return Path(os.environ["BUILD"])
+    # build/bin/pinvm and the like
+    near = Path(sys.argv[0]).resolve().parent.parent
+    if (near / "selftests").is_dir() and near.name != "tools":
+        return near
+    return (checkout() or Path(".")) / "build"
+
+
+def results_dir():
+    if os.environ.get("RESULTS"):
+        return Path(os.environ["RESULTS"])
+    return (checkout() or Path(".")) / "results"
+
+
+def stamp():
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def leaves(test, names=()):
+    """(name, result, reason, [what it says]) of what counts in pinreport's tree."""
+    for problem in test.get("problems", []):
+        yield ".".join(names) or "-", "fail", problem, []
+    if test.get("bailout"):
+        yield ".".join(names) or "-", "fail", test["bailout"], []
+    if "tests" in test:
+        for sub in test["tests"]:
+            yield from leaves(sub, (*names, sub["name"]))
+    elif "result" in test:
+        yield (".".join(names) or "-", test["result"], test.get("reason", ""),
+               test.get("diagnostics", []))

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import kernels
 import vm
-from common import ARCHES, DATA, Error, checkout, host_arch, say
+from common import (ARCHES, DATA, Error, build_dir, checkout, host_arch, leaves, results_dir,
+                    say, stamp)
 
 COLLECTION = "pin_accounting"
 # Programs that take as long as all others; each guest runs a part of them.
@@ -53,22 +54,6 @@ TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot
            92: "pin_helper.ko cannot be unloaded after the suite"}
 
 
-def build_dir():
-    if os.environ.get("BUILD"):
-        return Path(os.environ["BUILD"])
-    # build/bin/pinvm
-    near = Path(sys.argv[0]).resolve().parent.parent
-    if (near / "selftests").is_dir() and near.name != "tools":
-        return near
-    return (checkout() or Path(".")) / "build"
-
-
-def results_dir():
-    if os.environ.get("RESULTS"):
-        return Path(os.environ["RESULTS"])
-    return (checkout() or Path(".")) / "results"
-
-
 def expected_skips():
     """[(program glob, test glob, kernel glob, why)]"""
     rows = []
@@ -88,19 +73,6 @@ def expected(rows, program, test, release):
                  if fnmatch.fnmatchcase(program, its_program)
                  and fnmatch.fnmatchcase(test, its_test)
                  and fnmatch.fnmatchcase(release, kernel)), None)
-
-
-def leaves(test, names=()):
-    """(name, result, reason) of what counts in pinreport's tree."""
-    for problem in test.get("problems", []):
-        yield ".".join(names) or "-", "fail", problem
-    if test.get("bailout"):
-        yield ".".join(names) or "-", "fail", test["bailout"]
-    if "tests" in test:
-        for sub in test["tests"]:
-            yield from leaves(sub, (*names, sub["name"]))
-    elif "result" in test:
-        yield ".".join(names) or "-", test["result"], test.get("reason", "")
 
 
 class Verdict:
@@ -136,7 +108,7 @@ class Verdict:
     def _program(self, program, rows, seconds):
         name = program["name"].split(":")[-1]
         counts = dict.fromkeys(RESULTS, 0)
-        for test, result, reason in leaves(program):
+        for test, result, reason, _ in leaves(program):
             counts[result] += 1
             row = {"program": name, "test": test, "reason": reason}
             if result == "fail":
@@ -249,6 +221,18 @@ def find_helper(kernel, wish):
     return module if module.exists() else None
 
 
+def parse_tests(texts):
+    """{program: patterns} of --test PROGRAM[=PATTERN,...]; without patterns all of it."""
+    wanted = {}
+    for text in texts:
+        program, _, patterns = text.partition("=")
+        if patterns and wanted.get(program, True):
+            wanted.setdefault(program, []).extend(patterns.split(","))
+        else:
+            wanted[program] = []
+    return wanted
+
+
 def programs_of(folder):
     """What there is in a suite as it was installed or built."""
     listed = folder / "kselftest-list.txt"
@@ -293,8 +277,9 @@ def run_shards(name, options, folder):
     """The suite in several guests at once, each a pinvm of its own."""
     kernel = kernels.find(name, options.arch)
     count = options.shards or min(os.cpu_count() or 1, MAX_SHARDS)
-    if not options.tests or set(options.tests) & set(LONG):
-        programs = options.tests or programs_of(selftests_of(kernel, options))
+    wanted = parse_tests(options.tests)
+    if not wanted or set(wanted) & set(LONG):
+        programs = list(wanted) or programs_of(selftests_of(kernel, options))
     else:
         count = 1
     if count == 1:
@@ -313,7 +298,8 @@ def run_shards(name, options, folder):
     began = time.monotonic()
     running = []
     for number in range(1, count + 1):
-        tests = [f"--test={test}" for test in share(programs, number, count)]
+        tests = [f"--test={test}" + ("=" + ",".join(wanted[test]) if wanted.get(test) else "")
+                 for test in share(programs, number, count)]
         running.append(subprocess.Popen(
             [*words, "--part", f"{number}/{count}", *tests,
              "--results", str(folder / f"part{number}")],
@@ -339,6 +325,7 @@ def run_suite(name, options, folder):
     verdict.helper = bool(helper)
     folder.mkdir(parents=True, exist_ok=True)
     selftests = selftests_of(kernel, options)
+    tests = parse_tests(options.tests)
     with tempfile.TemporaryDirectory(prefix="pinvm.") as scratch:
         script = Path(scratch) / "suite.sh"
         script.write_bytes(DATA["suite.sh"])
@@ -350,16 +337,20 @@ def run_suite(name, options, folder):
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
         machine_options.movable = options.movable
-        if getattr(options, "part", None):
-            machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS=--part {options.part}"
-                                    for program in LONG]
         # VFIO: a group has one owner, and many cells are at work at a time.
         machine_options.iommu = kernel.arch == "amd64"
         machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
         machine_options.copy += [
-            f"{script}:/suite.sh", *suite_copies(selftests, options.tests),
+            f"{script}:/suite.sh", *suite_copies(selftests, list(tests)),
             *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
-        machine_options.command = ["/suite.sh", *(word for test in options.tests
+        # As kselftest's runner wants to have them.
+        arguments = {program: list(patterns) for program, patterns in tests.items() if patterns}
+        if getattr(options, "part", None):
+            for program in LONG:
+                arguments[program] = ["--part", options.part, *arguments.get(program, [])]
+        machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS={' '.join(words)}"
+                                for program, words in arguments.items()]
+        machine_options.command = ["/suite.sh", *(word for test in tests
                                                   for word in ("-t", f"{COLLECTION}:{test}"))]
         recorder = Recorder(folder / "ktap.log", options.verbose)
         machine_options.stdout = recorder
@@ -389,10 +380,6 @@ def run_here(options, folder):
     for run in folder.iterdir():
         verdict.read(run, {})
     return verdict
-
-
-def stamp():
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 def flat(name):
@@ -495,8 +482,9 @@ def add_commands(command):
                          help="so much of it in ZONE_MOVABLE, for the tests that need it")
         one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
                          help="for each guest (%(default)s)")
-        one.add_argument("--test", dest="tests", action="append", default=[], metavar="PROGRAM",
-                         help="only this program; may be given again")
+        one.add_argument("--test", dest="tests", action="append", default=[],
+                         metavar="PROGRAM[=PATTERN,...]",
+                         help="only this program, and of it only these tests; may be given again")
         one.add_argument("--shards", type=vm.positive, metavar="N",
                          help="guests at once, each with its share of the tests"
                          f" (one per CPU of this machine, up to {MAX_SHARDS})")
