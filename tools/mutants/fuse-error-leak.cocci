@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: FUSE direct I/O: a request that the server answers with an error
+//   leaves its pages pinned.
+// kind: S
+// files: fs/fuse/file.c
+// versions: 6.9-
+// counter: +N/+0
+// tests: matrix_test=fuse_* fuse_test
+// functions: fuse_release_user_pages
+
+@@
+expression E;
+@@
+ fuse_release_user_pages(...)
+ {
+ <...
+-	if (E.is_pinned)
++	if (E.is_pinned && nres >= 0)
+ 	unpin_user_page(...);
+ ...>
+ }

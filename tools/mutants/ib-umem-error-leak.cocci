@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: RDMA: when a later part of a region cannot be pinned, what was pinned
+//   before stays so.
+// kind: S
+// files: drivers/infiniband/core/umem.c
+// versions: 5.10-
+// counter: +n/+0, -EFAULT
+// tests: matrix_test=rdma_rxe_mr*.hole.*,rdma_rxe_mr*
+// functions: ib_umem_get
+
+@@
+expression a, b;
+@@
+ ib_umem_get(...)
+ {
+ <...
+-	__ib_umem_release(a, b, 0);
+ ...>
+ }

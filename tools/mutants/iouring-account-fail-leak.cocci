@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Fixed buffers beyond RLIMIT_MEMLOCK are refused, but stay pinned.
+// kind: S
+// files: io_uring/rsrc.c
+// versions: 6.1-
+// counter: +N/+0, -ENOMEM
+// tests: rlimit_test=uring_buffers matrix_test=uring_buffers*limit*
+//   uring_test=*limit*
+// functions: io_sqe_buffer_register
+
+@@
+identifier ret, l;
+@@
+ io_sqe_buffer_register(...)
+ {
+ <...
+ 	ret = io_buffer_account_pin(...);
+ 	if (ret)
+-		goto l;
++		return ret;
+ ...>
+ }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: udmabuf: when there is no file descriptor for the buffer, its folios
+//   stay pinned.
+// kind: E
+// fix: f49856f525ac
+// fixed-in: 6.13
+// catalogue: yes
+// files: drivers/dma-buf/udmabuf.c
+// versions: 6.12-
+// counter: +folios/+0, -EMFILE
+// tests: udmabuf_test matrix_test=udmabuf*nofile*,udmabuf*full* limits_test
+//   errpaths_test rlimit_test=udmabuf*
+// functions: udmabuf_create
+
+@@
+expression ret;
+@@
+-	if (ret < 0)
+-		dma_buf_put(...);
+ 	return ret;
