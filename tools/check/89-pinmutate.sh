@@ -1,0 +1,241 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# pinmutate: usage, headers, that sources are as they were however it ends, and
+# what it calls caught. No kernel is built here.
+# shellcheck source=tools/check/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pinmutate=$BUILD/bin/pinmutate
+source=$CACHE/linux/linux-source-6.12
+unset KSRC
+export TMPDIR=$TMP
+
+# says NAME STATUS REGEX COMMAND...
+says() {
+	local name=$1 wanted=$2 regex=$3 output status
+
+	shift 3
+	output=$("$@" 2>&1 </dev/null)
+	status=$?
+	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
+		ok "$name"
+	else
+		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
+$(echo "$output" | tail -n 30)"
+	fi
+}
+
+says "--help" 0 'Exit status:' "$pinmutate" --help
+for command in list show check apply undo build run score report judge; do
+	says "$command --help" 0 "usage: pinmutate $command" "$pinmutate" $command --help
+done
+says "no command" 2 'required: COMMAND' "$pinmutate"
+says "an unknown command" 2 'invalid choice' "$pinmutate" dance
+says "no mutant" 2 'which mutant' "$pinmutate" run
+says "a mutant that is none" 2 'no mutant zero-page; near it: zero-page-pinned' \
+	"$pinmutate" show zero-page
+says "a pattern that matches none" 2 'no mutant matches' "$pinmutate" list 'no-such-*'
+says "a file that is none" 2 'No such file' "$pinmutate" run --file /no/such.cocci
+says "a file of another kind" 2 'not one of .cocci' "$pinmutate" run --file "$0"
+says "--on without --file" 2 'goes with --file' "$pinmutate" check --on mm/gup.c
+says "a part that is none" 2 'as 1/4' "$pinmutate" check --part 5/4
+says "a kernel source that is none" 2 'no kernel source tree' \
+	env KSRC="$TMP" CACHE="$TMP/cache" "$pinmutate" undo
+says "nothing to resume" 2 'no results to resume' env RESULTS="$TMP" "$pinmutate" report
+
+says "headers are complete" 0 ' 0 with problems' "$pinmutate" check --headers
+"$pinmutate" list --json >"$TMP/list.json"
+check_equal "all of the catalogue" 31 "$(grep -c '"catalogue": "yes"' "$TMP/list.json")"
+own=$(($(grep -c '"name":' "$TMP/list.json") - 31))
+if [ $own -ge 10 ]; then ok "and others"; else not_ok "and others" "$own"; fi
+for file in mm/gup.c mm/process_vm_access.c net/xdp/xdp_umem.c drivers/infiniband/core/umem.c \
+	net/rds/rdma.c net/rds/info.c drivers/vfio/vfio_iommu_type1.c \
+	drivers/iommu/iommufd/pages.c drivers/dma-buf/udmabuf.c drivers/vdpa/vdpa_user/vduse_dev.c \
+	drivers/media/common/videobuf2/frame_vector.c drivers/scsi/st.c crypto/af_alg.c \
+	lib/scatterlist.c lib/iov_iter.c fs/fuse/file.c block/blk-map.c block/bio.c block/fops.c \
+	block/bio-integrity.c fs/iomap/direct-io.c fs/direct-io.c io_uring/rsrc.c \
+	io_uring/memmap.c io_uring/kbuf.c drivers/vhost/vdpa.c drivers/vhost/vhost.c; do
+	grep -q "\"$file\"" "$TMP/list.json" || echo "$file"
+done >"$TMP/without"
+check_equal "a mutant for each consumer's code" "" "$(cat "$TMP/without")"
+
+# What is called caught.
+
+# judged NAME VERDICT [VIEWS], of what is on standard input
+judged() {
+	local name=$1 wanted="$2 ${3:-}" found
+
+	cat >"$TMP/case.json"
+	found=$("$pinmutate" judge "$TMP/case.json" 2>&1 | python3 -c '
+import json, sys
+answer = json.load(sys.stdin)
+print(answer["verdict"], " ".join(answer["views"]))')
+	check_equal "$name" "$wanted" "$found"
+}
+
+# canned RESULT REASON [REST]: one of the mutant's own tests with that result, and another.
+canned() {
+	cat <<-END
+	{"mutant": "${MUTANT:-xdp-partial-pin-leak}",
+	 "baseline": {"results": [["matrix_test", "xdp_umem.hole.release", "${BEFORE:-pass}", ""],
+	                          ["fork_test", "data.anon", "pass", ""]]},
+	 "run": {"results": [["matrix_test", "xdp_umem.hole.release", "$1", "$2"],
+	                     ["fork_test", "data.anon", "${OTHER:-pass}", ""]]${3:-}}}
+	END
+}
+
+wrong='pin: predicted +4 acquired +4 released, measured +4 +0 (pages), 1.0 ms after'
+canned fail "$wrong" | judged "a test of its own fails: caught" caught counter
+canned fail 'pin: page view: 4 of 8 pages or folios are not as predicted' |
+	judged "by the page view" caught page
+canned fail 'close: VmPin of the process changed by +4 kB' | judged "by VmPin" caught vm
+canned fail "${wrong//+4 +0/+4 +4}" | judged "by the nodes" caught node
+canned fail 'the kernel log has, since the test began: WARNING' | judged "by the log" caught log
+canned pass '' | judged "all tests pass: missed" "missed"
+canned skip 'no XDP' | judged "a skip is no catch" "missed"
+canned xfail "known issue" | judged "a known issue is no catch" "missed"
+canned inconclusive "busy" | judged "inconclusive is no catch" "missed"
+OTHER=fail canned pass '' | judged "only another's test fails: missed" "missed"
+BEFORE=fail canned fail "$wrong" | judged "it fails without the mutant, too: missed" "missed"
+BEFORE=skip canned fail "$wrong" | judged "it is skipped without the mutant: missed" "missed"
+MUTANT=ib-umem-release-rounding canned pass '' | judged "equivalent, and not reported" equivalent
+MUTANT=ib-umem-release-rounding OTHER=fail canned pass '' |
+	judged "called equivalent, but reported: refuted" refuted
+oops='BUG: kernel NULL pointer dereference\\nRIP: 0010:xdp_umem_pin_pages+0x12/0x34'
+died=', "trouble": "the suite ended with status 99", "last": "matrix_test"'
+canned pass '' "$died, \"console\": \"${oops//\\\\n/\\n}\"" |
+	judged "the kernel dies in its function: caught" caught log
+canned pass '' "$died, \"console\": \"${oops//xdp_umem_pin_pages/other_function}\"" |
+	sed 's/\\\\n/\\n/g' | judged "the kernel dies elsewhere: missed" "missed"
+canned pass '' "$died" | judged "it hangs in its program: caught" caught log
+canned pass '' "${died//matrix_test/fork_test}" | judged "it hangs in another's: missed" "missed"
+canned fail "$wrong" | sed 's/"baseline": {/&"trouble": "panic", /' |
+	judged "the unmodified kernel dies, too: no word" "bad baseline"
+
+# Sources.
+if ! have spatch; then
+	skip "sources" "no spatch: make setup"
+	done_testing
+fi
+
+export KSRC=$TMP/linux CACHE_BEFORE=$CACHE CACHE=$TMP/cache
+mkdir -p "$KSRC/mm" "$TMP/mine"
+cat >"$KSRC/mm/gup.c" <<'END'
+void release(struct page **pages, unsigned long n)
+{
+	unpin_user_pages(pages, n);
+}
+END
+cp "$KSRC/mm/gup.c" "$TMP/original"
+cat >"$TMP/mine/leak.cocci" <<'END'
+// what: a leak
+// files: mm/gup.c
+
+@@
+expression pages, n;
+@@
+-unpin_user_pages(pages, n);
+END
+sed 's/unpin_user_pages/no_such_function/' "$TMP/mine/leak.cocci" >"$TMP/mine/nowhere.cocci"
+sed 's/^@@$/@/' "$TMP/mine/leak.cocci" >"$TMP/mine/broken.cocci"
+sed '/files:/d' "$TMP/mine/leak.cocci" >"$TMP/mine/fileless.cocci"
+cat >"$TMP/mine/slow.py" <<'END'
+# what: takes its time
+# files: mm/gup.c
+import pathlib
+import sys
+import time
+pathlib.Path(sys.argv[1]).write_text("changed\n")
+pathlib.Path(sys.argv[0] + ".ready").touch()
+time.sleep(600)
+END
+cat >"$TMP/mine/other.patch" <<'END'
+--- a/mm/gup.c
++++ b/mm/gup.c
+@@ -1,4 +1,4 @@
+ void release(struct page **pages, unsigned long n)
+ {
+-	unpin_user_pages(pages, n);
++	unpin_user_pages(pages, n - 1);
+ }
+END
+
+copy() {
+	echo "$CACHE"/linux/mutants-*/linux/mm/gup.c
+}
+
+# whole NAME: the copy and the source are as they were, and nothing is left over.
+whole() {
+	check "$1: the copy is as it was" cmp "$TMP/original" "$(copy)"
+	check_equal "$1: nothing is left" "" "$(find "$CACHE/linux" -name 'applied.json' -o \
+		-name '*.pinmutate' -o -name '*.spatch')"
+}
+
+says "apply" 0 '^-.unpin_user_pages' "$pinmutate" apply --file "$TMP/mine/leak.cocci"
+check "apply: the copy is changed" grep -q '^{$' "$(copy)"
+if grep -q unpin "$(copy)"; then not_ok "apply: by the mutant"; else ok "apply: by the mutant"; fi
+says "undo" 0 'is as it was' "$pinmutate" undo
+whole "undo"
+says "undo again" 0 'is as it was' "$pinmutate" undo
+says "a patch" 0 '^\+.unpin_user_pages\(pages, n - 1\)' \
+	"$pinmutate" apply --file "$TMP/mine/other.patch"
+says "another instead" 0 '^-.unpin_user_pages' "$pinmutate" apply --file "$TMP/mine/leak.cocci"
+"$pinmutate" undo >/dev/null
+whole "after a patch"
+says "a mutant that matches nothing" 1 'nothing matches in mm/gup.c' \
+	"$pinmutate" apply --file "$TMP/mine/nowhere.cocci"
+whole "after that"
+says "a mutant that is broken" 1 'spatch failed' \
+	"$pinmutate" apply --file "$TMP/mine/broken.cocci"
+whole "after that"
+says "files that nobody names" 2 'does not say which files' \
+	"$pinmutate" apply --file "$TMP/mine/fileless.cocci"
+says "files that --on names" 0 '^-.unpin_user_pages' \
+	"$pinmutate" apply --file "$TMP/mine/fileless.cocci" --on mm/gup.c
+"$pinmutate" undo >/dev/null
+says "a file that this kernel lacks" 1 'there is no mm/none.c' \
+	"$pinmutate" apply --file "$TMP/mine/fileless.cocci" --on mm/none.c
+whole "after that"
+
+for signal in INT TERM KILL; do
+	rm -f "$TMP/mine/slow.py.ready"
+	# Not as a job of ours, for which SIGINT is ignored.
+	setsid python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$pinmutate" apply --file "$TMP/mine/slow.py" >"$TMP/output" 2>&1 &
+	job=$!
+	for _ in $(seq 300); do
+		[ ! -e "$TMP/mine/slow.py.ready" ] || break
+		sleep 0.1
+	done
+	says "SIG$signal: only one at a time" 4 'another pinmutate is at work' "$pinmutate" undo
+	kill -s $signal $job
+	wait $job 2>/dev/null
+	status=$?
+	check_equal "SIG$signal: exit status" $((128 + $(kill -l $signal))) $status
+	if [ $signal = KILL ]; then
+		check "SIGKILL: what was begun is on record" \
+			test -s "$(echo "$CACHE"/linux/mutants-*/applied.json)"
+		"$pinmutate" undo >/dev/null
+	fi
+	whole "SIG$signal"
+done
+pids=$(pgrep -f "$TMP/mine/slow.py")
+# shellcheck disable=SC2086 # as many as there are
+[ -z "$pids" ] || kill $pids
+check "the source itself is as it was" cmp "$TMP/original" "$KSRC/mm/gup.c"
+check_equal "and has no more files" "$KSRC/mm/gup.c" "$(find "$KSRC" -type f)"
+
+# A few of all mutants, others each day.
+unset KSRC
+CACHE=$CACHE_BEFORE
+if [ -d "$source/mm" ]; then
+	part=$((10#$(date +%j) % 15 + 1))
+	says "mutants still apply to $(basename "$source") (part $part of 15)" 0 ' 0 with problems' \
+		"$pinmutate" check --part $part/15
+else
+	skip "mutants still apply" "no kernel source: pinvm build or pinmutate build unpacks it"
+fi
+
+done_testing

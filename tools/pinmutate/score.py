@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the suite on the unmodified kernel and on mutants of it, and keeps what came of it.
+
+A folder of results has one folder for each mutant, with result.json in it as
+soon as it is done, and "baseline" for the unmodified kernel.
+"""
+
+import fnmatch
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import judge
+import report
+import theirs
+import tree as trees
+from common import Error, build_dir, leaves, results_dir, say, stamp
+
+# For each mutant, beside the tests that are there for it: a little of everything.
+COMMON = {"counters_test": ["exact.*", "nodes.*"],
+          "matrix_test": ["uring_buffers.anon.release", "uring_buffers.thp.release",
+                          "process_vm_readv.anon.*", "dio_read.anon.*"]}
+MOVABLE = "768M"
+# What is not there for movable memory needs not run twice.
+MOVABLE_PROGRAMS = ("longterm_test", "pinned_stays_test", "node_test")
+BASELINE = "baseline"
+ONE_TIMEOUT, ALL_TIMEOUT = 400, 2400
+ATTEMPTS = 3
+FEW = 40
+SAID = 12           # lines of what a failing test says
+
+
+class Suite:
+    """The suite's programs and tests as they are built now."""
+
+    def __init__(self):
+        listed = build_dir() / "selftests/kselftest-list.txt"
+        if not listed.exists():
+            raise Error(f"no suite in {listed.parent}: run make")
+        self.programs = [line.split(":")[1] for line in listed.read_text().split()]
+        self.names = {}
+
+    def tests(self, program):
+        if program not in self.names:
+            result = subprocess.run([build_dir() / "selftests/pin_accounting" / program, "--list"],
+                                    capture_output=True, text=True, check=False, timeout=60)
+            self.names[program] = [line.split()[0] for line in result.stdout.splitlines()
+                                   if line.strip()]
+        return self.names[program]
+
+    def existing(self, wanted):
+        """{program: patterns} without what there is not."""
+        found = {}
+        for program, patterns in wanted:
+            if program not in self.programs:
+                continue
+            kept = [one for one in patterns
+                    if any(fnmatch.fnmatchcase(test, one) for test in self.tests(program))]
+            if patterns and not kept:
+                continue
+            # No patterns is all of it, and stays so.
+            if found.get(program) != []:
+                found[program] = found.get(program, []) + kept if patterns else []
+        return found
+
+
+def words(tests):
+    return [word for program, patterns in tests.items()
+            for word in ("--test", program + ("=" + ",".join(patterns) if patterns else ""))]
+
+
+def boot(tree, folder, tests, movable, timeout):
+    """One run of the suite; returns a judge.Run."""
+    for _ in range(ATTEMPTS):
+        run = guest(tree, folder, tests, movable, timeout)
+        # It died before any test began: the host was too busy, if it is not for good.
+        if not run.crashed() or run.last:
+            return run
+    raise Error(f"it does not boot: {run.trouble}, see {folder}/console.log", status=1)
+
+
+def guest(tree, folder, tests, movable, timeout):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [trees.tool("pinvm"), "suite", "--kernel", tree.build, "--results", folder,
+               "--helper", tree.helper, "--timeout", str(timeout), *words(tests),
+               *(["--movable", MOVABLE] if movable else []), *(["--shards", "1"] if tests else [])]
+    with open(folder / "pinvm.err", "wb") as errors:
+        result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=errors,
+                                stdin=subprocess.DEVNULL, check=False)
+    # Of a whole suite each of several guests ran a part.
+    parts = sorted({path.parent for path in folder.rglob("verdict.json")
+                    if (path.parent / "ktap.log").exists()})
+    if not parts or result.returncode not in (0, 1):
+        lines = (folder / "pinvm.err").read_text(errors="replace").splitlines()
+        raise Error("pinvm suite failed: " + " | ".join(lines[-3:]))
+    return merged(read(part) for part in parts)
+
+
+def read(folder):
+    """What one guest said, as pinvm left it."""
+    verdict = json.loads((folder / "verdict.json").read_text())
+    output = subprocess.run([trees.tool("pinreport"), "--json", folder / "ktap.log"],
+                            capture_output=True, text=True, check=False).stdout
+    results = {}
+    for run in json.loads(output)["runs"]:
+        for program in run.get("tests", []):
+            name = program["name"].split(":")[-1].strip()
+            for test, result, reason, says in leaves(program):
+                if results.get((name, test), ("",))[0] != "fail":
+                    results[name, test] = (result, reason or "; ".join(says[:SAID]))
+    console = folder / "console.log"
+    ktap = (folder / "ktap.log").read_text(errors="replace")
+    begun = re.findall(r"^# selftests: \w+: (\S+)$", ktap, re.M)
+    return judge.Run(results, verdict["trouble"],
+                     console.read_text(errors="replace") if console.exists() else "",
+                     begun[-1] if begun else None)
+
+
+def merged(runs):
+    """The guests of one kernel as one run."""
+    one = judge.Run({}, None, "", None)
+    for run in runs:
+        for key, value in run.results.items():
+            # Without movable memory a test is skipped, and the other boot knows better.
+            if key not in one.results or one.results[key][0] in ("skip", "inconclusive") \
+                    or value[0] == "fail":
+                one.results[key] = value
+        one.console += run.console
+        if run.crashed() and not one.crashed():
+            one.trouble, one.last = run.trouble, run.last
+    return one
+
+
+def kernel_tests(tree, folder, options):
+    if options.no_theirs:
+        return None
+    return theirs.run(tree, folder)
+
+
+class Score:
+    """One folder of results."""
+
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.suite = Suite()
+        self.baseline = None
+        self.baseline_theirs = None
+
+    # The unmodified kernel
+
+    def prepare(self, tree, mutants):
+        """Builds and runs the unmodified kernel, or reads what a run before kept of it."""
+        kept = self.folder / BASELINE / "result.json"
+        need = {"movable": any("movable" in one.needs or self._whole(one) for one in mutants),
+                "theirs": not self.options.no_theirs}
+        # For some mutants their tests will do; the report is of all, and of the whole suite.
+        tests = {} if len(mutants) > FEW or any(map(self._whole, mutants)) else \
+            self.suite.existing([*COMMON.items(), *(row for one in mutants for row in one.tests())])
+        if kept.exists():
+            old = json.loads(kept.read_text())
+            had = old["has"]
+            if all(had.get(key) or not value for key, value in need.items()) \
+                    and (not had["tests"] or tests and set(words(tests)) <= set(had["tests"])):
+                self._take(old)
+                say(f"baseline of {old['release']}: as it was run before")
+                return
+        need["tests"] = words(tests)
+        say(f"building the unmodified kernel in {tree.build}")
+        began = time.monotonic()
+        tree.make()
+        built = time.monotonic()
+        say(f"built in {built - began:.0f} s; running {'its tests' if tests else 'the whole suite'}"
+            " on it")
+        where = self.folder / BASELINE
+        runs = [boot(tree, where / "suite", tests, False, ALL_TIMEOUT)]
+        if need["movable"]:
+            runs.append(boot(tree, where / "movable", dict.fromkeys(
+                [one for one in MOVABLE_PROGRAMS if one in self.suite.programs], []), True,
+                ALL_TIMEOUT))
+        run = merged(runs)
+        release = (tree.build / "include/config/kernel.release").read_text().strip()
+        ran = time.monotonic()
+        result = {
+            "release": release, "source": str(tree.pristine), "has": need,
+            "build": round(built - began, 1), "seconds": round(ran - built, 1),
+            "trouble": run.trouble, "console": run.console,
+            "results": [[*key, *value] for key, value in sorted(run.results.items())],
+            "theirs": kernel_tests(tree, where, self.options)}
+        save(kept, result)
+        self._take(result)
+        bad = judge.flaws(run.results)
+        passed = sum(value == "pass" for value, _ in run.results.values())
+        say(f"baseline of {release}: {passed} passed, {len(bad)} failed,"
+            f" {result['seconds']:.0f} s")
+        for (program, test), reason in list(bad.items())[:10]:
+            say(f"  fails without any mutant: {program} {test}: {reason}")
+        if run.crashed():
+            raise Error(f"the unmodified kernel comes to no end: {run.trouble}", status=1)
+
+    def _take(self, result):
+        self.baseline = judge.Run(
+            {(program, test): (value, reason)
+             for program, test, value, reason in result["results"]},
+            result["trouble"], result["console"])
+        self.baseline_theirs = result["theirs"]
+        self.about = about_baseline(result)
+
+    # One mutant
+
+    def one(self, tree, mutant):
+        """Applies, builds, runs, undoes; returns and keeps the result."""
+        where = self.folder / mutant.name
+        shutil.rmtree(where, ignore_errors=True)
+        where.mkdir(parents=True)
+        result = {"name": mutant.name, "mutant": mutant.json(), "release": self.about["release"],
+                  "full": self._whole(mutant)}
+        began = time.monotonic()
+        try:
+            (where / "mutant.diff").write_text(tree.apply(mutant))
+            try:
+                tree.make()
+            except Error as err:
+                if err.status != 1:
+                    raise
+                result.update(verdict=judge.BROKEN, why=str(err))
+            else:
+                built = time.monotonic()
+                result["build"] = round(built - began, 1)
+                run = self._boot(tree, mutant, where)
+                result["seconds"] = round(time.monotonic() - built, 1)
+                result.update(judge.judge(mutant, run, self.baseline))
+                result["views"] = judge.views(result)
+                result["theirs"] = theirs.compare(kernel_tests(tree, where, self.options),
+                                                  self.baseline_theirs)
+        except Error as err:
+            if err.status != 1:
+                raise
+            result.update(verdict=judge.BROKEN, why=str(err))
+        finally:
+            tree.undo()
+        save(where / "result.json", result)
+        return result
+
+    def _whole(self, mutant):
+        return self.options.full or not mutant.tests()
+
+    def _boot(self, tree, mutant, where):
+        if self._whole(mutant):
+            plain, movable = {}, dict.fromkeys(
+                [one for one in MOVABLE_PROGRAMS if one in self.suite.programs], [])
+            timeout = ALL_TIMEOUT
+        else:
+            wanted = self.suite.existing([*mutant.tests(), *COMMON.items()])
+            movable = self.suite.existing(mutant.tests()) if "movable" in mutant.needs else {}
+            plain = wanted if not movable else {}
+            timeout = ONE_TIMEOUT
+        runs = []
+        if plain or self._whole(mutant):
+            runs.append(boot(tree, where / "suite", plain, False, timeout))
+        if movable:
+            runs.append(boot(tree, where / "movable", movable, True, timeout))
+        return merged(runs)
+
+    # Many
+
+    def all(self, tree, mutants):
+        self.prepare(tree, mutants)
+        began, done, results = time.monotonic(), 0, []
+        for number, mutant in enumerate(mutants, 1):
+            kept = self.folder / mutant.name / "result.json"
+            if kept.exists():
+                old = json.loads(kept.read_text())
+                if old["mutant"] == mutant.json() and old["full"] == self._whole(mutant):
+                    results.append(old)
+                    continue
+            result = self.one(tree, mutant)
+            results.append(result)
+            done += 1
+            left = len(mutants) - number
+            each = (time.monotonic() - began) / done
+            say(f"{number}/{len(mutants)} {line(result)}; {minutes(left * each)} to go")
+        return results
+
+
+def minutes(seconds):
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def line(result):
+    seconds = f" ({result.get('build', 0):.0f} s build, {result.get('seconds', 0):.0f} s run)"
+    own = result.get("theirs")
+    own = "" if not own else \
+        "; the kernel's own tests: " + (own["noticed"] or (own["log"] and "log only") or "nothing")
+    return f"{result['name']}: {result['verdict']}: {result['why']}{seconds}{own}"
+
+
+def about_baseline(result):
+    """What a report says of the unmodified kernel."""
+    values = [value for _, _, value, _ in result["results"]]
+    return {"release": result["release"], "seconds": result["seconds"],
+            "passed": values.count("pass"), "known_issues": values.count("xfail"),
+            "skipped": values.count("skip") + values.count("inconclusive"),
+            "failures": [f"{program} {test}: {reason}"
+                         for program, test, value, reason in result["results"] if value == "fail"]}
+
+
+def save(path, result):
+    new = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new.write_text(json.dumps(result, indent=1) + "\n")
+    new.replace(path)
+
+
+def choose_folder(options):
+    """Where results go: a new folder, or the newest if it is to be resumed."""
+    if options.results:
+        return trees.Path(options.results)
+    if options.resume:
+        old = sorted(results_dir().glob("*-mutants"))
+        if not old:
+            raise Error(f"no results to resume in {results_dir()}", usage=True)
+        return old[-1]
+    return results_dir() / f"{stamp()}-mutants"
+
+
+def write_report(results, baseline, seconds=None):
+    results_dir().mkdir(exist_ok=True)
+    (results_dir() / "mutants.json").write_text(
+        json.dumps(report.slim(results, baseline, seconds), indent=1) + "\n")
+    (results_dir() / "mutants.md").write_text(report.markdown(results, baseline, seconds))
+    return results_dir() / "mutants.md"
