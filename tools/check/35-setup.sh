@@ -61,7 +61,7 @@ done)
 check_equal "not on Debian: names all packages" "" "$unnamed"
 
 # Something is missing, and we are not root.
-stub dpkg-query 'exec /usr/bin/dpkg-query "$@" | grep -v " gcc"'
+stub dpkg-query 'exec /usr/bin/dpkg-query "$@" | grep -v " gcc$"'
 stub id 'echo 1000'
 stub apt-get "touch '$TMP/called'; exit 1"
 stub sudo "touch '$TMP/called'; exit 1"

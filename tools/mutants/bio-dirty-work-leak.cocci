@@ -5,8 +5,8 @@
 // files: block/bio.c
 // versions: 6.5-
 // counter: +N/+0
-// tests: matrix_test=aio_read.*,uring_read.*
-//   dio_target_test=*.aio_read,*.uring_read inflight_test redirty_test
+// tests: matrix_test=aio_read.*,uring_read.* dio_target_test=*.aio_read,*.uring_read
+//   inflight_test
 // functions: bio_dirty_fn
 
 @@

@@ -5,8 +5,7 @@
 // files: block/bio-integrity.c
 // versions: 6.8-
 // counter: +n/+0
-// tests: matrix_test=nvme_meta*,*metadata*,*integrity* nvme_meta_test
-//   integrity_test
+// tests: matrix_test=nvme_meta*
 // functions: bio_integrity_copy_user
 
 @@

@@ -4,8 +4,7 @@
 // files: block/bio-integrity.c
 // versions: 6.8-
 // counter: +n/+(n-1)
-// tests: matrix_test=nvme_meta*,*metadata*,*integrity* nvme_meta_test
-//   integrity_test
+// tests: matrix_test=nvme_meta*
 // functions: bio_integrity_unpin_bvec
 
 @@

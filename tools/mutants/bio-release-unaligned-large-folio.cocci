@@ -8,10 +8,9 @@
 // files: block/bio.c
 // versions: 6.9-
 // counter: +(n+1)/+n
-// tests:
-//   dio_target_test=*.read_offset,*.write_offset,*.thp_part_*,*.hugetlb_part_*
+// tests: dio_target_test=*.read_offset,*.write_offset,*.thp_part_*,*.hugetlb_part_*
 //   matrix_test=dio_*part*,dio_*unaligned*,aio_*part*,aio_*unaligned*
-//   inflight_test=*unaligned* node_test
+//   inflight_test=*unaligned* node_test geometry_test=dio*
 // functions: __bio_release_pages
 
 @@

@@ -5,8 +5,7 @@
 // files: block/blk-map.c
 // versions: 6.5-
 // counter: +n/+0, -EFAULT
-// tests:
-//   matrix_test=sg_*.hole.*,bsg_*.hole.*,nvme_passthru_*.hole.*,uring_nvme_*.hole.*
+// tests: matrix_test=sg_*.hole.*,bsg_*.hole.*,nvme_passthru_*.hole.*,uring_nvme_*.hole.*
 // functions: bio_map_user_iov
 
 @@

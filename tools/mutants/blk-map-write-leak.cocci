@@ -4,8 +4,7 @@
 // files: block/blk-map.c
 // versions: 6.5-
 // counter: +N/+0
-// tests:
-//   matrix_test=sg_*_write.*,bsg_write.*,nvme_passthru_write.*,uring_nvme_write.*
+// tests: matrix_test=sg_*_write.*,bsg_write.*,nvme_passthru_write.*,uring_nvme_write.*
 // functions: blk_rq_unmap_user
 
 @@

@@ -5,8 +5,8 @@
 // files: mm/gup.c
 // versions: 6.12-
 // counter: +0/+N
-// tests: counters_test matrix_test=uring_*,dio_*,process_vm_*,aio_*,helper_*
-//   uring_test dio_target_test=here.*,ext4.* bad_input_test
+// tests: counters_test matrix_test=uring_*,dio_*,process_vm_*,aio_*,helper_* uring_test
+//   dio_target_test=here.*,ext4.* bad_input_test
 // functions: try_grab_folio_fast
 
 @@

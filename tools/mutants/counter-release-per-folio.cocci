@@ -5,8 +5,7 @@
 // versions: 5.10-
 // counter: +512/+1 for a huge page, with all of it unpinned
 // page: right
-// tests: matrix_test=*.thp*,*.hugetlb*,*.mthp* counters_test
-//   uring_test=folios.*
+// tests: matrix_test=*.thp*,*.hugetlb*,*.mthp* counters_test uring_test=folios.*
 // functions: gup_put_folio
 
 @@

@@ -5,8 +5,7 @@
 // files: mm/gup.c
 // versions: 5.10-
 // counter: balanced in total, not per node
-// tests: node_test counters_test=nodes.*
-//   matrix_test=uring_buffers.*,xdp_umem.*
+// tests: node_test counters_test=nodes.* matrix_test=uring_buffers.*,xdp_umem.*
 // functions: gup_put_folio
 
 @@

@@ -5,7 +5,7 @@
 // files: fs/fuse/file.c
 // versions: 6.9-
 // counter: +N/+0
-// tests: matrix_test=fuse_* fuse_test
+// tests: matrix_test=fuse_*
 // functions: fuse_release_user_pages
 
 @@

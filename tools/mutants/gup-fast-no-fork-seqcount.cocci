@@ -10,7 +10,7 @@
 // data: what a device writes to a page pinned while fork() ran goes to the
 //   other process
 // log: sanity check of the unpinned pages, with CONFIG_DEBUG_VM
-// tests: fork_test=race.*,data.* race_test
+// tests: fork_test=race.*,data.*
 // functions: sanity_check_pinned_pages unpin_user_page unpin_user_pages
 //   unpin_user_pages_dirty_lock gup_fast internal_get_user_pages_fast
 

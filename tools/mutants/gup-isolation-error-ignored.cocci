@@ -10,7 +10,7 @@
 // needs: movable
 // counter: balanced
 // page: pages that stay pinned in ZONE_MOVABLE
-// tests: longterm_test=moves.*,race.*,busy.*
+// tests: longterm_test=moves.*
 // functions: check_and_migrate_movable_pages
 
 @@

@@ -8,8 +8,7 @@
 // files: mm/gup.c
 // versions: 6.12-
 // counter: +N/+0, -ENOMEM
-// tests: matrix_test=*lowmem*,*fail_nth* fail_nth_test errpaths_test
-//   limits_test
+// tests: fail_nth_test limits_test
 // functions: check_and_migrate_movable_pages
 
 @@

@@ -5,7 +5,7 @@
 // files: drivers/infiniband/core/umem.c
 // versions: 5.10-
 // counter: +n/+0, -EFAULT
-// tests: matrix_test=rdma_rxe_mr*.hole.*,rdma_rxe_mr*
+// tests: matrix_test=rdma_rxe_mr*.hole.*,rdma_rxe_mr* fail_nth_test=rdma*
 // functions: ib_umem_get
 
 @@

@@ -6,8 +6,7 @@
 // versions: 6.5-
 // counter: +N/+0
 // tests: matrix_test=dio_write*,aio_write*,uring_write*
-//   dio_target_test=ext4.*,xfs.*,here.*,f2fs.*,btrfs_nocow.*,ext4_1k.*
-//   inflight_test
+//   dio_target_test=ext4.*,xfs.*,here.*,f2fs.*,btrfs_nocow.*,ext4_1k.* inflight_test
 // functions: iomap_dio_bio_end_io
 
 @@

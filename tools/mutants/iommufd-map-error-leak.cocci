@@ -5,7 +5,7 @@
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
 // counter: +n/+0
-// tests: iommufd_test matrix_test=iommufd*
+// tests: matrix_test=iommufd* fail_nth_test=iommufd*
 // functions: pfn_reader_release_pins
 
 @@

@@ -5,7 +5,7 @@
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
 // counter: +1/+0
-// tests: iommufd_test matrix_test=iommufd*
+// tests: matrix_test=iommufd*
 // functions: iopt_pages_rw_page
 
 @@

@@ -4,7 +4,7 @@
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
 // counter: +N/+less
-// tests: iommufd_test matrix_test=iommufd*
+// tests: matrix_test=iommufd*
 // functions: batch_unpin
 
 @@

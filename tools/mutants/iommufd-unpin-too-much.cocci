@@ -10,7 +10,7 @@
 // versions: 6.3-
 // counter: released more than acquired
 // log: WARN in batch_unpin() or iopt_pages_sub_npinned()
-// tests: iommufd_test matrix_test=iommufd*
+// tests: matrix_test=iommufd*
 // functions: iopt_area_unpin_domain batch_unpin iopt_pages_sub_npinned
 //   __iopt_area_unfill_domain unpin_user_page_range_dirty_lock update_unpinned
 //   iopt_release_pages

@@ -4,8 +4,7 @@
 // files: io_uring/rsrc.c
 // versions: 6.1-
 // counter: +N/+0, -ENOMEM
-// tests: rlimit_test=uring_buffers matrix_test=uring_buffers*limit*
-//   uring_test=*limit*
+// tests: rlimit_test=uring_buffers
 // functions: io_sqe_buffer_register
 
 @@

@@ -9,7 +9,7 @@
 // versions: 6.12-
 // counter: balanced
 // vm: VmPin of the two processes
-// tests: uring_test=clone.* matrix_test=uring_clone.* clone_test
+// tests: uring_test=clone.* matrix_test=uring_clone.*
 // functions: io_clone_buffers io_unaccount_mem
 
 @@

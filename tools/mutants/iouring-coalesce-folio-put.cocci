@@ -10,9 +10,8 @@
 // counter: +512/+0, then +0/+1
 // page: 511 pins too many
 // log: bad page state when the page is freed
-// tests:
-//   matrix_test=uring_buffers.thp*,uring_buffers.hugetlb*,uring_buffers.mthp*,uring_update.*,uring_clone.*
-//   uring_test
+// tests: matrix_test=uring_buffers.thp*,uring_buffers.hugetlb*,uring_buffers.mthp*,uring_update.*,uring_clone.*
+//   uring_test geometry_test=uring_buffers*
 // functions: io_buffer_unmap io_do_coalesce_buffer unpin_user_folio
 
 @@

@@ -5,8 +5,8 @@
 // files: io_uring/io_uring.c
 // versions: 6.10-6.13
 // counter: +N/+0, -EFAULT
-// tests: matrix_test=uring_nommap* uring_test=nommap*
-//   bad_input_test=uring_nommap* errpaths_test
+// tests: matrix_test=uring_nommap* geometry_test=uring_nommap*
+//   fail_nth_test=uring_nommap*
 // functions: io_allocate_scq_urings
 
 @@

@@ -5,7 +5,7 @@
 // files: io_uring/io_uring.c
 // versions: 6.10-6.13
 // counter: +N/+less
-// tests: matrix_test=uring_nommap.* uring_test=nommap*
+// tests: matrix_test=uring_nommap.*
 // functions: io_rings_free
 
 @@

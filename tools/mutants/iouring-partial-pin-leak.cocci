@@ -5,8 +5,7 @@
 // files: io_uring/memmap.c
 // versions: 6.10-
 // counter: +n/+0, -EFAULT
-// tests:
-//   matrix_test=uring_buffers.hole.*,uring_pbuf_ring.hole.*,uring_update.hole.*
+// tests: matrix_test=uring_buffers.hole.*,uring_pbuf_ring.hole.*,uring_update.hole.*
 //   bad_input_test=uring_buffers.* uring_test=bad.*,update.fails*
 // functions: io_pin_pages
 

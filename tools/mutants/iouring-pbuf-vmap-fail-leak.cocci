@@ -5,7 +5,7 @@
 // files: io_uring/kbuf.c
 // versions: 6.7-6.13
 // counter: +N/+0, -ENOMEM
-// tests: fail_nth_test=*pbuf* matrix_test=uring_pbuf_ring*fail* errpaths_test
+// tests: fail_nth_test=*pbuf*,uring_pbuf*
 // functions: io_pin_pbuf_ring
 
 @@

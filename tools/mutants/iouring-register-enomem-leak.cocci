@@ -8,8 +8,7 @@
 // files: io_uring/rsrc.c
 // versions: 6.1-
 // counter: +N/+0, -ENOMEM
-// tests: fail_nth_test=*uring* memcg_test limits_test errpaths_test
-//   uring_test=*enomem*,*memcg* matrix_test=uring_buffers*fail*
+// tests: fail_nth_test=*uring* limits_test
 // functions: io_sqe_buffer_register
 
 @@

@@ -8,7 +8,7 @@
 // files: io_uring/memmap.c
 // versions: 6.10-
 // counter: +N/+0, -EINVAL
-// tests: matrix_test=uring_nommap.* uring_test=nommap*
+// tests: matrix_test=uring_nommap.* geometry_test=uring_nommap*
 // functions: __io_uaddr_map
 
 @@

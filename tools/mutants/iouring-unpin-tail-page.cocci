@@ -9,8 +9,7 @@
 // versions: 6.12-
 // counter: balanced
 // log: VM_BUG in sanity_check_pinned_pages(), with CONFIG_DEBUG_VM
-// tests: uring_test=folios.*
-//   matrix_test=uring_buffers.thp_pte.*,uring_buffers.thp_part.*
+// tests: uring_test=folios.* matrix_test=uring_buffers.thp_pte.*,uring_buffers.thp_part.*
 // functions: sanity_check_pinned_pages unpin_user_page io_buffer_unmap
 
 @@

@@ -9,7 +9,8 @@
 // versions: 6.12-
 // counter: none
 // log: the call hangs, or the pool of huge pages runs empty
-// tests: udmabuf_test matrix_test=udmabuf*hugetlb*,helper_memfd.memfd_hugetlb*
+// tests: matrix_test=udmabuf*hugetlb*,helper_memfd.memfd_hugetlb*
+//   geometry_test=*.memfd_hugetlb_fresh*
 // functions: memfd_alloc_folio memfd_pin_folios
 
 @@

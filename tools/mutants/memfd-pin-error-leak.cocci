@@ -5,8 +5,7 @@
 // files: mm/gup.c
 // versions: 6.11-
 // counter: +folios/+0, -ENOMEM
-// tests: udmabuf_test matrix_test=udmabuf*,helper_memfd* errpaths_test
-//   limits_test
+// tests: matrix_test=udmabuf*,helper_memfd* limits_test
 // functions: memfd_pin_folios
 
 @@

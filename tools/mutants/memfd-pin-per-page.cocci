@@ -5,7 +5,7 @@
 // files: mm/gup.c
 // versions: 6.11-
 // counter: more than one pin a folio
-// tests: udmabuf_test matrix_test=udmabuf*,helper_memfd*
+// tests: matrix_test=udmabuf*,helper_memfd*
 // functions: memfd_pin_folios
 
 @@

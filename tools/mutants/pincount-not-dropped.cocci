@@ -5,8 +5,7 @@
 // versions: 5.18-
 // counter: balanced
 // page: pin counts grow for ever
-// tests: matrix_test=*.thp.*,*.hugetlb.*,*.mthp.* page_view_test
-//   maybe_dma_pinned_test
+// tests: matrix_test=*.thp.*,*.hugetlb.*,*.mthp.* page_view_test maybe_dma_pinned_test
 // functions: gup_put_folio free_page_is_bad bad_page page_expected_state
 //   free_tail_page_prepare
 

@@ -4,7 +4,7 @@
 // files: net/rds/rdma.c
 // versions: 5.10-
 // counter: +1/+0
-// tests: matrix_test=rds_atomic* rds_test
+// tests: matrix_test=rds_atomic*
 // functions: rds_atomic_op_unpin_page rds_atomic_free_op
 
 @@

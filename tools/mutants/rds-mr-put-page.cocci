@@ -8,7 +8,7 @@
 // versions: 6.1-
 // counter: +N/+0
 // page: 1023 references left on each page
-// tests: matrix_test=rds_mr* rds_test
+// tests: matrix_test=rds_mr*
 // functions: __rds_ib_teardown_mr
 
 @@

@@ -5,7 +5,7 @@
 // files: net/rds/rdma.c
 // versions: 5.10-
 // counter: +n/+0, -EFAULT
-// tests: matrix_test=rds_mr*,rds_rdma* rds_test
+// tests: matrix_test=rds_mr*,rds_rdma* geometry_test=rds*
 // functions: rds_pin_pages
 
 @@

@@ -8,8 +8,7 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.12-
 // counter: +folios/+0, -EMFILE
-// tests: udmabuf_test matrix_test=udmabuf*nofile*,udmabuf*full* limits_test
-//   errpaths_test rlimit_test=udmabuf*
+// tests: limits_test fail_nth_test=udmabuf*
 // functions: udmabuf_create
 
 @@

@@ -5,7 +5,7 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.12-
 // counter: +folios/+0
-// tests: matrix_test=udmabuf_list_bad.* udmabuf_test
+// tests: matrix_test=udmabuf_list_bad.* fail_nth_test=udmabuf*
 // functions: udmabuf_create
 
 @@

@@ -6,7 +6,6 @@
 // versions: 5.10-
 // counter: +N/+(N-1)
 // tests: matrix_test=xdp_umem.*,process_vm_writev.*,rds_info.*,helper_*
-//   vfio_type1
 // functions: unpin_user_pages_dirty_lock
 
 @@

@@ -8,8 +8,8 @@
 // versions: 5.18-
 // counter: balanced
 // page: pin counts of the two folios are wrong
-// tests: matrix_test=rdma_rxe_mr*,iommufd*,helper_range* page_view_test
-//   maybe_dma_pinned_test iommufd_test
+// tests: matrix_test=rdma_rxe_mr*,iommufd* page_view_test maybe_dma_pinned_test
+//   geometry_test=rdma*,helper_*
 // functions: unpin_user_page_range_dirty_lock
 
 @@

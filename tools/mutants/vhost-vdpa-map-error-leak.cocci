@@ -8,7 +8,7 @@
 // files: drivers/vhost/vdpa.c
 // versions: 5.10-
 // counter: +N/+less
-// tests: matrix_test=vhost_vdpa* vdpa_test
+// tests: matrix_test=vhost_vdpa*
 // functions: vhost_vdpa_pa_map
 
 @@
