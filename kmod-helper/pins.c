@@ -70,8 +70,10 @@ void ph_pins_forget(struct ph_pins *pins, unsigned long first,
 	unsigned long start = unit_start(pins, first);
 	unsigned long end = unit_start(pins, first + count);
 
-	memset(pins->pages + start, 0, (end - start) * sizeof(*pins->pages));
 	pins->left -= count;
+	/* The last ones: nobody asks any more. */
+	if (pins->left)
+		memset(pins->pages + start, 0, (end - start) * sizeof(*pins->pages));
 }
 
 /* The next run of units in [*first, end) that are held; 0: none. */
@@ -80,6 +82,9 @@ static unsigned long next_run(struct ph_pins *pins, unsigned long *first,
 {
 	unsigned long run;
 
+	/* As a rule: nothing was given back yet. */
+	if (pins->left == pins->nr_units)
+		return end - *first;
 	while (*first < end && !ph_pins_unit(pins, *first))
 		++*first;
 	for (run = *first; run < end && ph_pins_unit(pins, run);)
@@ -205,7 +210,7 @@ static void give_held(struct ph_pins *pins, u32 way, bool dirty,
 {
 	unsigned long end = first + count, run;
 
-	while ((run = next_run(pins, &first, end))) {
+	while (pins->left && (run = next_run(pins, &first, end))) {
 		give_run(pins, way, dirty, first, run);
 		first += run;
 	}
@@ -676,8 +681,8 @@ static struct ph_pins *pins_new(struct ph_file *file, struct pin_helper_take *ta
 		return ERR_PTR(error);
 	pins = kzalloc(sizeof(*pins), GFP_KERNEL_ACCOUNT);
 	if (pins)
-		pins->pages = kvcalloc(nr_pages, sizeof(*pins->pages),
-				       GFP_KERNEL_ACCOUNT);
+		pins->pages = kvmalloc_array(nr_pages, sizeof(*pins->pages),
+					     GFP_KERNEL_ACCOUNT);
 	if (!pins || !pins->pages) {
 		kfree(pins);
 		ph_uncharge(file, nr_pages);
