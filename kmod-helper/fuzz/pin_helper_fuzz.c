@@ -30,12 +30,18 @@
 #define MAX_PROCESSES	64
 #define FILES		2
 #define REGIONS		6
-#define REGION_PAGES	64
-#define LIFE_MS		600
+/* What one ioctl is about, at most. */
+#define MOST_PAGES	64
+/* Little, so that it is soon there and all meet on the same pages ... */
+#define SMALL_REGION	(2 * MOST_PAGES)
+/* ... or with room for huge pages. */
+#define LARGE_REGION	(4ul << 20)
+/* A process lives for so many ioctls, more or less. */
+#define LIFE		800
 #define RECENT		16
 #define SETTLE_S	20
 #define NR_COMMANDS	(_IOC_NR(PIN_HELPER_IOC_REPAIR) + 1)
-#define BUFFER_SIZE	(REGION_PAGES * sizeof(struct pin_helper_page))
+#define BUFFER_SIZE	(MOST_PAGES * sizeof(struct pin_helper_page))
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_CANNOT = 4 };
 
@@ -45,6 +51,7 @@ struct shared {
 	atomic_ulong succeeded[NR_COMMANDS];
 	atomic_ulong failed[NR_COMMANDS];
 	atomic_ulong alloc_failures;
+	atomic_ulong kills;
 	atomic_int pids[MAX_PROCESSES];
 };
 
@@ -89,56 +96,75 @@ static bool once_in(struct rng *rng, uint64_t n)
 static long page_size;
 static int files[FILES];
 static int memfds[2];
-static char *regions[REGIONS];
-static size_t region_size;
+
+static struct region {
+	char *place;
+	char *at;
+	size_t size;
+} regions[REGIONS];
 
 /* What a thread was given last, to have something that fits to work on. */
 struct recent {
 	unsigned int file;
-	uint32_t handle;
+	uint32_t handle;	/* 0: none */
 	uint32_t way;
 	bool mirror;
+	bool write;
+	uint64_t units;		/* GIVE counts in them */
+	uint64_t bytes;
 };
 
 struct thread {
 	struct rng rng;
 	unsigned int file;	/* the next ioctl's */
-	uint32_t way;		/* of the handle it is about */
+	struct recent *about;	/* that it works on, or NULL */
 	struct recent recent[RECENT];
 	unsigned int recents;
 	int fail_nth;		/* /proc/thread-self/fail-nth, or -1 */
 	char buffer[BUFFER_SIZE];
 };
 
-static char *map(int prot, int flags, int fd)
+/*
+ * At the place that it keeps, behind which there is nothing: the device writes to
+ * what is behind the end, too.
+ */
+static void map(struct region *region, size_t size, int prot, int flags, int fd)
 {
-	char *memory = mmap(NULL, region_size, prot, flags, fd, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
+	if (!region->place)
+		region->place = mmap(NULL, LARGE_REGION + MOST_PAGES * page_size, PROT_NONE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	region->at = mmap(region->place, size, prot, flags | MAP_FIXED, fd, 0);
+	region->size = size;
+	if (region->place == MAP_FAILED || region->at == MAP_FAILED)
+		region->at = NULL;
 }
 
 static void make_region(unsigned int i)
 {
+	const int both = PROT_READ | PROT_WRITE, anon = MAP_PRIVATE | MAP_ANONYMOUS;
+	const size_t small = SMALL_REGION * page_size;
+	struct region *region = &regions[i];
+
 	switch (i) {
 	case 0:
-		regions[i] = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		map(region, small, both, anon, -1);
 		break;
 	case 1:
-		regions[i] = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-		if (regions[i])
-			madvise(regions[i], region_size, MADV_HUGEPAGE);
+		map(region, LARGE_REGION, both, anon, -1);
+		if (region->at)
+			madvise(region->at, region->size, MADV_HUGEPAGE);
 		break;
 	case 2:
-		regions[i] = map(PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		map(region, small, PROT_READ, anon, -1);
 		break;
 	case 3:
-		regions[i] = map(PROT_READ | PROT_WRITE, MAP_SHARED, memfds[0]);
+		map(region, small, both, MAP_SHARED, memfds[0]);
 		break;
 	case 4:
-		regions[i] = map(PROT_READ | PROT_WRITE, MAP_SHARED, memfds[1]);
+		map(region, LARGE_REGION, both, MAP_SHARED, memfds[1]);
 		break;
 	default:
-		regions[i] = map(PROT_READ | PROT_WRITE, MAP_PRIVATE, memfds[0]);
+		map(region, small, both, MAP_PRIVATE, memfds[0]);
 		break;
 	}
 }
@@ -148,12 +174,10 @@ static bool make_world(void)
 	unsigned int i;
 
 	page_size = sysconf(_SC_PAGESIZE);
-	/* Large enough for huge pages to be in it. */
-	region_size = 4ul << 20;
 	memfds[0] = memfd_create("fuzz", MFD_ALLOW_SEALING);
 	memfds[1] = memfd_create("fuzz", MFD_HUGETLB);
 	for (i = 0; i < ARRAY_SIZE(memfds); i++)
-		if (memfds[i] >= 0 && ftruncate(memfds[i], region_size))
+		if (memfds[i] >= 0 && ftruncate(memfds[i], LARGE_REGION))
 			return false;
 	for (i = 0; i < REGIONS; i++)
 		make_region(i);
@@ -179,22 +203,25 @@ static uint64_t odd_number(struct rng *rng)
 
 static uint64_t some_address(struct rng *rng, bool aligned)
 {
-	char *region = regions[below(rng, REGIONS)];
-	uint64_t page = below(rng, region_size / page_size);
+	struct region *region = &regions[below(rng, REGIONS)];
+	uint64_t page = below(rng, region->size / page_size);
 
 	if (once_in(rng, 50))
 		return odd_number(rng);
-	return (uintptr_t)region + page * page_size +
+	return (uintptr_t)region->at + page * page_size +
 	       (aligned ? 0 : below(rng, 3) * below(rng, page_size));
 }
 
+/* Few pages, as a rule. */
 static uint64_t some_length(struct rng *rng, bool aligned)
 {
+	uint64_t pages = once_in(rng, 4) ? MOST_PAGES : 3;
+
 	if (once_in(rng, 50))
 		return odd_number(rng);
 	if (aligned)
-		return (1 + below(rng, REGION_PAGES)) * page_size;
-	return 1 + below(rng, below(rng, 4) ? 3 * page_size : REGION_PAGES * page_size);
+		return (1 + below(rng, pages)) * page_size;
+	return 1 + below(rng, pages * page_size);
 }
 
 enum { PINS = 1, MIRRORS = 2, ANY = 3 };
@@ -206,27 +233,41 @@ static uint32_t some_handle(struct thread *thread, int kinds)
 	struct recent *recent;
 	unsigned int i;
 
-	thread->way = PIN_HELPER_WAYS;
-	for (i = 0; i < 4 && thread->recents && !once_in(rng, 8); i++) {
+	for (i = 0; i < RECENT && !once_in(rng, 30); i++) {
 		recent = &thread->recent[below(rng, RECENT)];
 		if (!recent->handle || !(kinds & (recent->mirror ? MIRRORS : PINS)))
 			continue;
 		thread->file = recent->file;
-		if (!recent->mirror)
-			thread->way = recent->way;
+		thread->about = recent;
 		return recent->handle;
 	}
 	return once_in(rng, 50) ? odd_number(rng) : 1 + below(rng, 12);
 }
 
-static void remember(struct thread *thread, uint32_t handle, uint32_t way, bool mirror)
+static void remember(struct thread *thread, const struct recent *recent)
 {
-	thread->recent[thread->recents++ % RECENT] = (struct recent){
-		.file = thread->file,
-		.handle = handle,
-		.way = way,
-		.mirror = mirror,
-	};
+	thread->recent[thread->recents++ % RECENT] = *recent;
+}
+
+static void forget_file(struct thread *thread, unsigned int file)
+{
+	unsigned int i;
+
+	for (i = 0; i < RECENT; i++)
+		if (thread->recent[i].file == file)
+			thread->recent[i].handle = 0;
+}
+
+/* [*first, *first + *count) out of @all, as a rule. */
+static void some_range(struct rng *rng, uint64_t all, uint64_t *first, uint64_t *count)
+{
+	if (once_in(rng, 10) || !all) {
+		*first = once_in(rng, 3) ? odd_number(rng) : below(rng, 8);
+		*count = once_in(rng, 3) ? odd_number(rng) : 1 + below(rng, 8);
+		return;
+	}
+	*first = once_in(rng, 2) ? 0 : below(rng, all);
+	*count = 1 + below(rng, all - *first);
 }
 
 /* One that fits, as a rule. */
@@ -234,9 +275,9 @@ static uint32_t some_give_way(struct thread *thread)
 {
 	struct rng *rng = &thread->rng;
 
-	if (once_in(rng, 5) || thread->way >= PIN_HELPER_WAYS)
+	if (once_in(rng, 10) || !thread->about || thread->about->mirror)
 		return below(rng, PIN_HELPER_GIVES + once_in(rng, 20));
-	switch (thread->way) {
+	switch (thread->about->way) {
 	case PIN_HELPER_GET:
 	case PIN_HELPER_GET_FAST:
 		return PIN_HELPER_GIVE_PUT;
@@ -245,6 +286,12 @@ static uint32_t some_give_way(struct thread *thread)
 	default:
 		return below(rng, PIN_HELPER_GIVE_RANGE_DIRTY_LOCK + 1);
 	}
+}
+
+static bool dirties(uint32_t way)
+{
+	return way == PIN_HELPER_GIVE_DIRTY_LOCK || way == PIN_HELPER_GIVE_PUT ||
+	       way == PIN_HELPER_GIVE_RANGE_DIRTY_LOCK;
 }
 
 static uint32_t some_flags(struct rng *rng, uint32_t mask)
@@ -266,40 +313,54 @@ static void make_take(struct thread *thread, struct pin_helper_take *take)
 
 	take->way = below(rng, PIN_HELPER_WAYS + once_in(rng, 20));
 	take->flags = some_flags(rng, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM);
+	/* Refused with these. */
+	if ((take->way == PIN_HELPER_GET || take->way == PIN_HELPER_GET_FAST) &&
+	    !once_in(rng, 10))
+		take->flags &= ~PIN_HELPER_LONGTERM;
 	take->addr = some_address(rng, false);
 	take->length = some_length(rng, false);
 	if (take->way == PIN_HELPER_PIN_REMOTE)
 		take->target = some_pid(rng);
 	if (take->way == PIN_HELPER_PIN_MEMFD) {
 		take->target = memfds[below(rng, ARRAY_SIZE(memfds))];
-		take->addr = below(rng, region_size + page_size);
+		take->addr = below(rng, regions[take->target == memfds[0] ? 3 : 4].size +
+					page_size);
 	}
 }
 
 static void make_give(struct thread *thread, struct pin_helper_give *give)
 {
 	struct rng *rng = &thread->rng;
+	uint64_t first = 0, count = 0;
 
 	give->handle = some_handle(thread, PINS);
 	give->way = some_give_way(thread);
 	give->flags = some_flags(rng, PIN_HELPER_GIVE_REST);
-	if (once_in(rng, 3))
+	if (dirties(give->way) ? once_in(rng, 2) : once_in(rng, 20))
 		give->flags |= PIN_HELPER_DIRTY;
-	if (!(give->flags & PIN_HELPER_GIVE_REST)) {
-		give->first = once_in(rng, 30) ? odd_number(rng) : below(rng, 8);
-		give->count = once_in(rng, 30) ? odd_number(rng) : 1 + below(rng, 8);
-	}
+	if (!(give->flags & PIN_HELPER_GIVE_REST))
+		some_range(rng, thread->about ? thread->about->units : 0, &first, &count);
+	give->first = first;
+	give->count = count;
 }
 
 static void make_dma(struct thread *thread, struct pin_helper_dma *dma)
 {
 	struct rng *rng = &thread->rng;
+	const struct recent *about;
+	uint64_t offset, length;
 
 	dma->handle = some_handle(thread, ANY);
+	about = thread->about;
 	dma->op = below(rng, 3 + once_in(rng, 20));
+	if (about && !about->write && !once_in(rng, 4))
+		dma->op = PIN_HELPER_DMA_READ;
 	dma->flags = some_flags(rng, PIN_HELPER_DMA_INCORRECT);
-	dma->offset = once_in(rng, 2) ? 0 : below(rng, 8 * page_size);
-	dma->length = 1 + below(rng, once_in(rng, 2) ? 4096 : BUFFER_SIZE);
+	some_range(rng, about ? about->bytes : 0, &offset, &length);
+	dma->offset = offset;
+	dma->length = length;
+	if (dma->op != PIN_HELPER_DMA_FILL && dma->length > BUFFER_SIZE && !once_in(rng, 20))
+		dma->length = BUFFER_SIZE;
 	if (dma->op == PIN_HELPER_DMA_FILL)
 		dma->value = below(rng, 256);
 	else
@@ -316,12 +377,13 @@ static void make_inspect(struct thread *thread, struct pin_helper_inspect *inspe
 {
 	struct rng *rng = &thread->rng;
 	uint64_t *words = (uint64_t *)thread->buffer;
+	uint64_t first, count;
 	unsigned int i;
 
 	inspect->subject = below(rng, 3 + once_in(rng, 20));
 	inspect->stride = once_in(rng, 10) ? 8 * (1 + below(rng, 8)) :
 					     sizeof(struct pin_helper_page);
-	inspect->count = 1 + below(rng, REGION_PAGES / 2);
+	inspect->count = 1 + below(rng, MOST_PAGES / 2);
 	inspect->pages = (uintptr_t)thread->buffer;
 	if (once_in(rng, 20))
 		inspect->pages = some_address(rng, false);
@@ -332,8 +394,10 @@ static void make_inspect(struct thread *thread, struct pin_helper_inspect *inspe
 		break;
 	case PIN_HELPER_OF_HANDLE:
 		inspect->target = some_handle(thread, ANY);
-		inspect->first = below(rng, 4);
-		inspect->count = 1 + below(rng, 4);
+		some_range(rng, thread->about ? thread->about->bytes / page_size : 0,
+			   &first, &count);
+		inspect->first = first;
+		inspect->count = count;
 		break;
 	default:
 		for (i = 0; i < BUFFER_SIZE / sizeof(*words); i += inspect->stride / 8)
@@ -348,7 +412,7 @@ static void make_scan(struct thread *thread, struct pin_helper_scan *scan)
 
 	scan->flags = some_flags(rng, PIN_HELPER_SCAN_MOVABLE | PIN_HELPER_SCAN_LIST);
 	scan->first_pfn = once_in(rng, 20) ? odd_number(rng) : below(rng, 1 << 19);
-	scan->budget = 1 + below(rng, 4096);
+	scan->budget = 1 + below(rng, once_in(rng, 16) ? 8192 : 512);
 	scan->counts = (uintptr_t)thread->buffer;
 	scan->counts_room = 1 + below(rng, 16);
 	if (scan->flags & PIN_HELPER_SCAN_LIST) {
@@ -419,6 +483,7 @@ static bool is_mirrors(unsigned int number)
 static void make_rest(struct thread *thread, unsigned int number, union argument *a)
 {
 	struct rng *rng = &thread->rng;
+	uint64_t first, count;
 
 	switch (number) {
 	case PIN_HELPER_IOC_WAIT:
@@ -430,8 +495,9 @@ static void make_rest(struct thread *thread, unsigned int number, union argument
 	case PIN_HELPER_IOC_FAULT:
 		a->fault.op = below(rng, PIN_HELPER_FAULT_OPS + once_in(rng, 20));
 		a->fault.handle = some_handle(thread, PINS);
-		a->fault.first = below(rng, 4);
-		a->fault.count = 1 + below(rng, 4);
+		some_range(rng, thread->about ? thread->about->units : 0, &first, &count);
+		a->fault.first = first;
+		a->fault.count = count;
 		return;
 	case PIN_HELPER_IOC_TOUCH:
 		a->touch.addr = some_address(rng, false);
@@ -449,6 +515,7 @@ static void make_argument(struct thread *thread, unsigned int number, union argu
 	struct rng *rng = &thread->rng;
 
 	memset(a, 0, sizeof(*a));
+	thread->about = NULL;
 	switch (number) {
 	case PIN_HELPER_IOC_TAKE:
 		make_take(thread, &a->take);
@@ -498,19 +565,21 @@ static unsigned int some_command(struct rng *rng)
 }
 
 /* A process changes its memory while the device works on it. */
-static void disturb(struct rng *rng)
+static void disturb(struct thread *thread)
 {
+	struct rng *rng = &thread->rng;
 	static const int advice[] = {
 		MADV_DONTNEED, MADV_PAGEOUT, MADV_COLD, MADV_HUGEPAGE, MADV_NOHUGEPAGE,
 		MADV_FREE,
 	};
-	unsigned int i = below(rng, REGIONS);
-	char *at = regions[i] + below(rng, region_size / page_size) * page_size;
-	size_t left = regions[i] + region_size - at;
-	size_t length = (1 + below(rng, REGION_PAGES)) * page_size;
+	unsigned int i = below(rng, REGIONS), file;
+	struct region *region = &regions[i];
+	char *at = region->at + below(rng, region->size / page_size) * page_size;
+	size_t left = region->at + region->size - at;
+	size_t length = some_length(rng, true);
 	pid_t child;
 
-	if (!regions[i])
+	if (!region->at)
 		return;
 	length = length < left ? length : left;
 	switch (below(rng, 6)) {
@@ -526,7 +595,7 @@ static void disturb(struct rng *rng)
 		break;
 	case 3:
 		if (once_in(rng, 20)) {
-			munmap(regions[i], region_size);
+			munmap(region->at, region->size);
 			make_region(i);
 		}
 		break;
@@ -541,11 +610,13 @@ static void disturb(struct rng *rng)
 		break;
 	default:
 		if (once_in(rng, 10)) {
-			int file = open(PIN_HELPER_DEVICE, O_RDWR | O_CLOEXEC);
+			int fd = open(PIN_HELPER_DEVICE, O_RDWR | O_CLOEXEC);
 
-			if (file >= 0) {
-				dup3(file, files[below(rng, FILES)], O_CLOEXEC);
-				close(file);
+			if (fd >= 0) {
+				file = below(rng, FILES);
+				dup3(fd, files[file], O_CLOEXEC);
+				close(fd);
+				forget_file(thread, file);
 			}
 		}
 	}
@@ -558,7 +629,9 @@ static bool arm(struct thread *thread)
 
 	if (thread->fail_nth < 0 || !once_in(&thread->rng, 4))
 		return false;
-	snprintf(text, sizeof(text), "%d", (int)(1 + below(&thread->rng, 12)));
+	/* Most ioctls make few. */
+	snprintf(text, sizeof(text), "%d",
+		 (int)(1 + below(&thread->rng, once_in(&thread->rng, 4) ? 12 : 3)));
 	return pwrite(thread->fail_nth, text, strlen(text), 0) > 0;
 }
 
@@ -572,6 +645,39 @@ static void disarm(struct thread *thread)
 	/* It may be this one's own copying that fails. */
 	while (pwrite(thread->fail_nth, "0", 1, 0) != 1)
 		;
+}
+
+/* What is held after an ioctl that went well. */
+static void learn(struct thread *thread, unsigned int number, const union argument *a)
+{
+	struct recent fresh = { .file = thread->file };
+	struct recent *about = thread->about;
+
+	switch (number) {
+	case PIN_HELPER_IOC_TAKE:
+		fresh.handle = a->take.handle;
+		fresh.way = a->take.way;
+		fresh.write = a->take.flags & PIN_HELPER_WRITE;
+		fresh.units = a->take.refs;
+		fresh.bytes = a->take.pages * page_size - a->take.addr % page_size;
+		remember(thread, &fresh);
+		break;
+	case PIN_HELPER_IOC_MIRROR:
+		fresh.handle = a->mirror.handle;
+		fresh.mirror = true;
+		fresh.write = a->mirror.flags & PIN_HELPER_WRITE;
+		fresh.bytes = a->mirror.length;
+		remember(thread, &fresh);
+		break;
+	case PIN_HELPER_IOC_GIVE:
+		if (about && about->handle == a->give.handle && !a->give.left)
+			about->handle = 0;
+		break;
+	case PIN_HELPER_IOC_CLOSE:
+		if (about && about->handle == a->close.handle)
+			about->handle = 0;
+		break;
+	}
 }
 
 static void one(struct thread *thread)
@@ -589,10 +695,8 @@ static void one(struct thread *thread)
 	result = ioctl(files[thread->file], number, &argument);
 	if (armed)
 		disarm(thread);
-	if (!result && number == PIN_HELPER_IOC_TAKE)
-		remember(thread, argument.take.handle, argument.take.way, false);
-	if (!result && number == PIN_HELPER_IOC_MIRROR)
-		remember(thread, argument.mirror.handle, argument.mirror.way, true);
+	if (!result)
+		learn(thread, number, &argument);
 	if (nr < NR_COMMANDS)
 		(result ? shared->failed : shared->succeeded)[nr]++;
 	shared->done++;
@@ -608,7 +712,7 @@ static void *work(void *arg)
 	while (shared->done < options.count) {
 		one(thread);
 		if (once_in(&thread->rng, 16))
-			disturb(&thread->rng);
+			disturb(thread);
 	}
 	return NULL;
 }
@@ -641,24 +745,44 @@ static void start(unsigned int i, uint64_t seed)
 	shared->pids[i] = pid;
 }
 
+/* Those that ended; at most @most are still dying then. False: one could not begin. */
+static bool reap(unsigned int *dying, unsigned int most)
+{
+	int status;
+	pid_t pid;
+
+	while (*dying) {
+		pid = waitpid(-1, &status, *dying > most ? 0 : WNOHANG);
+		if (pid <= 0)
+			break;
+		--*dying;
+		if (WIFEXITED(status) && WEXITSTATUS(status))
+			return false;
+	}
+	return true;
+}
+
 /* Ends when it has been told to or enough is done. False: a worker could not. */
 static bool run(void)
 {
 	struct rng rng = { options.seed };
-	unsigned int i;
-	int status;
-	pid_t pid;
+	unsigned long next_kill = 0;
+	unsigned int i, dying = 0;
+	bool good = true;
 
 	for (i = 0; i < options.processes; i++)
 		start(i, next(&rng));
-	while (!stopped && shared->done < options.count) {
-		usleep(1000 * (1 + below(&rng, 2 * LIFE_MS / options.processes)));
+	while (good && !stopped && shared->done < options.count) {
+		next_kill += 1 + below(&rng, 2 * LIFE / options.processes);
+		while (!stopped && shared->done < next_kill && shared->done < options.count)
+			usleep(1 + below(&rng, 2000));
 		i = below(&rng, options.processes);
 		kill(shared->pids[i], SIGKILL);
-		pid = waitpid(shared->pids[i], &status, 0);
-		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status))
-			break;
+		shared->kills++;
+		dying++;
 		start(i, next(&rng));
+		/* The others go on while it dies, but not for ever. */
+		good = reap(&dying, options.processes);
 	}
 	for (i = 0; i < options.processes; i++)
 		kill(shared->pids[i], SIGKILL);
@@ -725,6 +849,7 @@ static void say_json(bool good, long before, long after, struct pin_helper_info 
 
 	printf("{\"verdict\": \"%s\", \"seed\": %llu, \"ioctls\": %lu, ",
 	       good ? "pass" : "fail", (unsigned long long)options.seed, shared->done);
+	printf("\"kills\": %lu, ", shared->kills);
 	printf("\"alloc_failures\": %lu, \"held\": %llu, \"leaked\": %llu, ",
 	       shared->alloc_failures, (unsigned long long)info->pages_all,
 	       (unsigned long long)info->pages_leaked);
@@ -742,8 +867,8 @@ static void say(bool good, long before, long after, struct pin_helper_info *info
 	for (i = 0; i < NR_COMMANDS; i++)
 		printf("%-12s %9lu succeeded %9lu failed\n", names[i],
 		       shared->succeeded[i], shared->failed[i]);
-	printf("%lu ioctls, %lu failed allocations, seed %llu: ", shared->done,
-	       shared->alloc_failures, (unsigned long long)options.seed);
+	printf("%lu ioctls, %lu kills, %lu failed allocations, seed %llu: ", shared->done,
+	       shared->kills, shared->alloc_failures, (unsigned long long)options.seed);
 	printf("%llu pages held, %llu leaked, %ld pins outstanding: %s\n",
 	       (unsigned long long)info->pages_all,
 	       (unsigned long long)info->pages_leaked, after - before,
@@ -842,6 +967,29 @@ static int cannot(const char *what)
 	return EXIT_CANNOT;
 }
 
+/*
+ * The kernel reports each failure that it was told to make, with a stack: most of
+ * the time would go into that. True if it can be stopped, or never starts.
+ */
+static bool silence(void)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	char path[64];
+	unsigned int i;
+	bool good = true;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/verbose", kinds[i]);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		good &= write(fd, "0", 1) == 1;
+		close(fd);
+	}
+	return good;
+}
+
 static int fuzz(void)
 {
 	struct sigaction action = { .sa_handler = stop };
@@ -859,6 +1007,8 @@ static int fuzz(void)
 		return cannot(PIN_HELPER_DEVICE);
 	if (options.fail_nth && access("/proc/self/fail-nth", W_OK))
 		return cannot("/proc/self/fail-nth");
+	if (options.fail_nth && !silence())
+		return cannot("/sys/kernel/debug");
 	if (!outstanding(&before))
 		return cannot("/proc/sys/vm/stat_refresh");
 	sigaction(SIGINT, &action, NULL);
