@@ -68,8 +68,19 @@ bool pin_bench_open_on(struct pin_bench *b, struct pin_audit *au, const char *ki
 
 void pin_bench_close(struct pin_bench *b)
 {
-	close(b->fd);
+	if (b->fd >= 0)
+		close(b->fd);
 	pin_mem_free(&b->m);
+}
+
+bool pin_bench_reopen(struct pin_bench *b)
+{
+	char why[PIN_WHY_LEN];
+
+	b->fd = pin_helper_open(why);
+	if (b->fd < 0)
+		pin_audit_fail(b->au, "%s", why);
+	return b->fd >= 0;
 }
 
 bool pin_bench_step(struct pin_bench *b, const char *what, uint64_t acquired,

@@ -26,6 +26,9 @@ bool pin_bench_open(struct pin_bench *b, struct pin_audit *au, const char *kind,
 		    unsigned int pages);
 void pin_bench_close(struct pin_bench *b);
 
+/* The helper anew, after b->fd was closed, for the same buffer. */
+bool pin_bench_reopen(struct pin_bench *b);
+
 /* The same with memory of node @node only. */
 bool pin_bench_open_on(struct pin_bench *b, struct pin_audit *au, const char *kind,
 		       unsigned int pages, int node);

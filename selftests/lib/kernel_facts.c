@@ -295,6 +295,41 @@ static bool cma_has_memory(void)
 	return kib != 0;
 }
 
+/* The boot messages are all that says so on every kernel. */
+static void find_cma(struct pin_kernel *k)
+{
+	const size_t room = sizeof(k->cma) / sizeof(k->cma[0]);
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	unsigned long long start, mib;
+	char record[8192], *text;
+	size_t n = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return;
+	do {
+		got = read(fd, record, sizeof(record) - 1);
+		if (got <= 0)
+			continue;
+		record[got] = '\0';
+		text = strchr(record, ';');
+		if (text && sscanf(text, ";cma: Reserved %llu MiB at %llx", &mib, &start) == 2) {
+			k->cma[n].first_pfn = start / k->page_size;
+			k->cma[n++].end_pfn = (start + (mib << 20)) / k->page_size;
+		}
+	} while (n < room && (got > 0 || (got < 0 && errno != EAGAIN)));
+	close(fd);
+}
+
+bool pin_kernel_in_cma(const struct pin_kernel *k, uint64_t pfn)
+{
+	for (size_t i = 0; i < sizeof(k->cma) / sizeof(k->cma[0]); i++) {
+		if (pfn >= k->cma[i].first_pfn && pfn < k->cma[i].end_pfn)
+			return true;
+	}
+	return false;
+}
+
 int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
 {
 	unsigned int major, minor;
@@ -311,7 +346,11 @@ int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
 	k->integrity_pins = k->version >= PIN_KVER(6, 8);
 	k->fuse_pins = k->version >= PIN_KVER(6, 9);
 	k->udmabuf_pins = k->version >= PIN_KVER(6, 11);
-	k->movable_memory = zone_movable_has_memory() || cma_has_memory();
+	k->movable_memory = zone_movable_has_memory();
+	if (cma_has_memory()) {
+		k->movable_memory = true;
+		find_cma(k);
+	}
 	try_zero_page(k, c);
 	try_dio(k, c);
 	try_uring(k, c);

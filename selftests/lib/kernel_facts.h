@@ -42,7 +42,14 @@ struct pin_kernel {
 	 * zone, CMA): such a pin may count up to twice.
 	 */
 	bool movable_memory;
+	/* Where CMA is, as far as the kernel log still has it. */
+	struct {
+		uint64_t first_pfn, end_pfn;
+	} cma[4];
 };
+
+/* Memory that is CMA's, from where a long-term pin moves a page first. */
+bool pin_kernel_in_cma(const struct pin_kernel *k, uint64_t pfn);
 
 /*
  * Fill in the facts; tries operations out where the version does not decide,

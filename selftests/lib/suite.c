@@ -96,6 +96,8 @@ static enum pin_verdict account_total(struct pin_audit *au, const void *arg)
 	return PIN_INCONCLUSIVE;
 }
 
+#define TAINT_WARN	(1 << 9)
+
 static long long taint_at_start;
 
 static enum pin_verdict account_taint(struct pin_audit *au, const void *arg)
@@ -103,6 +105,8 @@ static enum pin_verdict account_taint(struct pin_audit *au, const void *arg)
 	long long now = pin_read_number("/proc/sys/kernel/tainted", -1);
 
 	(void)arg;
+	if (au->suite->warned)
+		taint_at_start |= TAINT_WARN;
 	if (now < 0)
 		return pin_audit_skip(au, "/proc/sys/kernel/tainted cannot be read");
 	if (now != taint_at_start)

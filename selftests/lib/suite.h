@@ -138,6 +138,12 @@ void pin_audit_note(struct pin_audit *au, const char *fmt, ...)
 enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const void *arg,
 			       uint64_t quiet_wait_ns, char *text, size_t len);
 
+/*
+ * This test makes the kernel warn: a WARNING from a line that has @where in it
+ * ("mm/gup.c") is expected, and so is the taint.
+ */
+void pin_audit_expect_warning(struct pin_audit *au, const char *where);
+
 /* Whatever moved since the last step was this test's own doing: start anew. */
 void pin_audit_restart(struct pin_audit *au);
 

@@ -51,6 +51,7 @@ struct pin_suite {
 	bool foreign_traffic;		/* and nobody of ours was at work */
 	struct pin_foreign holders;	/* other programs, at the start */
 	struct pin_count node_gap;	/* total less nodes, at the start */
+	bool warned;			/* the kernel did, as it was to */
 	unsigned int verdicts[PIN_INCONCLUSIVE + 1];
 	unsigned int timeouts;		/* tests that failed by waiting */
 };
@@ -63,6 +64,7 @@ struct pin_audit {
 	long vmpin_kib;
 	bool mismatch;		/* of the counters: may be noise */
 	bool excused;		/* a known issue showed */
+	const char *warning;	/* that is expected in the log, or NULL */
 	struct pin_count off;	/* measured minus predicted, as wrapped sums */
 	struct pin_count predicted;	/* sum over the steps */
 	uint64_t migrated;	/* room above that */
