@@ -22,6 +22,7 @@
 #include "scratch.h"
 
 #define PAGES		16
+#define LATER_US	60000
 #define HUGEPAGES	3	/* the child's copy, too */
 
 /* --- case 4 --- */
@@ -166,6 +167,56 @@ static enum pin_verdict write_and_read(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/*
+ * The device takes its time, and the process unmaps the memory meanwhile: it is
+ * there for the device, and what of it others still have shows what was written.
+ */
+static enum pin_verdict write_after_unmap(struct pin_audit *au, const void *kind)
+{
+	struct pin_helper_dma dma = {
+		.op = PIN_HELPER_DMA_FILL, .flags = PIN_HELPER_DMA_LATER, .value = 'l',
+		.delay = LATER_US,
+	};
+	struct pin_helper_wait wait = { .timeout = 100 * LATER_US };
+	struct pin_view *v = NULL;
+	struct pin_bench b;
+	unsigned int lost = 0;
+	int err, seen;
+	char byte;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	pin_bench_write(&b, 1);
+	v = pin_view_open(b.fd, 0, b.m.addr, b.m.pages);
+	if (!take(&b, true))
+		goto out;
+	dma.handle = b.handle;
+	dma.length = b.m.len;
+	wait.handle = b.handle;
+	err = pin_helper_dma(b.fd, &dma);
+	pin_mem_unmap(&b.m);
+	pin_bench_step(&b, "munmap", 0, 0, err);
+	seen = pin_helper_peek(b.fd, b.handle, 0);
+	if (seen != 1)
+		pin_audit_fail(au, "the device finds %d before it has written, must be 1", seen);
+	err = pin_helper_wait(b.fd, &wait);
+	if (err || wait.error)
+		pin_audit_fail(au, "the late write: %s", strerror(err ? -err : -wait.error));
+	seen = pin_helper_peek(b.fd, b.handle, b.m.len - 1);
+	if (seen != 'l')
+		pin_audit_fail(au, "the device finds %d in the last page, had written 'l'", seen);
+	for (unsigned int i = 0; b.m.fd >= 0 && i < b.m.pages; i++)
+		lost += pread(b.m.fd, &byte, 1, i * b.k->page_size) != 1 || byte != 'l';
+	if (lost)
+		pin_audit_fail(au, "%u pages of the file lack what was written", lost);
+	pin_bench_give(&b, PIN_HELPER_GIVE_DIRTY_LOCK, PIN_HELPER_DIRTY);
+	pin_audit_gone(au, "unpin", v);
+out:
+	pin_view_close(v);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- case 5: file memory --- */
 
 static unsigned int dirty_pages(struct pin_bench *b)
@@ -269,6 +320,7 @@ static void add_tests(struct pin_suite *s)
 	static const struct file_variant files[] = {
 		{ true, true }, { true, false }, { false, false },
 	};
+	static const char *const late[] = { "anon", "thp", "memfd", "file_shared" };
 	static const char *const file_names[] = {
 		"correct", "not_dirtied", "incorrect",
 	};
@@ -283,6 +335,8 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, write_across_fork, &variants[i], "case5.fork.%s.%s",
 			      variants[i].kind, how);
 	}
+	for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+		pin_suite_add(s, write_after_unmap, late[i], "case5.after_unmap.%s", late[i]);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		pin_suite_add(s, file_data, &files[i], "case5.file.%s", file_names[i]);
 	pin_suite_add(s, needs_flag, NULL, "case5.refused");

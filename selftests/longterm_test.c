@@ -5,16 +5,22 @@
  * twice, which shows in the counters: each test foretells how often.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bench.h"
+#include "scratch.h"
 
 #define PAGES		64
 #define HUGEPAGES	4
 #define RACE_ROUNDS	100
+#define HOG_PAGES	8192
 
 /* Before (d1e153fea2a8), long-term pins left only CMA. */
 #define MOVES_SINCE	PIN_KVER(5, 13)
@@ -25,12 +31,15 @@ struct subject {
 	bool retaken;		/* a page is taken, dropped and taken again */
 };
 
-static unsigned int in_movable(const struct pin_helper_page *pages, unsigned int nr)
+/* Pages in ZONE_MOVABLE, or in CMA. */
+static unsigned int in_movable(const struct pin_bench *b, const struct pin_helper_page *pages,
+			       unsigned int nr)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < nr; i++)
-		n += !!(pages[i].flags & PIN_HELPER_PAGE_MOVABLE_ZONE);
+		n += pages[i].flags & PIN_HELPER_PAGE_MOVABLE_ZONE ||
+		     pin_kernel_in_cma(b->k, pages[i].pfn);
 	return n;
 }
 
@@ -84,7 +93,7 @@ static enum pin_verdict refused_writable(struct pin_audit *au, const void *arg)
 	}
 	if (pages) {
 		/* Not even that, if it is in memory that must stay movable. */
-		want.acquired = !in_movable(pages, 1);
+		want.acquired = !in_movable(&b, pages, 1);
 		want.released = want.acquired;
 		err = pin_helper_take_all(b.fd, PIN_HELPER_PIN_FAST,
 					  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM,
@@ -115,12 +124,12 @@ static enum pin_verdict allowed(struct pin_audit *au, const void *arg)
 		return PIN_SKIP;
 	pages = pin_bench_look(&b);
 	if (pages && sub->retaken && b.k->version >= PIN_KVER(6, 2))
-		again = !in_movable(pages, 1);
+		again = !in_movable(&b, pages, 1);
 	/* A private mapping gets pages of its own, from where they may stay (6.2). */
 	if (pages && sub->flags & PIN_HELPER_LONGTERM && b.k->version >= MOVES_SINCE &&
 	    (strcmp(sub->kind, "file_private") || (!(sub->flags & PIN_HELPER_WRITE) &&
 						   b.k->version < PIN_KVER(6, 2))))
-		again += in_movable(pages, b.m.pages) ? b.m.pages : 0;
+		again += in_movable(&b, pages, b.m.pages) ? b.m.pages : 0;
 	free(pages);
 	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
 	pin_bench_step(&b, "pin", b.m.pages + again, again, err);
@@ -130,6 +139,144 @@ static enum pin_verdict allowed(struct pin_audit *au, const void *arg)
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
+
+/* --- memory of a file that is the device's own: FS-DAX --- */
+
+#define PMEM_VARIABLE	"PIN_SCRATCH_PMEM"
+
+#ifndef STATX_ATTR_DAX
+#define STATX_ATTR_DAX	0x00200000
+#endif
+
+struct dax_subject {
+	const char *name;
+	unsigned int way, flags;
+	int map;		/* MAP_SHARED, MAP_PRIVATE */
+	bool allowed;
+};
+
+/* A file system on the device that we may use up, its files mapped without a cache. */
+static const char *dax_dir(char *why)
+{
+	static const struct pin_scratch_fs fs = {
+		.type = "ext4", .options = "dax", .mkfs = "mkfs.ext4",
+		.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+		.config = "EXT4_FS",
+	};
+	static char dir[256];
+	const char *dev = getenv(PMEM_VARIABLE);
+
+	if (*dir)
+		return dir;
+	if (!dev) {
+		pin_why(why, -ENODEV, "no " PMEM_VARIABLE "=/dev/pmem0: boot with memmap=64M!1G, and modules nd_e820, nd_pmem");
+		return NULL;
+	}
+	if (pin_scratch_mount(&fs, dev, dir, sizeof(dir), why)) {
+		*dir = '\0';
+		return NULL;
+	}
+	return dir;
+}
+
+/* Map a new file of PAGES pages of @dir, for pin_bench_close() to undo. */
+static int map_dax(struct pin_bench *b, const char *dir, int map, char *why)
+{
+	const size_t len = PAGES * b->k->page_size;
+	char path[300];
+	struct statx st;
+	int err;
+
+	err = pin_scratch_file(dir, "dax", len, path, sizeof(path), why);
+	if (err)
+		return err;
+	b->m.fd = open(path, O_RDWR | O_CLOEXEC);
+	if (b->m.fd < 0 || statx(b->m.fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st))
+		return pin_why(why, -errno, "%s: %s", path, strerror(errno));
+	if (!(st.stx_attributes & STATX_ATTR_DAX))
+		return pin_why(why, -EOPNOTSUPP, "files on %s are not DAX: kernel option FS_DAX",
+			       getenv(PMEM_VARIABLE));
+	b->m.map = mmap(NULL, len, PROT_READ | PROT_WRITE, map, b->m.fd, 0);
+	if (b->m.map == MAP_FAILED)
+		return pin_why(why, -errno, "mmap of a DAX file: %s", strerror(errno));
+	b->m.map_len = len;
+	b->m.addr = b->m.map;
+	b->m.len = len;
+	b->m.pages = PAGES;
+	b->m.folio_pages = 1;
+	/* A write would put an ordinary page there. */
+	if (map == MAP_PRIVATE)
+		pin_bench_differ(b, 0);
+	else
+		pin_bench_write(b, 1);
+	return 0;
+}
+
+/* Bytes of the file that the device has not changed to @value. */
+static unsigned int file_differs(const struct pin_bench *b, char value)
+{
+	unsigned int n = 0;
+	char byte;
+
+	for (unsigned int i = 0; i < PAGES; i++)
+		n += pread(b->m.fd, &byte, 1, i * b->k->page_size) != 1 || byte != value;
+	return n;
+}
+
+/*
+ * The file system may want to give these pages, which are blocks, to another
+ * file: it waits for short-term pins, and cannot wait for long-term ones.
+ */
+static enum pin_verdict dax(struct pin_audit *au, const void *arg)
+{
+	const struct dax_subject *sub = arg;
+	struct pin_predict want = { .result = -EOPNOTSUPP, .or_result = -EOPNOTSUPP };
+	char why[PIN_WHY_LEN];
+	unsigned int handle;
+	struct pin_bench b;
+	const char *dir;
+	int err;
+
+	if (!pin_bench_open_helper(&b, au))
+		return PIN_SKIP;
+	dir = dax_dir(why);
+	if (!dir || map_dax(&b, dir, sub->map, why)) {
+		pin_audit_skip(au, "%s", why);
+		goto out;
+	}
+	if (sub->allowed)
+		want = (struct pin_predict){ .acquired = PAGES };
+	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+	if (pin_audit_step(au, "pin", &want, err, 0) && !err) {
+		if (sub->flags & PIN_HELPER_WRITE) {
+			err = pin_helper_fill(b.fd, handle, 0, 0, b.m.len, 'd');
+			if (err || file_differs(&b, 'd'))
+				pin_audit_fail(au, "the file does not have what the device wrote");
+		}
+		pin_bench_step(&b, "unpin", 0, PAGES,
+			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_PAGES, 0));
+	}
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static const struct dax_subject daxes[] = {
+	{ "refused.fsdax.fast.write", PIN_HELPER_PIN_FAST,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_SHARED, false },
+	{ "refused.fsdax.slow.write", PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_SHARED, false },
+	{ "refused.fsdax.fast.read", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM,
+	  MAP_SHARED, false },
+	{ "refused.fsdax.slow.read", PIN_HELPER_PIN, PIN_HELPER_LONGTERM, MAP_SHARED, false },
+	{ "refused.fsdax_private.fast.read", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM,
+	  MAP_PRIVATE, false },
+	{ "refused.fsdax_private.slow.write", PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_PRIVATE, false },
+	{ "allowed.fsdax.fast.write", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, MAP_SHARED, true },
+	{ "allowed.fsdax.slow.write", PIN_HELPER_PIN, PIN_HELPER_WRITE, MAP_SHARED, true },
+	{ "allowed.fsdax.fast.read", PIN_HELPER_PIN_FAST, 0, MAP_SHARED, true },
+};
 
 /* --- what must move first --- */
 
@@ -143,28 +290,54 @@ static unsigned int moved(const struct pin_helper_page *a, const struct pin_help
 	return n;
 }
 
-/* A buffer of which at least a part is in ZONE_MOVABLE, or skip. */
+/* Take what each CPU keeps at hand of @node: behind it comes CMA, if that is large. */
+static void *hog(int node, size_t len)
+{
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return p;
+	if (numa_available() >= 0)
+		numa_tonode_memory(p, len, node);
+	madvise(p, len, MADV_NOHUGEPAGE);
+	memset(p, 1, len);
+	return p;
+}
+
+/*
+ * A buffer of which at least a part is in memory that must stay movable, or skip.
+ * CMA is on some node only.
+ */
 static struct pin_helper_page *open_movable(struct pin_bench *b, struct pin_audit *au,
 					    const char *kind, unsigned int *nr)
 {
+	const struct pin_counters *c = pin_audit_counters(au);
 	struct pin_helper_page *pages;
 
 	if (!pin_audit_kernel(au)->movable_memory) {
-		pin_audit_skip(au, "no memory in ZONE_MOVABLE: boot with movablecore=, or a guest with --movable");
+		pin_audit_skip(au, "no memory in ZONE_MOVABLE and no CMA: boot with movablecore= or cma=, or a guest with --movable");
 		return NULL;
 	}
-	if (!pin_bench_open(b, au, kind, PAGES))
-		return NULL;
-	if (strcmp(kind, "hugetlb"))
-		pin_bench_write(b, 1);
-	pages = pin_bench_look(b);
-	*nr = pages ? in_movable(pages, b->m.pages) : 0;
-	if (*nr)
-		return pages;
-	if (pages)
-		pin_audit_skip(au, "the kernel gave no page of ZONE_MOVABLE");
-	free(pages);
-	pin_bench_close(b);
+	for (int i = c->nr_nodes - 1; i >= 0 || !c->nr_nodes; i--) {
+		const int node = c->nr_nodes ? c->node_id[i] : 0;
+		const size_t len = HOG_PAGES * pin_audit_kernel(au)->page_size;
+		void *p = hog(node, len);
+		const bool open = pin_bench_open_on(b, au, kind, PAGES, node);
+
+		if (p != MAP_FAILED)
+			munmap(p, len);
+		if (!open)
+			return NULL;
+		pages = pin_bench_look(b);
+		*nr = pages ? in_movable(b, pages, b->m.pages) : 0;
+		if (*nr)
+			return pages;
+		free(pages);
+		pin_bench_close(b);
+		if (!c->nr_nodes)
+			break;
+	}
+	pin_audit_skip(au, "the kernel gave no page of ZONE_MOVABLE or CMA");
 	return NULL;
 }
 
@@ -191,13 +364,14 @@ static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 	pin_audit_step(au, longterm ? "long-term pin" : "short-term pin", &want, err, 0);
 	after = err ? NULL : pin_bench_look(&b);
 	if (after) {
-		unsigned int still = in_movable(after, b.m.pages);
+		unsigned int still = in_movable(&b, after, b.m.pages);
 		unsigned int others = moved(before, after, b.m.pages);
 
 		if (longterm && still)
-			pin_audit_fail(au, "%u pages are pinned for long in ZONE_MOVABLE", still);
+			pin_audit_fail(au, "%u pages are pinned for long in memory that must stay movable",
+				       still);
 		if (longterm && others < movable)
-			pin_audit_fail(au, "%u pages were in ZONE_MOVABLE, only %u moved",
+			pin_audit_fail(au, "%u pages were in memory that must stay movable, only %u moved",
 				       movable, others);
 		if (!longterm && others)
 			pin_audit_fail(au, "%u pages moved for a short-term pin", others);
@@ -388,6 +562,8 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, allowed, &allowances[i], "allowed.%s.%s.%s",
 			      allowances[i].kind, way_name(&allowances[i]),
 			      access_name(&allowances[i]));
+	for (size_t i = 0; i < sizeof(daxes) / sizeof(daxes[0]); i++)
+		pin_suite_add(s, dax, &daxes[i], "%s", daxes[i].name);
 	for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++) {
 		bool longterm = movers[i].flags & PIN_HELPER_LONGTERM;
 

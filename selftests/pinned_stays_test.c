@@ -328,6 +328,85 @@ out:
 	return PIN_PASS;
 }
 
+/* --- exclusive anonymous pages --- */
+
+/* Marked as this process's alone, which fork() would change. */
+static unsigned int exclusive(const struct pin_helper_page *pages, unsigned int nr)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		n += !!(pages[i].flags & PIN_HELPER_PAGE_EXCLUSIVE);
+	return n;
+}
+
+/* Fork, and compare the child's pages with @then, ours before that. */
+static void expect_child(struct pin_bench *b, const struct pin_helper_page *then,
+			 const char *when, bool pinned, bool dontfork)
+{
+	struct pin_helper_page *now, *its = calloc(b->m.pages, sizeof(*its));
+	unsigned int alike = 0, there = 0, still;
+	pid_t pid = fork();
+
+	if (!pid) {
+		pin_scratch_disown();
+		for (;;)
+			pause();
+	}
+	if (!its || pid < 0 || pin_helper_look(b->fd, pid, b->m.addr, b->m.pages, its))
+		pin_audit_fail(b->au, "%s: the child's pages cannot be looked at", when);
+	now = pin_bench_look(b);
+	for (unsigned int i = 0; its && now && i < b->m.pages; i++) {
+		there += !!(its[i].flags & PIN_HELPER_PAGE_PRESENT);
+		alike += its[i].pfn == then[i].pfn && now[i].pfn == then[i].pfn;
+	}
+	still = now ? exclusive(now, b->m.pages) : 0;
+	if (there != (dontfork ? 0 : b->m.pages))
+		pin_audit_fail(b->au, "%s: the child has %u of %u pages", when, there, b->m.pages);
+	if (!dontfork && alike != (pinned ? 0 : b->m.pages))
+		pin_audit_fail(b->au, "%s: %u of %u pages are shared with the child", when, alike,
+			       b->m.pages);
+	if (still != (pinned || dontfork ? b->m.pages : 0))
+		pin_audit_fail(b->au, "%s: %u of %u pages are exclusive after fork()", when, still,
+			       b->m.pages);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	free(now);
+	free(its);
+}
+
+static enum pin_verdict stays_exclusive(struct pin_audit *au, const void *arg)
+{
+	const bool *dontfork = arg;
+	struct pin_helper_page *then;
+	struct pin_bench b;
+
+	if (pin_audit_kernel(au)->version < PIN_KVER(5, 19))
+		return pin_audit_skip(au, "PageAnonExclusive came with Linux 5.19");
+	if (!pin_bench_open(&b, au, "anon", PAGES))
+		return PIN_SKIP;
+	pin_bench_write(&b, 1);
+	if (*dontfork)
+		madvise(b.m.addr, b.m.len, MADV_DONTFORK);
+	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+		goto out;
+	then = pin_bench_look(&b);
+	if (then && exclusive(then, b.m.pages) != b.m.pages)
+		pin_audit_fail(au, "%u of %u pinned pages are exclusive",
+			       exclusive(then, b.m.pages), b.m.pages);
+	if (then)
+		expect_child(&b, then, "pinned", true, *dontfork);
+	check_data(&b);
+	pin_bench_step(&b, "fork", 0, 0, 0);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	if (then)
+		expect_child(&b, then, "unpinned", false, *dontfork);
+	free(then);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- memory offline --- */
 
 #define MEMORY		"/sys/devices/system/memory/"
@@ -450,6 +529,30 @@ static long open_in_block(struct pin_bench *b, struct pin_audit *au, const char 
 	return -1;
 }
 
+/* The scan names our pages as what keeps the block from going offline, and no other. */
+static void check_blame(struct pin_bench *b, long block, const struct pin_helper_page *then)
+{
+	struct pin_helper_page list[2 * PAGES] = { 0 };
+	struct pin_helper_scan_count counts[8] = { 0 };
+	struct pin_helper_scan scan = {
+		.flags = PIN_HELPER_SCAN_LIST | PIN_HELPER_SCAN_MOVABLE,
+		.first_pfn = block * block_pages(b),
+		.end_pfn = (block + 1) * block_pages(b),
+		.counts = (uintptr_t)counts, .counts_room = 8,
+		.list = (uintptr_t)list, .list_room = 2 * PAGES,
+	};
+	int err = pin_helper_scan(b->fd, &scan);
+	unsigned int found = 0;
+
+	for (unsigned int i = 0; i < scan.list_used; i++) {
+		for (unsigned int j = 0; j < b->m.pages; j++)
+			found += list[i].pfn == then[j].pfn;
+	}
+	if (err || !scan.done || found != b->m.pages || scan.list_used != found)
+		pin_audit_fail(b->au, "the scan of block %ld lists %u pages, %u of them ours, must be %u (%s)",
+			       block, scan.list_used, found, b->m.pages, strerror(-err));
+}
+
 static enum pin_verdict offlining(struct pin_audit *au, const void *kind)
 {
 	struct pin_helper_page *then;
@@ -465,6 +568,7 @@ static enum pin_verdict offlining(struct pin_audit *au, const void *kind)
 		goto out;
 	if (offline(block, 3 * DWELL_MS))
 		pin_audit_fail(au, "memory block %ld went offline with pinned pages", block);
+	check_blame(&b, block, then);
 	check_data(&b);
 	pin_bench_step(&b, "offline", 0, 0, 0);
 	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
@@ -489,9 +593,13 @@ out:
 
 static void add_tests(struct pin_suite *s)
 {
+	static const bool no = false, yes = true;
+
 	for (size_t i = 0; i < sizeof(threats) / sizeof(threats[0]); i++)
 		pin_suite_add(s, stays, &threats[i], "%s.%s", threats[i].name,
 			      threats[i].kind);
+	pin_suite_add(s, stays_exclusive, &no, "exclusive.anon");
+	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
 	pin_suite_add(s, offlining, "anon", "offline.anon");
 	pin_suite_add(s, offlining, "memfd", "offline.memfd");
 }

@@ -5,17 +5,21 @@
  * calls.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "proc.h"
 #include "scratch.h"
 
 #define PAGES		64
@@ -244,6 +248,177 @@ static enum pin_verdict target_dies(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- out of memory --- */
+
+#define CGROUPS	"/sys/fs/cgroup"
+
+static int write_text(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A group too small for who takes more than its pins. */
+static int small_group(char *group, size_t len, char *why)
+{
+	int err;
+
+	if (access(CGROUPS "/cgroup.controllers", F_OK))
+		return pin_why(why, -ENOENT, "no control groups: mount -t cgroup2 none " CGROUPS);
+	write_text(CGROUPS, "cgroup.subtree_control", "+memory");
+	snprintf(group, len, CGROUPS "/pin-teardown-%d", getpid());
+	err = pin_scratch_mkdir(group, why);
+	if (!err && write_text(group, "memory.max", "16M"))
+		err = pin_why(why, -ENOENT, "no memory controller in %s: kernel option MEMCG",
+			      group);
+	/* Only where there is swap. */
+	write_text(group, "memory.swap.max", "0");
+	return err;
+}
+
+static long oom_kills(const char *group)
+{
+	char path[256], line[128];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/memory.events", group);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "oom_kill %ld", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void __attribute__((noreturn)) eat_memory(const struct pin_kernel *k,
+						 const char *group, int ready)
+{
+	const size_t len = 256ul << 20;
+	unsigned int handle;
+	char why[PIN_WHY_LEN], pid[16];
+	struct pin_mem m;
+	char *p;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pin_scratch_disown();
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	fd = pin_helper_open(why);
+	if (write_text(group, "cgroup.procs", pid) || fd < 0 ||
+	    pin_mem_alloc(&m, pin_memkind_find("anon"), k, PAGES) ||
+	    pin_helper_take_all(fd, PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, m.addr, m.len,
+				&handle))
+		_exit(4);
+	if (write(ready, &m.pages, sizeof(m.pages)) != sizeof(m.pages))
+		_exit(1);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t i = 0; p != MAP_FAILED && i < len; i += k->page_size)
+		p[i] = 1;
+	_exit(0);
+}
+
+static enum pin_verdict out_of_memory(struct pin_audit *au, const void *arg)
+{
+	struct pin_predict want = { .acquired = PAGES, .released = PAGES };
+	char group[128], why[PIN_WHY_LEN];
+	int ready[2], status = 0;
+	unsigned int pages = 0;
+	struct pin_bench b;
+	uint64_t before;
+	pid_t pid;
+
+	if (!pin_bench_open_helper(&b, au))
+		return PIN_SKIP;
+	before = held_by_all(&b);
+	if (small_group(group, sizeof(group), why) || pipe(ready)) {
+		close(b.fd);
+		return pin_audit_skip(au, "%s", why);
+	}
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		eat_memory(b.k, group, ready[1]);
+	}
+	close(ready[1]);
+	if (read(ready[0], &pages, sizeof(pages)) != sizeof(pages) || pages != PAGES)
+		pin_audit_fail(au, "the process that was to run out of memory did not begin");
+	waitpid(pid, &status, 0);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || oom_kills(group) < 1)
+		pin_audit_fail(au, "the OOM killer did not come: status %#x, %ld kills", status,
+			       oom_kills(group));
+	pin_audit_step(au, "OOM kill", &want, 0, 0);
+	check_books(&b, before);
+	close(ready[0]);
+	close(b.fd);
+	return PIN_PASS;
+}
+
+/* --- the module itself --- */
+
+#define REFS	"/sys/module/pin_helper/refcnt"
+
+static void expect_module_refs(struct pin_bench *b, const char *when, long long want)
+{
+	const long long found = pin_read_number(REFS, -1);
+
+	if (found != want)
+		pin_audit_fail(b->au, "%s: the module is used %lld times, must be %lld", when,
+			       found, want);
+	if (syscall(SYS_delete_module, "pin_helper", O_NONBLOCK) != -1 || errno != EAGAIN)
+		pin_audit_fail(b->au, "%s: the module can be removed (%s)", when,
+			       strerror(errno));
+}
+
+/* Pins hold the module, if only by their open file, and leaks without one. */
+static enum pin_verdict module_stays(struct pin_audit *au, const void *arg)
+{
+	struct pin_helper_fault leak = { .op = PIN_HELPER_FAULT_LEAK, .count = 1 };
+	struct pin_helper_repair repair = { .pages = 0 };
+	char why[PIN_WHY_LEN];
+	struct pin_bench b;
+	long long refs;
+	int other, err;
+
+	if (!pin_bench_open(&b, au, "anon", PAGES))
+		return PIN_SKIP;
+	refs = pin_read_number(REFS, -1);
+	if (refs < 0) {
+		pin_audit_skip(au, "no " REFS ": kernel option MODULE_UNLOAD");
+		goto out;
+	}
+	other = pin_helper_open(why);
+	expect_module_refs(&b, "open", refs + 1);
+	err = pin_helper_take_all(other, PIN_HELPER_PIN, PIN_HELPER_WRITE, b.m.addr, b.m.len,
+				  &leak.handle);
+	pin_bench_step(&b, "pin", PAGES, 0, err);
+	expect_module_refs(&b, "pinned", refs + 1);
+	err = pin_helper_fault(other, &leak);
+	close(other);
+	if (err) {
+		/* allow_faults=0: the rest goes untested. */
+		pin_bench_step(&b, "close", 0, PAGES, 0);
+		expect_module_refs(&b, "closed", refs);
+		goto out;
+	}
+	pin_bench_step(&b, "close", 0, PAGES - 1, 0);
+	expect_module_refs(&b, "leaked", refs + 1);
+	pin_bench_step(&b, "repair", 0, 1, pin_helper_repair(b.fd, &repair));
+	expect_module_refs(&b, "repaired", refs);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- killed inside a call --- */
 
 struct victim {
@@ -462,6 +637,8 @@ static void add_tests(struct pin_suite *s)
 			      subjects[i].kind);
 	pin_suite_add(s, passed_on, NULL, "passed_on");
 	pin_suite_add(s, target_dies, NULL, "target_dies");
+	pin_suite_add(s, out_of_memory, NULL, "oom_kill.anon");
+	pin_suite_add(s, module_stays, NULL, "module_stays");
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		pin_suite_add(s, killed_inside, &calls[i], "killed_inside.%s", calls[i].name);
 }
