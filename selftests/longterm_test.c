@@ -320,8 +320,9 @@ static struct pin_helper_page *open_movable(struct pin_bench *b, struct pin_audi
 	}
 	for (int i = c->nr_nodes - 1; i >= 0 || !c->nr_nodes; i--) {
 		const int node = c->nr_nodes ? c->node_id[i] : 0;
-		const size_t len = HOG_PAGES * pin_audit_kernel(au)->page_size;
-		void *p = hog(node, len);
+		const struct pin_kernel *k = pin_audit_kernel(au);
+		const size_t len = k->cma[0].end_pfn ? HOG_PAGES * k->page_size : 0;
+		void *p = len ? hog(node, len) : MAP_FAILED;
 		const bool open = pin_bench_open_on(b, au, kind, PAGES, node);
 
 		if (p != MAP_FAILED)
@@ -474,7 +475,7 @@ static unsigned int pin_by_two(struct pin_bench *b)
 		pthread_join(p[i].thread, NULL);
 	pages = p[0].err && p[1].err ? NULL : pin_bench_look(b);
 	if (pages)
-		wrong = in_movable(pages, b->m.pages);
+		wrong = in_movable(b, pages, b->m.pages);
 	free(pages);
 	for (int i = 0; i < 2; i++) {
 		if (!p[i].err)

@@ -10,7 +10,7 @@ pinvm=$BUILD/bin/pinvm
 export CACHE BUILD TMPDIR=$TMP
 programs=
 for name in bad_input case3 case45 counters fork helper_bad_input longterm \
-	maybe_dma_pinned node page_view teardown uring; do
+	maybe_dma_pinned node overflow page_view scan teardown uring; do
 	programs="$programs --test ${name}_test"
 done
 
@@ -32,6 +32,9 @@ for kernel in 6.1 6.12; do
 		"$(sed -n 's/^ "helper": \(.*\),/\1/p' "$TMP/$kernel/verdict.json")"
 done
 if [ -n "${kdir:-}" ]; then
+	# With memory that can be unplugged: what must leave it, and what holds it.
+	check "long-term pins and offlining" "$pinvm" suite --kernel 6.12 --helper "$module" \
+		--hotplug 512M --results "$TMP/hotplug" --test longterm_test --test pinned_stays_test
 	output=$("$pinvm" suite --kernel 6.12 --helper none --results "$TMP/none" --test node_test 2>&1)
 	check_equal "a skip that is not expected: exit status" 1 $?
 	check_match "a skip that is not expected: is named" \

@@ -40,7 +40,7 @@ MODULES = (
     # devices
     " loop zram lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
     " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net"
-    " dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma"
+    " dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
     # crypto by AF_ALG
     " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
     " sha256_generic sha256")
@@ -50,6 +50,8 @@ MODULES = (
 KERNEL_WORDS = ("nvme.poll_queues=1 secretmem.enable=1"
                 " loglevel=5 mitigations=off init_on_alloc=0 apparmor=0 audit=0"
                 " cryptomgr.notests tsc=reliable")
+# Memory that the kernel takes for persistent memory: /dev/pmem0, for FS-DAX.
+PMEM_WORDS = "memmap=64M!1G"
 TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
            92: "pin_helper.ko cannot be unloaded after the suite"}
 
@@ -78,9 +80,10 @@ def expected(rows, program, test, release):
 class Verdict:
     """What a run in one kernel came to."""
 
-    def __init__(self, release, arch):
+    def __init__(self, release, arch, memory="still"):
         self.release = release
         self.arch = arch
+        self.memory = memory    # still, movable or cma: what long-term pins must leave
         self.helper = False
         self.programs = {}      # name -> {result: count, "seconds": n}
         self.skips = []         # {program, test, reason, expected}
@@ -114,7 +117,7 @@ class Verdict:
             if result == "fail":
                 self.failures.append(row)
             elif result in ("skip", "inconclusive"):
-                row["expected"] = expected(rows, name, test, self.release)
+                row["expected"] = expected(rows, name, test, f"{self.release}+{self.memory}")
                 self.skips.append(row)
         self.programs[name] = {**counts, "seconds": seconds.get(name)}
 
@@ -291,9 +294,10 @@ def run_shards(name, options, folder):
     words = [sys.executable, sys.argv[0], "suite", "--kernel", name, "--json",
              "--helper", str(helper or "none"), "--memory", options.memory,
              "--timeout", str(options.timeout)]
-    for key in ("arch", "selftests", "movable"):
+    for key in ("arch", "selftests", "movable", "hotplug"):
         if getattr(options, key):
             words += [f"--{key}", getattr(options, key)]
+    words += [f"--append={text}" for text in options.append]
     words += ["--verbose"] * options.verbose
     began = time.monotonic()
     running = []
@@ -317,10 +321,17 @@ def run_shards(name, options, folder):
     return verdict
 
 
+def memory_kind(options):
+    if options.movable or options.hotplug:
+        return "movable"
+    words = " ".join(options.append).split()
+    return "cma" if any(word.startswith("cma=") for word in words) else "still"
+
+
 def run_suite(name, options, folder):
     """Boots one kernel with the suite; the folder keeps what came of it."""
     kernel = kernels.find(name, options.arch)
-    verdict = Verdict(kernel.release, kernel.arch)
+    verdict = Verdict(kernel.release, kernel.arch, memory_kind(options))
     helper = find_helper(kernel, options.helper)
     verdict.helper = bool(helper)
     folder.mkdir(parents=True, exist_ok=True)
@@ -333,10 +344,15 @@ def run_suite(name, options, folder):
         machine_options = vm.default_options(
             "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--disk", "64M:nvme-meta",
             "--append", KERNEL_WORDS,
+            "--env", "PIN_SCRATCH_PMEM=/dev/pmem0",
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
         machine_options.movable = options.movable
+        machine_options.hotplug = options.hotplug
+        machine_options.append += options.append
+        if kernel.arch == "amd64":
+            machine_options.append.append(PMEM_WORDS)
         # VFIO: a group has one owner, and many cells are at work at a time.
         machine_options.iommu = kernel.arch == "amd64"
         machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
@@ -480,6 +496,10 @@ def add_commands(command):
                          help="of the guest (%(default)s)")
         one.add_argument("--movable", metavar="SIZE",
                          help="so much of it in ZONE_MOVABLE, for the tests that need it")
+        one.add_argument("--hotplug", metavar="SIZE",
+                         help="more memory, plugged in as movable: it can go offline")
+        one.add_argument("--append", action="append", default=[], metavar="WORDS",
+                         help="for the kernel's command line, as cma=640M")
         one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
                          help="for each guest (%(default)s)")
         one.add_argument("--test", dest="tests", action="append", default=[],

@@ -4,7 +4,7 @@
 #
 # Runs the suite in the guest; its arguments go to run_kselftest.sh. What the
 # exit statuses of 90 and more say is in suite.py.
-modprobe -aq loop zram
+modprobe -aq loop zram nd_e820 nd_pmem
 # disk NUMBER: NVMe disks come in any order.
 disk() {
 	local block
