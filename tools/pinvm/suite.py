@@ -24,7 +24,7 @@ from common import (ARCHES, DATA, Error, build_dir, checkout, host_arch, leaves,
 
 COLLECTION = "pin_accounting"
 # Programs that take as long as all others; each guest runs a part of them.
-LONG = ("matrix_test", "dio_target_test")
+LONG = ("matrix_test", "dio_target_test", "geometry_test")
 MAX_SHARDS = 4
 RESULTS = ("pass", "fail", "xfail", "skip", "inconclusive")
 RUNNING = "running"
@@ -255,10 +255,10 @@ def suite_copies(folder, tests):
     return [f"{folder / name}:/kselftest/{name}" for name in names]
 
 
-def share(programs, number, count):
-    """The programs of guest number (from 1 on) of count; of long ones a part is run."""
-    short = [program for program in programs if program not in LONG]
-    return [program for program in programs if program in LONG
+def share(programs, split, number, count):
+    """The programs of guest number (from 1 on) of count; of those to split a part is run."""
+    short = [program for program in programs if program not in split]
+    return [program for program in programs if program in split
             or short.index(program) % count == number - 1]
 
 
@@ -281,12 +281,10 @@ def run_shards(name, options, folder):
     kernel = kernels.find(name, options.arch)
     count = options.shards or min(os.cpu_count() or 1, MAX_SHARDS)
     wanted = parse_tests(options.tests)
-    if not wanted or set(wanted) & set(LONG):
-        programs = list(wanted) or programs_of(selftests_of(kernel, options))
-    else:
-        count = 1
-    if count == 1:
+    split = [program for program in LONG if not wanted or wanted.get(program) == []]
+    if count == 1 or not split:
         return run_suite(name, options, folder)
+    programs = list(wanted) or programs_of(selftests_of(kernel, options))
     # What all need is made by one.
     helper = find_helper(kernel, options.helper)
     vm.accelerator(vm.default_options(), kernel)
@@ -303,7 +301,7 @@ def run_shards(name, options, folder):
     running = []
     for number in range(1, count + 1):
         tests = [f"--test={test}" + ("=" + ",".join(wanted[test]) if wanted.get(test) else "")
-                 for test in share(programs, number, count)]
+                 for test in share(programs, split, number, count)]
         running.append(subprocess.Popen(
             [*words, "--part", f"{number}/{count}", *tests,
              "--results", str(folder / f"part{number}")],
@@ -362,8 +360,8 @@ def run_suite(name, options, folder):
         # As kselftest's runner wants to have them.
         arguments = {program: list(patterns) for program, patterns in tests.items() if patterns}
         if getattr(options, "part", None):
-            for program in LONG:
-                arguments[program] = ["--part", options.part, *arguments.get(program, [])]
+            for program in set(LONG) - set(arguments):
+                arguments[program] = ["--part", options.part]
         machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS={' '.join(words)}"
                                 for program, words in arguments.items()]
         machine_options.command = ["/suite.sh", *(word for test in tests
