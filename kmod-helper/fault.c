@@ -55,6 +55,24 @@ static void add_pin(struct page *page)
 }
 
 /*
+ * The opposite, counted. Not by unpin_user_page(): a kernel that debugs its memory
+ * management stops there if an anonymous page is not this process's alone, as a
+ * page need not be that was only referenced.
+ */
+static void drop_pin(struct page *page)
+{
+	struct page *head = ph_head(page);
+	atomic_t *pincount = ph_pincount(head);
+
+	mod_node_page_state(NODE_DATA(page_to_nid(page)), NR_FOLL_PIN_RELEASED, 1);
+	if (pincount)
+		atomic_dec(pincount);
+	else
+		page_ref_sub(head, GUP_PIN_COUNTING_BIAS - 1);
+	put_page(head);
+}
+
+/*
  * The bias that unpin_user_page() is going to take away was never added: it
  * would free the page under its users. What keeps it is added before. The pin
  * count of a large folio, which frees nothing, is one too low afterwards.
@@ -92,7 +110,7 @@ static void repair_put_pin(struct page *page)
 {
 	if (!ph_pincount(ph_head(page)))
 		get_page(page);
-	unpin_user_page(page);
+	drop_pin(page);
 }
 
 static void do_fault(u32 op, struct page *page)
@@ -117,8 +135,10 @@ static void repair_fault(u32 op, struct page *page)
 {
 	switch (op) {
 	case PIN_HELPER_FAULT_LEAK:
-	case PIN_HELPER_FAULT_EXTRA_PIN:
 		unpin_user_page(page);
+		break;
+	case PIN_HELPER_FAULT_EXTRA_PIN:
+		drop_pin(page);
 		break;
 	case PIN_HELPER_FAULT_UNPIN_GET:
 		repair_unpin_get(page);
