@@ -15,21 +15,6 @@ out=$TMP/out
 err=$TMP/err
 export CACHE TMPDIR=$TMP
 
-# says NAME STATUS REGEX COMMAND...
-says() {
-	local name=$1 wanted=$2 regex=$3 output status
-
-	shift 3
-	output=$("$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
-		ok "$name"
-	else
-		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
-$(echo "$output" | tail -n 30)"
-	fi
-}
-
 if ! [ -x "$pintrace" ]; then
 	skip "pintrace" "not built: needs clang, bpftool, libbpf-dev, libelf-dev: make setup"
 	done_testing

@@ -18,21 +18,6 @@ if ! have git; then
 	done_testing
 fi
 
-# says NAME STATUS REGEX COMMAND...
-says() {
-	local name=$1 wanted=$2 regex=$3 output status
-
-	shift 3
-	output=$("$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
-		ok "$name"
-	else
-		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
-$(echo "$output" | tail -n 30)"
-	fi
-}
-
 repo=$TMP/repo
 
 # history COUNT: commits 0 to COUNT, each of which changes the file "number".

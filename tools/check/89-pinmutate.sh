@@ -11,21 +11,6 @@ source=$CACHE/linux/linux-source-6.12
 unset KSRC
 export TMPDIR=$TMP
 
-# says NAME STATUS REGEX COMMAND...
-says() {
-	local name=$1 wanted=$2 regex=$3 output status
-
-	shift 3
-	output=$("$@" 2>&1 </dev/null)
-	status=$?
-	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
-		ok "$name"
-	else
-		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
-$(echo "$output" | tail -n 30)"
-	fi
-}
-
 says "--help" 0 'Exit status:' "$pinmutate" --help
 for command in list show check apply undo build run score report judge; do
 	says "$command --help" 0 "usage: pinmutate $command" "$pinmutate" $command --help

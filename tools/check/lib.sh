@@ -110,6 +110,21 @@ $3"
 	fi
 }
 
+# says NAME STATUS REGEX COMMAND...: it ends so, and says something like it
+says() {
+	local name=$1 wanted=$2 regex=$3 output status
+
+	shift 3
+	output=$("$@" 2>&1 </dev/null)
+	status=$?
+	if [ "$status" -eq "$wanted" ] && echo "$output" | grep -qE -- "$regex"; then
+		ok "$name"
+	else
+		not_ok "$name" "$* (exit status $status, not $wanted, or nothing like: $regex)
+$(echo "$output" | tail -n 30)"
+	fi
+}
+
 have() {
 	command -v "$1" >/dev/null
 }
