@@ -140,10 +140,11 @@ static unsigned long scan_page(struct scan *scan, struct page *page,
 	return fits ? pages : 0;
 }
 
+/* Memory that is not online may share its section with some that is: pmem does. */
 static unsigned long next_memory(unsigned long pfn)
 {
 #ifdef CONFIG_SPARSEMEM
-	return ALIGN(pfn + 1, PAGES_PER_SECTION);
+	return ALIGN(pfn + 1, PAGES_PER_SUBSECTION);
 #else
 	return pfn + 1;
 #endif

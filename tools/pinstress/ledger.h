@@ -17,7 +17,13 @@
 #include "consumer.h"
 #include "counters.h"
 
-#define LEDGER_CONSUMERS	64
+enum {
+#define PIN_CONSUMER(name)	LEDGER_##name,
+#include "consumers/registry.h"
+#undef PIN_CONSUMER
+	LEDGER_CONSUMERS
+};
+
 #define LEDGER_KINDS		64
 #define LEDGER_CHAOS		32
 #define LEDGER_RECENT		8

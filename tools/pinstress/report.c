@@ -140,7 +140,7 @@ static void chaos_names(char *text, size_t len)
 void report_start(struct run *r)
 {
 	const struct options *opt = r->opt;
-	char job[2048], consumers[1024], kinds[1024], chaos[512], boot[64];
+	char job[4096], consumers[4096], kinds[1024], chaos[512], boot[64];
 	json_t *o = object("start");
 
 	job_line(opt, job, sizeof(job));

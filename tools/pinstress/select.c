@@ -165,8 +165,7 @@ int select_work(struct run *r)
 	struct findings *f;
 	int err;
 
-	if (pin_nr_consumers > LEDGER_CONSUMERS || pin_nr_memkinds > LEDGER_KINDS ||
-	    pin_nr_chaos > LEDGER_CHAOS)
+	if (pin_nr_memkinds > LEDGER_KINDS || pin_nr_chaos > LEDGER_CHAOS)
 		abort();	/* raise them in ledger.h */
 	err = select_names("--consumers", r->opt->consumers, consumer_name,
 			   pin_nr_consumers, consumer);
