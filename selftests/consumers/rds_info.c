@@ -47,11 +47,16 @@ static int rds_open(struct pin_op *op)
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct pin_access access = { .write = true, .fast = true };
+	socklen_t all = 0;
 	struct pin_gup g;
 
 	pin_mem_gup(op->mem, &access, &g);
 	p->acquired = g.pinned + g.undone;
 	p->released = p->acquired;
+	/* It tells a buffer of no bytes, for which it pins nothing, how many it has. */
+	if (!g.err && getsockopt((intptr_t)op->priv, SOL_RDS, RDS_INFO_COUNTERS, NULL, &all) &&
+	    errno == ENOSPC && op->mem->len < all)
+		p->result = -ENOSPC;
 	if (!g.err)
 		return;
 	/* Not all of it. None at all was the same before some 7.x. */

@@ -116,7 +116,8 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	int seals = fcntl(m->fd, F_GET_SEALS);
 	const size_t pages = m->len / ps, first = pages / 2, index = m->folio_index;
 
-	if (pages * ps > limit || !pages)
+	/* A list whose first part is empty is no list. */
+	if (pages * ps > limit || !pages || (d->pieces != WHOLE && !first))
 		return refuse(p, -EINVAL);
 	if (seals < 0)
 		return refuse(p, -EBADFD);
@@ -126,7 +127,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		if (d->pieces == WHOLE)
 			p->acquired = folios(m, index, pages);
 		else	/* A folio on the border belongs to both. */
-			p->acquired = (first ? folios(m, index, first) : 0) +
+			p->acquired = folios(m, index, first) +
 				      folios(m, index + first, pages - first);
 	}
 	/* Two pins on one folio are counted as on two of its pages. */
