@@ -10,16 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "consumer.h"
+#include "rds.h"
 #include "scratch.h"
 
-#ifndef AF_RDS
-#define AF_RDS			21
-#endif
-#define SOL_RDS			276
 #define RDS_INFO_COUNTERS	10000
 
-static int probe(const struct pin_kernel *k, char *why)
+int pin_rds_probe(const struct pin_kernel *k, char *why)
 {
 	int fd, err = pin_scratch_module("rds", "RDS", NULL, why);
 
@@ -85,7 +81,7 @@ const struct pin_consumer pin_consumer_rds_info = {
 	.path = "rds_info_getsockopt > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 5,
-	.probe = probe,
+	.probe = pin_rds_probe,
 	.open = rds_open,
 	.predict = predict,
 	.pin = rds_get,

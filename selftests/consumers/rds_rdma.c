@@ -19,14 +19,8 @@
 
 #include "pieces.h"
 #include "rdma.h"
+#include "rds.h"
 #include "scratch.h"
-
-#ifndef AF_RDS
-#define AF_RDS		21
-#endif
-#ifndef SOL_RDS
-#define SOL_RDS		276
-#endif
 
 #define LINK		"pinrds0"	/* over lo there is no RDMA by address */
 #define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
@@ -51,21 +45,6 @@ struct rds {
 	uint64_t cookie;	/* of the region, 0: none */
 };
 
-static int probe(const struct pin_kernel *k, char *why)
-{
-	int fd, err = pin_scratch_module("rds", "RDS", NULL, why);
-
-	(void)k;
-	if (err < 0)
-		return err;
-	fd = socket(AF_RDS, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return pin_why(why, -errno, "socket(AF_RDS): %s: kernel option RDS",
-			       strerror(errno));
-	close(fd);
-	return 0;
-}
-
 static int new_socket(struct rds *r, bool rdma)
 {
 	socklen_t len = sizeof(r->self);
@@ -86,7 +65,7 @@ static int new_socket(struct rds *r, bool rdma)
 static int make_rdma(const struct pin_kernel *k, char *why)
 {
 	struct rds r = { .fd = -1 };
-	int err = probe(k, why);
+	int err = pin_rds_probe(k, why);
 
 	if (!err)
 		err = pin_scratch_link(LINK, ADDRESS, why);
@@ -374,7 +353,7 @@ const struct pin_consumer pin_consumer_rds_atomic = {
 	.path = "rds_sendmsg > rds_cmsg_atomic > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
-	.probe = probe,
+	.probe = pin_rds_probe,
 	.open = open_atomic,
 	.predict = predict,
 	.pin = atomic,
@@ -415,7 +394,7 @@ const struct pin_consumer pin_consumer_rds_rdma_read = {
 	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
-	.probe = probe,
+	.probe = pin_rds_probe,
 	.open = open_rdma_read,
 	.predict = predict,
 	.pin = rdma,
@@ -428,7 +407,7 @@ const struct pin_consumer pin_consumer_rds_rdma_write = {
 	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
-	.probe = probe,
+	.probe = pin_rds_probe,
 	.open = open_rdma_write,
 	.predict = predict,
 	.pin = rdma,

@@ -130,8 +130,8 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 			p->acquired = folios(m, index, first) +
 				      folios(m, index + first, pages - first);
 	}
-	/* Two pins on one folio are counted as on two of its pages. */
-	p->per_folio = d->pieces == WHOLE;
+	p->per_folio = true;
+	p->second = d->pieces == WHOLE ? 0 : first;
 	if (op->kernel->movable_memory)
 		p->migrated = p->acquired;
 	if (d->pieces == ONE_BAD)

@@ -32,6 +32,11 @@ struct pin_predict {
 	 * else one on each of its first pages.
 	 */
 	bool per_folio;
+	/*
+	 * With per_folio, if not 0: pages from this one on are a range of their
+	 * own, so that a folio on the border has two.
+	 */
+	uint64_t second;
 	int64_t vmpin;		/* change of VmPin */
 	long result;		/* 0 or bytes, or -errno */
 	long or_result;		/* a second right answer; same as result if none */

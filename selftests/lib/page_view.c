@@ -142,7 +142,7 @@ static void place_pins(struct pin_view *v, const struct pin_view_pins *pins)
 		if (!(p->flags & PIN_HELPER_PAGE_PRESENT))
 			continue;
 		f = find_folio(v, i);
-		if (!left || (pins->per_folio && f->first != i))
+		if (!left || (pins->per_folio && f->first != i && i != pins->second))
 			continue;
 		if (p->flags & PIN_HELPER_PAGE_ZERO && !p->order && !pins->zero_page)
 			continue;
@@ -360,6 +360,7 @@ bool pin_audit_held(struct pin_audit *au, const char *what, struct pin_view *v,
 	const struct pin_view_pins pins = {
 		.pins = pin->acquired - pin->released,
 		.per_folio = pin->per_folio,
+		.second = pin->second,
 		.zero_page = au->suite->kernel.zero_page_counted,
 		/* Before 5.13 (d1e153fea2a8) long-term pins left only CMA. */
 		.not_movable = pin->migrated &&

@@ -35,6 +35,7 @@ void pin_view_close(struct pin_view *v);
 struct pin_view_pins {
 	uint64_t pins;
 	bool per_folio;
+	uint64_t second;
 	bool zero_page;		/* the zero page takes them, too */
 	bool not_movable;	/* long-term: not in memory that must stay movable */
 };

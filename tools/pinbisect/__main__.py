@@ -13,8 +13,8 @@ from pathlib import Path
 import judge
 import report
 import sources
-from common import (CANNOT, FOUND, NOT_FOUND, NO_SPACE, USAGE, Error, Interrupted, cache_dir,
-                    check_space, read, say)
+from command import CANNOT, FOUND, NOT_FOUND, NO_SPACE, USAGE, Interrupted, check_space, read
+from common import Error, cache_dir, say
 from session import Session
 
 EPILOG = """\
@@ -259,7 +259,8 @@ def bisect(options):
     request = {"mode": options.mode, **source.request(),
                "what": {name: getattr(options, name) for name in KEPT}}
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:10]
-    folder = Path(options.builds).absolute() if options.builds else cache_dir() / name
+    folder = (Path(options.builds).absolute() if options.builds else
+              cache_dir().parent / "pinbisect" / name)
     session = Session(folder, source, test, options)
     with session.held():
         if options.mode == "git" and not options.build_cmd and \

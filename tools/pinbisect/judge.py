@@ -9,8 +9,11 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import DATA, NO_SPACE, Error, build_dir, checkout, read, run, say, tail, tool
+from command import NO_SPACE, read, run, tail, tool
+from common import Error, build_dir, checkout, load, say
 
+# Read at once: we may be built again while we run.
+SCRIPT = load("guest.sh")
 LOST = 99               # pinvm's status for a guest without a result
 # How it ended, if not by the command's end.
 CRASH, HANG = "kernel crash", "hang"
@@ -178,7 +181,7 @@ class Suite:
             return [self._run_full(kernel, folder)]
         script = folder / "guest.sh"
         folder.mkdir(parents=True, exist_ok=True)
-        script.write_bytes(DATA["guest.sh"])
+        script.write_bytes(SCRIPT)
         script.chmod(0o755)
         copies = [word for name in self.tests
                   for word in ("--copy", f"{self.program(name)}:/tests/{name}")]

@@ -10,7 +10,8 @@ import textwrap
 from pathlib import Path
 
 import judge
-from common import build_dir, checkout, read, say, tail, write_atomic
+from command import read, tail, write_atomic
+from common import build_dir, checkout, say
 from session import BAD, SKIP
 
 RULE = "-" * 72

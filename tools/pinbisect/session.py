@@ -9,7 +9,8 @@ import shutil
 import time
 
 import judge
-from common import Clock, Error, Skip, append_line, read, say, write_atomic
+from command import Clock, Skip, append_line, read, write_atomic
+from common import Error, say
 
 GOOD, BAD, SKIP = "good", "bad", "skip"
 STATUS = {GOOD: 0, BAD: 1, SKIP: 125}

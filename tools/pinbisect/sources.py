@@ -12,7 +12,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from common import GUARD, NO_SPACE, Error, Skip, end_group, read, run, say, tail, tool
+from command import GUARD, NO_SPACE, Skip, end_group, read, run, tail, tool
+from common import Error, say
 from judge import Kernel, lacking_options
 from session import STATUS, Ladder
 

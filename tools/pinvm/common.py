@@ -86,12 +86,12 @@ def cache_dir():
 
 def build_dir():
     if os.environ.get("BUILD"):
-        return Path(os.environ["BUILD"])
+        return Path(os.environ["BUILD"]).absolute()
     # build/bin/pinvm and the like
     near = Path(sys.argv[0]).resolve().parent.parent
     if (near / "selftests").is_dir() and near.name != "tools":
         return near
-    return (checkout() or Path(".")) / "build"
+    return (checkout() or Path(".")).absolute() / "build"
 
 
 def results_dir():

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What all parts use: errors, messages, commands that do not outlive us."""
+"""Commands that do not outlive us, files that outlive a crash, verdicts that are none."""
 
 import contextlib
 import json
 import os
-import pkgutil
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
+
+from common import Error, build_dir
 
 # Exit statuses: what was looked for is found, or not; usage; cannot be done here.
 FOUND, NOT_FOUND, USAGE, CANNOT = 0, 1, 2, 4
@@ -23,14 +23,6 @@ GUARD = ('exec 3<&0\n'
          'exec "$@" </dev/null 3<&-')
 
 
-class Error(Exception):
-    """Ends pinbisect with a message; usage errors with status 2."""
-
-    def __init__(self, text, usage=False):
-        super().__init__(text)
-        self.status = USAGE if usage else CANNOT
-
-
 class Skip(Exception):
     """This revision cannot be judged, and why."""
 
@@ -41,47 +33,6 @@ class Interrupted(Exception):
     def __init__(self, number):
         super().__init__(signal.Signals(number).name)
         self.number = number
-
-
-def say(text):
-    print(f"pinbisect: {text}", file=sys.stderr, flush=True)
-
-
-def load(name):
-    try:
-        return pkgutil.get_data("common", name)
-    except OSError:
-        return None
-
-
-# Files that come with us, read at once: we may be built again while we run.
-DATA = {name: load(name) for name in ("guest.sh", "checkout")}
-
-
-def checkout():
-    """The checkout that we were built from, if there still is one."""
-    if DATA["checkout"]:
-        top = Path(DATA["checkout"].decode().strip())
-    else:
-        top = Path(__file__).resolve().parent.parent.parent
-    return top if (top / "tools/pinbisect").is_dir() else None
-
-
-def build_dir():
-    """Where the suite and the other tools are."""
-    near = Path(sys.argv[0]).resolve().parent.parent
-    if os.environ.get("BUILD"):
-        return Path(os.environ["BUILD"]).absolute()
-    if (near / "selftests").is_dir() and near.name != "tools":
-        return near
-    return (checkout() or Path(".")).absolute() / "build"
-
-
-def cache_dir():
-    base = os.environ.get("CACHE") or (checkout() and checkout() / ".cache")
-    if not base:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pin-accounting"
-    return Path(base).absolute() / "pinbisect"
 
 
 def tool(name):
