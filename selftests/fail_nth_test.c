@@ -404,18 +404,24 @@ static struct pin_predict predict_balance(const struct cell *cell, enum pin_stag
 	return p;
 }
 
+/* Another process, and other memory. */
+static bool renew_actor(struct pin_audit *au, const struct cell *cell, struct pin_actor *a)
+{
+	pin_actor_stop(a);
+	if (!start_actor(au, cell, a))
+		return false;
+	pin_audit_base_vmpin(au, a->pid);
+	return true;
+}
+
 /* Was it the alarm that ended it? The next allocation is another process's. */
 static bool go_on_after_wait(struct pin_audit *au, const struct cell *cell,
 			     struct pin_actor *a)
 {
 	if (!strcasestr(shared->killed, "alarm") || ++shared->waited > MOST_WAITS)
 		return false;
-	pin_actor_stop(a);
 	shared->first = step_after(shared->now);
-	if (!start_actor(au, cell, a))
-		return false;
-	pin_audit_base_vmpin(au, a->pid);
-	return true;
+	return renew_actor(au, cell, a);
 }
 
 /* All attempts at one stage; false if that is the end of the test. */
@@ -456,7 +462,10 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 	describe(au);
 	if (!right) {
 		find_culprits(au, cell, stage, last);
-	} else if (!at_exit && !balance.issue && !pin_actor_task(a, LOOK, &reply) && reply.result) {
+	} else if (balance.issue) {
+		/* What that has left pinned is for ever. */
+		right = renew_actor(au, cell, a);
+	} else if (!at_exit && !pin_actor_task(a, LOOK, &reply) && reply.result) {
 		pin_audit_fail(au, "%s: page view: not as it was:\n%s", name, reply.why);
 		right = false;
 	}

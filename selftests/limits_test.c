@@ -464,12 +464,16 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		.kernel = pin_audit_kernel(au), .node = -1,
 	};
 	struct pin_actor_reply reply = { .result = 0 };
+	char name[32];
 	int err;
 
 	if (cell->limit->unable && *cell->limit->unable)
 		return pin_audit_skip(au, "%s", cell->limit->unable);
 	if (!pin_probe_passed(au, cell->consumer))
 		return PIN_SKIP;
+	snprintf(name, sizeof(name), "limits_%s", cell->limit->name);
+	if (pin_audit_excuse(au, name, cell->consumer->name))
+		return PIN_PASS;
 	memset(shared, 0, sizeof(*shared));
 	err = pin_actor_start(&a);
 	if (err)

@@ -51,6 +51,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "blk_rq_integrity_map_user() takes the directions for each other: metadata is read from the device into pages that were pinned for reading only, be they the zero page, shared with another process or read-only",
 	},
 	{
+		.id = "rxe-page-table-warns",
+		.consumer = "limits_many", .target = "rdma_rxe_mr*",
+		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
+		.reason = "soft-RoCE asks the page allocator for more than it has in one piece: a WARNING, after which panic_on_warn panics; not tried",
+	},
+	{
 		.id = "bio-align-down-leak",
 		.consumer = "dio_cut_sector", .target = "*",
 		.from = PIN_KVER(6, 18),

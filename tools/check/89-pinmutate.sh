@@ -170,10 +170,10 @@ says "another instead" 0 '^-.unpin_user_pages' "$pinmutate" apply --file "$TMP/m
 whole "after a patch"
 says "a mutant that matches nothing" 1 'nothing matches in mm/gup.c' \
 	"$pinmutate" apply --file "$TMP/mine/nowhere.cocci"
-whole "after that"
+whole "after one that matches nothing"
 says "a mutant that is broken" 1 'spatch failed' \
 	"$pinmutate" apply --file "$TMP/mine/broken.cocci"
-whole "after that"
+whole "after a broken one"
 says "files that nobody names" 2 'does not say which files' \
 	"$pinmutate" apply --file "$TMP/mine/fileless.cocci"
 says "files that --on names" 0 '^-.unpin_user_pages' \
@@ -181,7 +181,7 @@ says "files that --on names" 0 '^-.unpin_user_pages' \
 "$pinmutate" undo >/dev/null
 says "a file that this kernel lacks" 1 'there is no mm/none.c' \
 	"$pinmutate" apply --file "$TMP/mine/fileless.cocci" --on mm/none.c
-whole "after that"
+whole "after one for a missing file"
 
 for signal in INT TERM KILL; do
 	rm -f "$TMP/mine/slow.py.ready"
