@@ -33,11 +33,16 @@ not_for_us=(
 	LONG_LINE_STRING SPLIT_STRING
 )
 
+# many COMMAND...: on all C files, as many at a time as there are CPUs.
+many() {
+	printf '%s\0' "${c_files[@]}" | xargs -0 -n 8 -P "$(nproc)" "$@"
+}
+
 checkpatch=$KSFT/../../../scripts/checkpatch.pl
 if [ -r "$checkpatch" ]; then
-	check_silent "checkpatch --strict" perl "$checkpatch" --strict --no-tree \
+	check_silent "checkpatch --strict" many perl "$checkpatch" --strict --no-tree \
 		--quiet --terse --show-types --no-summary \
-		--ignore "$(IFS=,; echo "${not_for_us[*]}")" -f "${c_files[@]}"
+		--ignore "$(IFS=,; echo "${not_for_us[*]}")" -f
 else
 	skip "checkpatch --strict" "no scripts/checkpatch.pl beside the framework"
 fi
@@ -51,8 +56,7 @@ words() {
 clang_format() {
 	local file
 
-	sed 's/^ColumnLimit:.*/ColumnLimit: 0/' .clang-format >"$TMP/clang-format"
-	for file in "${c_files[@]}"; do
+	for file; do
 		clang-format --style="file:$TMP/clang-format" "$file" | words |
 			diff -u --label "$file" --label "clang-format $file" \
 				<(words <"$file") -
@@ -60,7 +64,10 @@ clang_format() {
 }
 
 if have clang-format; then
-	check_silent "clang-format" clang_format
+	sed 's/^ColumnLimit:.*/ColumnLimit: 0/' .clang-format >"$TMP/clang-format"
+	export TMP
+	export -f words clang_format
+	check_silent "clang-format" many bash -c 'clang_format "$@"' clang-format
 else
 	skip "clang-format" "clang-format is not installed"
 fi

@@ -8,7 +8,7 @@
 // files: mm/gup.c
 // versions: 6.12-
 // counter: +N/+0, -ENOMEM
-// tests: fail_nth_test limits_test
+// tests: fail_nth_test=xdp_umem*,vfio*,rdma*,vhost_vdpa*,helper_longterm* limits_test=many.*
 // functions: check_and_migrate_movable_pages
 
 @@

@@ -8,7 +8,7 @@
 // files: io_uring/rsrc.c
 // versions: 6.1-
 // counter: +N/+0, -ENOMEM
-// tests: fail_nth_test=*uring* limits_test
+// tests: fail_nth_test=*uring* limits_test=*.uring*
 // functions: io_sqe_buffer_register
 
 @@

@@ -5,7 +5,7 @@
 // files: mm/gup.c
 // versions: 6.11-
 // counter: +folios/+0, -ENOMEM
-// tests: matrix_test=udmabuf*,helper_memfd* limits_test
+// tests: matrix_test=udmabuf*,helper_memfd* limits_test=*.udmabuf*,*.helper_memfd
 // functions: memfd_pin_folios
 
 @@

@@ -8,7 +8,7 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.12-
 // counter: +folios/+0, -EMFILE
-// tests: limits_test fail_nth_test=udmabuf*
+// tests: limits_test=*.udmabuf* fail_nth_test=udmabuf*
 // functions: udmabuf_create
 
 @@

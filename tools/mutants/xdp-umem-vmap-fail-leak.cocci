@@ -8,7 +8,7 @@
 // files: net/xdp/xdp_umem.c
 // versions: 5.10-
 // counter: +N/+0, -ENOMEM
-// tests: fail_nth_test=*xdp*,xdp* matrix_test=xdp_umem*alias* limits_test
+// tests: fail_nth_test=*xdp*,xdp* matrix_test=xdp_umem*alias* limits_test=*.xdp_umem
 // functions: xdp_umem_reg
 
 @@
