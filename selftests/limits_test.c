@@ -472,7 +472,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (!pin_probe_passed(au, cell->consumer))
 		return PIN_SKIP;
 	snprintf(name, sizeof(name), "limits_%s", cell->limit->name);
-	if (pin_audit_excuse(au, name, cell->consumer->name))
+	if (pin_audit_avoid(au, name, cell->consumer->name))
 		return PIN_PASS;
 	memset(shared, 0, sizeof(*shared));
 	err = pin_actor_start(&a);

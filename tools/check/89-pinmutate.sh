@@ -12,7 +12,7 @@ unset KSRC
 export TMPDIR=$TMP
 
 says "--help" 0 'Exit status:' "$pinmutate" --help
-for command in list show check apply undo build run score report judge; do
+for command in list show check apply undo build run score fix report judge; do
 	says "$command --help" 0 "usage: pinmutate $command" "$pinmutate" $command --help
 done
 says "no command" 2 'required: COMMAND' "$pinmutate"
@@ -28,6 +28,8 @@ says "a part that is none" 2 'as 1/4' "$pinmutate" check --part 5/4
 says "a kernel source that is none" 2 'no kernel source tree' \
 	env KSRC="$TMP" CACHE="$TMP/cache" "$pinmutate" undo
 says "nothing to resume" 2 'no results to resume' env RESULTS="$TMP" "$pinmutate" report
+
+says "a fix that is none" 2 'no fix nothing; there are' "$pinmutate" fix nothing
 
 says "headers are complete" 0 ' 0 with problems' "$pinmutate" check --headers
 "$pinmutate" list --json >"$TMP/list.json"
@@ -97,6 +99,18 @@ canned pass '' "$died" | judged "it hangs in its program: caught" caught log
 canned pass '' "${died//matrix_test/fork_test}" | judged "it hangs in another's: missed" "missed"
 canned fail "$wrong" | sed 's/"baseline": {/&"trouble": "panic", /' |
 	judged "the unmodified kernel dies, too: no word" "bad baseline"
+
+# fixed BEFORE AFTER: results of a test that a fix is for.
+fixed() {
+	BEFORE=$1 canned "$2" '' | sed 's/"mutant": "[^"]*"/"fix": "integrity-map-direction"/
+		s/xdp_umem/nvme_meta_read/g'
+}
+
+fixed xfail pass | judged "a known issue passes: fixed" fixed
+fixed xfail xfail | judged "it is still there: not fixed" "not fixed"
+fixed xfail skip | judged "it is skipped: not fixed" "not fixed"
+fixed pass pass | judged "nothing to mend: not fixed" "not fixed"
+OTHER=fail fixed xfail pass | judged "another test fails: not fixed" "not fixed"
 
 # Sources.
 if ! have spatch; then

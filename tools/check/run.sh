@@ -32,22 +32,61 @@ rm -rf "$folder"
 mkdir -p "$folder" || exit 1
 status=0
 interrupted=
+builder=
 # The scripts clean up, and what they say until then is still heard.
-trap 'interrupted=INT' INT
-trap 'interrupted=TERM' TERM HUP
-logs=()
+stop() {
+	interrupted=$1
+	[ -z "$builder" ] || kill -TERM -- "-$builder" 2>/dev/null
+}
+trap 'stop INT' INT
+trap 'stop TERM' TERM HUP
+
+# run SCRIPT...: one after the other, or false.
+run() {
+	local script name good=0
+
+	for script; do
+		[ -z "$interrupted" ] || return 1
+		name=$(basename "$script" .sh)
+		echo "# $name"
+		"$script" 2>&1 | tee -i "$folder/$name.tap"
+		[ "${PIPESTATUS[0]}" -eq 0 ] || good=1
+		if [ -n "$interrupted" ]; then
+			echo "Bail out! interrupted by SIG$interrupted" | tee -a "$folder/$name.tap"
+		fi
+	done
+	return $good
+}
+
+# Up to 40 the scripts build and read, and keep the CPUs busy; up to 80 they run the suite
+# here, and wait most of the time: side by side. Guests get the machine for themselves.
+logs=() builds=() suites=() guests=()
 for script in "${scripts[@]}"; do
 	name=$(basename "$script" .sh)
-	log=$folder/$name.tap
-	logs+=("$log")
-	echo "# $name"
-	"$script" 2>&1 | tee -i "$log"
-	[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
-	if [ -n "$interrupted" ]; then
-		echo "Bail out! interrupted by SIG$interrupted" | tee -a "$log"
-		break
-	fi
+	logs+=("$folder/$name.tap")
+	case $name in
+	[0-3]?-*|40-*)	builds+=("$script") ;;
+	[4-7]?-*|80-*)	suites+=("$script") ;;
+	*)		guests+=("$script") ;;
+	esac
 done
+if [ ${#builds[@]} -gt 0 ] && [ ${#suites[@]} -gt 0 ]; then
+	# A process group of its own, or it would ignore Ctrl-C.
+	set -m
+	run "${builds[@]}" >"$folder/builds.log" 2>&1 </dev/null &
+	builder=$!
+	set +m
+	run "${suites[@]}" || status=1
+	until wait "$builder"; built=$?; [ $built -le 128 ] || ! kill -0 "$builder" 2>/dev/null; do
+		:
+	done
+	builder=
+	[ $built -eq 0 ] || status=1
+	cat "$folder/builds.log"
+else
+	run "${builds[@]}" "${suites[@]}" || status=1
+fi
+run "${guests[@]}" || status=1
 if [ "$(id -u)" -eq 0 ]; then
 	chown -hR --reference="$here/../../Makefile" "$folder"
 fi

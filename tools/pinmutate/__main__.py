@@ -42,7 +42,7 @@ build/ and results/.
 Exit status: 0 all is well (for run and score: no mutant missed, broken or
 wrongly called equivalent), 1 it is not, 2 wrong usage, 4 cannot be done here."""
 
-GOOD = (judge.CAUGHT, judge.EQUIVALENT)
+GOOD = (judge.CAUGHT, judge.EQUIVALENT, judge.FIXED)
 
 
 def interrupted(number, _frame):
@@ -94,6 +94,10 @@ def check(options):
     if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
         raise Error(f"--part {options.part}: as 1/4", usage=True)
     rows, wrong = chosen(options), 0
+    for one in mutants.fixes(()) if not options.names and not options.file else ():
+        for problem in one.problems():
+            print(f"{one.name}: {problem}")
+            wrong += 1
     source = None if options.headers else trees.pristine()
     for number, one in enumerate(rows):
         problems = list(one.problems())
@@ -145,19 +149,28 @@ def build(options):
     return 0
 
 
-def run_or_score(options, rows):
+def run_or_score(options, rows, judge_by=judge.judge):
     folder = score.choose_folder(options)
     began = time.monotonic()
     with trees.Tree() as tree:
         folder.mkdir(parents=True, exist_ok=True)
         say(f"results go to {folder}")
-        one = score.Score(options, folder)
+        one = score.Score(options, folder, judge_by)
         results = one.all(tree, rows)
     return results, one.about, time.monotonic() - began
 
 
 def run(options):
     results, *_ = run_or_score(options, wanted(options))
+    return print_results(options, results)
+
+
+def fix(options):
+    results, *_ = run_or_score(options, mutants.fixes(options.names), judge.judge_fix)
+    return print_results(options, results)
+
+
+def print_results(options, results):
     for result in results:
         if options.json:
             print(json.dumps(result, indent=1))
@@ -213,9 +226,13 @@ def judge_again(options):
                           for program, test, result, reason in run["results"]},
                          run.get("trouble"), run.get("console", ""), run.get("last"))
 
-    mutant = mutants.Mutant(Path(options.case).parent / case["mutant"]) \
-        if case["mutant"].endswith(tuple(mutants.SUFFIXES)) else mutants.find(case["mutant"])
-    answer = judge.judge(mutant, made(case["run"]), made(case["baseline"]))
+    if "fix" in case:
+        about, judge_by = mutants.fixes([case["fix"]])[0], judge.judge_fix
+    elif case["mutant"].endswith(tuple(mutants.SUFFIXES)):
+        about, judge_by = mutants.Mutant(Path(options.case).parent / case["mutant"]), judge.judge
+    else:
+        about, judge_by = mutants.find(case["mutant"]), judge.judge
+    answer = judge_by(about, made(case["run"]), made(case["baseline"]))
     answer["views"] = judge.views(answer)
     print(json.dumps(answer, indent=1))
     return 0
@@ -287,6 +304,11 @@ def parser():
     outside(one)
     running(one)
 
+    one = command("fix", fix, "the same for fixes of tools/fixes/: what is known to fail without"
+                  " one must pass with it, and nothing else fail", names=None)
+    one.add_argument("names", nargs="*", metavar="FIX", help="by name (all)")
+    running(one)
+
     one = command("report", write, "write results/mutants.md of results that there are",
                   names=None)
     one.add_argument("--results", metavar="DIR", help="which (the newest)")
@@ -294,7 +316,7 @@ def parser():
 
     one = command("judge", judge_again, "judge results without a guest", names=None)
     one.add_argument("case", metavar="FILE",
-                     help="JSON with mutant, and results of the baseline and of the run")
+                     help="JSON with mutant or fix, and results of the baseline and of the run")
     return top
 
 

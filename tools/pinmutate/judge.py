@@ -6,6 +6,7 @@ import re
 CAUGHT, MISSED, EQUIVALENT, BROKEN = "caught", "missed", "equivalent", "broken"
 # An equivalent mutant that a test reports after all: one of the two is wrong.
 REFUTED = "refuted"
+FIXED, NOT_FIXED = "fixed", "not fixed"
 # No failure of the unmodified kernel must be read as one of the mutant's.
 BAD_BASELINE = "bad baseline"
 
@@ -105,6 +106,35 @@ def judge(mutant, run, baseline):
     else:
         answer.update(verdict=MISSED, why=why_missed(mutant, run, elsewhere, doubtful))
     return answer
+
+
+def judge_fix(fix, run, baseline):
+    """Of a fix the tests that are there for it must pass, and nothing else fail for it."""
+    known = {key for key, (result, _) in baseline.results.items()
+             if result in ("xfail", "fail") and fix.owns(*key)}
+    healed = sorted(key for key in known if run.results.get(key, ("",))[0] == "pass")
+    worse = {key: reason for key, reason in flaws(run.results).items()
+             if key not in flaws(baseline.results)}
+
+    def rows(reasons):
+        return [{"program": program, "test": test, "reason": reason, "views": []}
+                for (program, test), reason in reasons.items()]
+
+    answer = {"by": rows({key: baseline.results[key][1] for key in healed}),
+              "elsewhere": rows(worse), "verdict": NOT_FIXED}
+    left = sorted(known - set(healed))
+    if run.crashed():
+        why = f"the guest came to no end: {run.trouble}"
+    elif worse:
+        why = "fails with it: " + " ".join(next(iter(worse)))
+    elif left:
+        why = "no pass with it: " + " ".join(left[0])
+    elif not healed:
+        why = "its tests find nothing without it either"
+    else:
+        answer["verdict"] = FIXED
+        why = f"{len(healed)} known issues are gone, as {' '.join(healed[0])}"
+    return answer | {"why": why}
 
 
 def by_log(mutant, run, baseline):

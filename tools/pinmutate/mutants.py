@@ -18,18 +18,18 @@ from common import Error, checkout
 KINDS = {"R": "a real bug, as it was", "E": "the nearest that today's code allows of a real bug",
          "S": "made up, a sibling of a real one"}
 REQUIRED = ("what", "kind", "files", "versions", "tests")
-KEYS = (*REQUIRED, "fix", "fixed-in", "catalogue", "needs", "counter", "page", "vm", "data", "log",
-        "functions", "equivalent")
+KEYS = (*REQUIRED, "finding", "fix", "fixed-in", "catalogue", "needs", "counter", "page", "vm",
+        "data", "log", "functions", "equivalent")
 NEEDS = ("movable",)
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
 SPATCH_TIMEOUT = 300
 
 
-def folder():
+def folder(name="mutants"):
     top = checkout()
     if not top:
-        raise Error("this is for a checkout: the mutants are in its tools/mutants/")
-    return top / "tools/mutants"
+        raise Error(f"this is for a checkout: the {name} are in its tools/{name}/")
+    return top / "tools" / name
 
 
 class Mutant:
@@ -162,6 +162,25 @@ class Mutant:
         for name in self.files:
             self._call(["spatch", "--sp-file", self.path.absolute(), "--very-quiet",
                         "--no-includes", "--no-show-diff", "--in-place", name], top)
+
+
+class Fix(Mutant):
+    """What is to mend one of results/findings.md: tools/fixes/NAME.patch."""
+
+    def problems(self):
+        for key in ("what", "finding", "versions", "tests"):
+            if not self.fields.get(key):
+                yield f"no {key}:"
+
+
+def fixes(names):
+    """Those of these names, or all."""
+    known = {path.stem: path for path in sorted(folder("fixes").iterdir())
+             if path.suffix in SUFFIXES}
+    for name in names:
+        if name not in known:
+            raise Error(f"no fix {name}; there are {' '.join(known)}", usage=True)
+    return [Fix(known[name]) for name in names or known]
 
 
 def every():

@@ -143,8 +143,9 @@ def kernel_tests(tree, folder, options):
 class Score:
     """One folder of results."""
 
-    def __init__(self, options, folder):
+    def __init__(self, options, folder, judge_by=judge.judge):
         self.options = options
+        self.judge_by = judge_by
         self.folder = folder
         self.suite = Suite()
         self.baseline = None
@@ -232,7 +233,7 @@ class Score:
                 result["build"] = round(built - began, 1)
                 run = self._boot(tree, mutant, where)
                 result["seconds"] = round(time.monotonic() - built, 1)
-                result.update(judge.judge(mutant, run, self.baseline))
+                result.update(self.judge_by(mutant, run, self.baseline))
                 result["views"] = judge.views(result)
                 result["theirs"] = theirs.compare(kernel_tests(tree, where, self.options),
                                                   self.baseline_theirs)
