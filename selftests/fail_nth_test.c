@@ -475,13 +475,20 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 {
 	const struct cell *cell = arg;
+	const char *kind = cell->kind->name;
 	struct pin_actor a;
 	bool more = true;
+	char name[64];
 
 	if (*unable)
 		return pin_audit_skip(au, "%s", unable);
 	if (!pin_probe_passed(au, cell->consumer))
 		return PIN_SKIP;
+	snprintf(name, sizeof(name), "untried_%s", cell->consumer->name);
+	if (pin_audit_avoid(au, name, kind))
+		return PIN_PASS;
+	snprintf(name, sizeof(name), "warns_%s", cell->consumer->name);
+	pin_audit_excuse_warning(au, name, kind, "__iommu_release_dma_ownership");
 	if (!start_actor(au, cell, &a))
 		return PIN_FAIL;
 	pin_audit_base_vmpin(au, a.pid);

@@ -347,10 +347,13 @@ static void predict_odp(const struct pin_op *op, struct pin_predict *p)
 	p->or_result = 0;
 }
 
-/* Refused before a page is touched. */
+/* More than one page is refused before a page is touched. */
 static void predict_limited(const struct pin_op *op, struct pin_predict *p)
 {
-	(void)op;
+	if (op->mem->pages == 1) {
+		predict(op, p);
+		return;
+	}
 	p->result = -ENOMEM;
 	p->or_result = -ENOMEM;
 }

@@ -87,17 +87,21 @@ void pin_audit_base_vmpin(struct pin_audit *au, pid_t pid)
 	au->vmpin_kib = st.vmpin_kib;
 }
 
+void pin_audit_show_issue(struct pin_audit *au, const struct pin_known_issue *issue)
+{
+	if (!au->excused)
+		pin_audit_note(au, "known issue %s: %s", issue->id, issue->reason);
+	au->excused = true;
+}
+
 bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *target)
 {
 	const struct pin_known_issue *issue =
 		pin_known_issue(&au->suite->kernel, consumer, target);
 
-	if (!issue)
-		return false;
-	if (!au->excused)
-		pin_audit_note(au, "known issue %s: %s", issue->id, issue->reason);
-	au->excused = true;
-	return true;
+	if (issue)
+		pin_audit_show_issue(au, issue);
+	return issue;
 }
 
 bool pin_audit_avoid(struct pin_audit *au, const char *consumer, const char *target)

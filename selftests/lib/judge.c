@@ -110,6 +110,8 @@ static void drop_expected(struct pin_audit *au, char *bad)
 		*end = '\0';
 		if (!strncmp(line, "WARNING:", 8) && strstr(line, au->warning)) {
 			au->suite->warned = true;
+			if (au->warning_issue)
+				pin_audit_show_issue(au, au->warning_issue);
 			memmove(line, end + 1, strlen(end + 1) + 1);
 		} else {
 			*end = '\n';
@@ -577,6 +579,19 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
 void pin_audit_expect_warning(struct pin_audit *au, const char *where)
 {
 	au->warning = where;
+	au->warning_issue = NULL;
+}
+
+void pin_audit_excuse_warning(struct pin_audit *au, const char *consumer, const char *target,
+			      const char *where)
+{
+	const struct pin_known_issue *issue =
+		pin_known_issue(&au->suite->kernel, consumer, target);
+
+	if (!issue)
+		return;
+	au->warning = where;
+	au->warning_issue = issue;
 }
 
 void pin_audit_restart(struct pin_audit *au)

@@ -63,6 +63,18 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "bio_iov_iter_align_down() shortens the last segment of a bio and forgets the pin of the page it no longer reaches: that page stays pinned for ever",
 	},
 	{
+		.id = "vhost-vdpa-chunk-leak",
+		.consumer = "untried_vhost_vdpa*", .target = "anon",
+		.from = PIN_KVER(5, 10),
+		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever; memory that is not contiguous is not tried",
+	},
+	{
+		.id = "iommu-release-warns",
+		.consumer = "warns_vfio*", .target = "*",
+		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
+		.reason = "a device leaves VFIO for a domain that must be had and needs memory: a WARNING in __iommu_release_dma_ownership()",
+	},
+	{
 		.id = "udmabuf-unpin-list-leak",
 		.consumer = "fail_nth_udmabuf*", .target = "memfd*",
 		.from = PIN_KVER(6, 11), .until = PIN_KVER(6, 13),

@@ -138,7 +138,8 @@ static int alloc_hole(struct pin_mem *m, unsigned int pages)
 
 	if (err)
 		return err;
-	m->hole = pages / 2;
+	/* An odd page: what is done in pieces then pins some of the piece. */
+	m->hole = pages > 1 ? (pages / 2) | 1 : 0;
 	if (mprotect((char *)m->map + m->hole * ps, ps, PROT_NONE))
 		return fail(m, -errno, "mprotect: %s", strerror(errno));
 	return 0;

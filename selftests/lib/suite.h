@@ -147,6 +147,10 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
  */
 void pin_audit_expect_warning(struct pin_audit *au, const char *where);
 
+/* The same if a known issue is behind it, which it then shows. */
+void pin_audit_excuse_warning(struct pin_audit *au, const char *consumer, const char *target,
+			      const char *where);
+
 /* Whatever moved since the last step was this test's own doing: start anew. */
 void pin_audit_restart(struct pin_audit *au);
 

@@ -65,6 +65,7 @@ struct pin_audit {
 	bool mismatch;		/* of the counters: may be noise */
 	bool excused;		/* a known issue showed */
 	const char *warning;	/* that is expected in the log, or NULL */
+	const struct pin_known_issue *warning_issue;	/* behind it, or NULL */
 	struct pin_count off;	/* measured minus predicted, as wrapped sums */
 	struct pin_count predicted;	/* sum over the steps */
 	uint64_t migrated;	/* room above that */
@@ -85,6 +86,7 @@ static inline struct pin_count moved_since(const struct pin_count *then,
 /* audit.c */
 struct pin_count pin_node_gap(const struct pin_counters *c,
 			      const struct pin_snapshot *now);
+void pin_audit_show_issue(struct pin_audit *au, const struct pin_known_issue *issue);
 void pin_check_vmpin(struct pin_audit *au, const char *what,
 		     const struct pin_predict *want, pid_t pid);
 

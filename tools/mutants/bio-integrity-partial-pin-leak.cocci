@@ -6,7 +6,7 @@
 // files: block/bio-integrity.c
 // versions: 6.12-
 // counter: +n/+0
-// tests: matrix_test=nvme_meta*
+// tests: matrix_test=nvme_meta* geometry_test=nvme_meta*
 // functions: bio_integrity_map_user
 
 @@

@@ -35,7 +35,8 @@ SAID = 12           # lines of what a failing test says
 class Suite:
     """The suite's programs and tests as they are built now."""
 
-    def __init__(self):
+    def __init__(self, *options):
+        self.options = options      # for each program
         listed = build_dir() / "selftests/kselftest-list.txt"
         if not listed.exists():
             raise Error(f"no suite in {listed.parent}: run make")
@@ -63,7 +64,7 @@ class Suite:
             # No patterns is all of it, and stays so.
             if found.get(program) != []:
                 found[program] = found.get(program, []) + kept if patterns else []
-        return found
+        return {program: [*self.options, *patterns] for program, patterns in found.items()}
 
 
 def words(tests):
@@ -147,7 +148,8 @@ class Score:
         self.options = options
         self.judge_by = judge_by
         self.folder = folder
-        self.suite = Suite()
+        # What a known issue keeps from being tried is to be tried.
+        self.suite = Suite(*["--strict"] if judge_by is judge.judge_fix else [])
         self.baseline = None
         self.baseline_theirs = None
 
