@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@
 #include "suite.h"
 
 #define PAGES	16
-#define RACE_MS		300
+#define MOST_NS		(10 * 1000000000ull)
 #define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
 
 struct subject {
@@ -222,24 +223,65 @@ static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
 }
 
 /*
- * Threads: one forks all the time, one pins, writes, lets the device read and
+ * Threads: while one forks, another pins, writes, lets the device read and
  * unpins. GUP-fast must notice a fork and start over; pins it drops doing so
- * are counted twice.
+ * are counted twice. fork() asks for pins before it takes the right to write
+ * away: of small pages for one at a time, of a large folio that is mapped by
+ * page table entries for all at once. What is pinned in between is shared with
+ * the child if nobody notices.
  */
-static atomic_bool race_over;
+struct race {
+	const char *kind;
+	bool anew;		/* memory for each round: the first copies it */
+	unsigned int ms, rounds;	/* so much of both */
+};
 
-static void *fork_all_the_time(void *arg)
+static const struct race races[] = {
+	{ "anon", false, 300, 8 },
+	{ "thp_pte", true, 300, 64 },
+};
+
+static struct {
+	atomic_uint ordered, done;	/* forks */
+	atomic_bool over;
+	_Atomic(uint64_t) ns;		/* that the last one took */
+} forks;
+
+static void *fork_as_ordered(void *arg)
 {
+	uint64_t start;
 	pid_t pid;
 
-	while (!atomic_load(&race_over)) {
+	while (!atomic_load(&forks.over)) {
+		if (atomic_load(&forks.ordered) == atomic_load(&forks.done))
+			continue;
+		start = pin_now_ns();
 		pid = fork();
 		if (!pid)
 			_exit(0);
+		atomic_store(&forks.ns, pin_now_ns() - start);
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
+		atomic_fetch_add(&forks.done, 1);
 	}
 	return arg;
+}
+
+/* Lets the other thread fork, and comes back somewhere in the middle of it. */
+static void order_fork(unsigned int round)
+{
+	const uint64_t start = pin_now_ns();
+	const uint64_t wait = atomic_load(&forks.ns) * (round * 37 % 64) / 64;
+
+	atomic_fetch_add(&forks.ordered, 1);
+	while (pin_now_ns() - start < wait)
+		;
+}
+
+static void await_fork(void)
+{
+	while (atomic_load(&forks.done) != atomic_load(&forks.ordered))
+		sched_yield();
 }
 
 /* The device finds @value at the start of each page? Else which it does not. */
@@ -261,14 +303,19 @@ static long page_not_seen(struct io_uring *ring, const struct pin_mem *m, int si
 }
 
 static int race_round(struct pin_audit *au, struct io_uring *ring, const struct pin_mem *m,
-		      int sink, const char *seen, char value)
+		      int sink, const char *seen, unsigned int round)
 {
+	const char value = round % 100 + 1;
 	const struct iovec iov = { m->addr, m->len };
-	int err = io_uring_register_buffers(ring, &iov, 1);
 	long page;
+	int err;
 
-	if (err)
+	order_fork(round);
+	err = io_uring_register_buffers(ring, &iov, 1);
+	if (err) {
+		await_fork();
 		return err;
+	}
 	for (size_t i = 0; i < m->len; i += m->kernel->page_size)
 		*((volatile char *)m->addr + i) = value;
 	page = page_not_seen(ring, m, sink, seen, value);
@@ -276,20 +323,23 @@ static int race_round(struct pin_audit *au, struct io_uring *ring, const struct 
 		pin_audit_fail(au, "the device found %d in the pinned page %ld, the process had written %d",
 			       seen[(page - 1) * m->kernel->page_size], page - 1, value);
 	err = io_uring_unregister_buffers(ring);
+	await_fork();
 	return page < 0 ? page : page > 0 ? -EUCLEAN : err;
 }
 
 static enum pin_verdict race(struct pin_audit *au, const void *arg)
 {
+	const struct race *race = arg;
+	const struct pin_memkind *kind = pin_memkind_find(race->kind);
 	struct pin_predict want = { .acquired = 0 };
 	struct pin_mem m, sink;
 	struct io_uring ring;
 	unsigned int rounds = 0;
 	pthread_t forker;
-	uint64_t end;
+	uint64_t start;
 	int err;
 
-	err = pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), RACE_PAGES);
+	err = pin_mem_alloc(&m, kind, pin_audit_kernel(au), RACE_PAGES);
 	if (err)
 		return pin_audit_skip(au, "%s", m.why);
 	err = pin_mem_alloc(&sink, pin_memkind_find("memfd"), m.kernel, RACE_PAGES);
@@ -303,14 +353,21 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 		pin_mem_free(&sink);
 		return pin_audit_skip(au, "io_uring_setup: %s", strerror(-err));
 	}
-	atomic_store(&race_over, false);
-	err = pthread_create(&forker, NULL, fork_all_the_time, NULL);
-	end = pin_now_ns() + RACE_MS * 1000000ull;
-	while (!err && pin_now_ns() < end) {
+	atomic_store(&forks.over, false);
+	err = pthread_create(&forker, NULL, fork_as_ordered, NULL);
+	start = pin_now_ns();
+	while (!err && pin_now_ns() - start < MOST_NS &&
+	       (rounds < race->rounds || pin_now_ns() - start < race->ms * 1000000ull)) {
+		if (race->anew && rounds) {
+			pin_mem_free(&m);
+			err = pin_mem_alloc(&m, kind, sink.kernel, RACE_PAGES);
+			if (err)
+				break;
+		}
 		rounds++;
-		err = race_round(au, &ring, &m, sink.fd, sink.addr, rounds % 100 + 1);
+		err = race_round(au, &ring, &m, sink.fd, sink.addr, rounds);
 	}
-	atomic_store(&race_over, true);
+	atomic_store(&forks.over, true);
 	pthread_join(forker, NULL);
 	io_uring_queue_exit(&ring);
 	want.acquired = (uint64_t)rounds * RACE_PAGES;
@@ -328,7 +385,8 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
 		pin_suite_add(s, run_subject, &subjects[i], "data.%s%s",
 			      subjects[i].kind, subjects[i].dontfork ? ".dontfork" : "");
-	pin_suite_add(s, race, NULL, "race.fork_against_pin");
+	for (size_t i = 0; i < sizeof(races) / sizeof(races[0]); i++)
+		pin_suite_add(s, race, &races[i], "race.fork_against_pin.%s", races[i].kind);
 }
 
 static void setup(struct pin_suite *s)

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <numa.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +21,7 @@
 
 #define PAGES		64
 #define HUGEPAGES	4
-#define RACE_ROUNDS	100
+#define RACE_ROUNDS	20
 #define HOG_PAGES	8192
 
 /* Before (d1e153fea2a8), long-term pins left only CMA. */
@@ -435,55 +437,67 @@ static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
 }
 
 /*
- * Two threads pin the same pages for long: what one of them has isolated to
- * move it, the other cannot isolate. It must not take that for moved.
+ * Two threads pin the same page for long: what one of them has isolated to
+ * move it, the other cannot isolate. It must not take that for moved. Page by
+ * page, or each of the two isolates some.
  */
-struct pinner {
-	pthread_t thread;
-	pthread_barrier_t *together;
+struct together {
 	const struct pin_bench *b;
-	unsigned int handle;
-	int err;
+	atomic_uint arrived;
+	struct pinner {
+		pthread_t thread;
+		struct together *all;
+		unsigned int handle[PAGES];
+		int err[PAGES];
+	} pinner[2];
 };
 
 static void *pin_together(void *arg)
 {
 	struct pinner *p = arg;
+	struct together *t = p->all;
+	const size_t ps = t->b->k->page_size;
 
-	pthread_barrier_wait(p->together);
-	p->err = pin_helper_take_all(p->b->fd, PIN_HELPER_PIN_FAST,
-				     PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, p->b->m.addr,
-				     p->b->m.len, &p->handle);
+	for (unsigned int i = 0; i < t->b->m.pages; i++) {
+		atomic_fetch_add(&t->arrived, 1);
+		while (atomic_load(&t->arrived) < 2 * (i + 1))
+			sched_yield();
+		p->err[i] = pin_helper_take_all(t->b->fd, PIN_HELPER_PIN_FAST,
+						PIN_HELPER_WRITE | PIN_HELPER_LONGTERM,
+						(char *)t->b->m.addr + i * ps, ps, &p->handle[i]);
+	}
 	return NULL;
 }
 
 /* Pages that are pinned for long where they may not stay. */
 static unsigned int pin_by_two(struct pin_bench *b)
 {
-	pthread_barrier_t together;
-	struct pinner p[2];
+	struct together t = { .b = b };
 	struct pin_helper_page *pages;
 	unsigned int wrong = 0;
 
-	pthread_barrier_init(&together, NULL, 2);
+	pin_view_drain_lru();
 	for (int i = 0; i < 2; i++) {
-		p[i] = (struct pinner){ .together = &together, .b = b };
-		if (pthread_create(&p[i].thread, NULL, pin_together, &p[i]))
+		t.pinner[i].all = &t;
+		if (pthread_create(&t.pinner[i].thread, NULL, pin_together, &t.pinner[i]))
 			abort();
 	}
 	for (int i = 0; i < 2; i++)
-		pthread_join(p[i].thread, NULL);
-	pages = p[0].err && p[1].err ? NULL : pin_bench_look(b);
-	if (pages)
-		wrong = in_movable(b, pages, b->m.pages);
-	free(pages);
-	for (int i = 0; i < 2; i++) {
-		if (!p[i].err)
-			pin_helper_release(b->fd, p[i].handle);
-		else if (p[i].err != -ENOMEM && p[i].err != -EAGAIN && p[i].err != -EBUSY)
-			pin_audit_fail(b->au, "long-term pin: %s", strerror(-p[i].err));
+		pthread_join(t.pinner[i].thread, NULL);
+	pages = pin_bench_look(b);
+	for (unsigned int i = 0; i < b->m.pages; i++) {
+		if (pages && (!t.pinner[0].err[i] || !t.pinner[1].err[i]))
+			wrong += in_movable(b, &pages[i], 1);
+		for (int j = 0; j < 2; j++) {
+			const int err = t.pinner[j].err[i];
+
+			if (!err)
+				pin_helper_release(b->fd, t.pinner[j].handle[i]);
+			else if (err != -ENOMEM && err != -EAGAIN && err != -EBUSY)
+				pin_audit_fail(b->au, "long-term pin: %s", strerror(-err));
+		}
 	}
-	pthread_barrier_destroy(&together);
+	free(pages);
 	return wrong;
 }
 

@@ -242,6 +242,8 @@ static enum pin_verdict begin_cell(struct pin_audit *au, const void *arg, void *
 	struct run *r;
 	int err;
 
+	if (pin_audit_avoid(au, cell->consumer->name, "*"))
+		return PIN_XFAIL;
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return pin_audit_fail(au, "out of memory");

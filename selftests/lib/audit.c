@@ -106,7 +106,15 @@ bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *ta
 
 bool pin_audit_avoid(struct pin_audit *au, const char *consumer, const char *target)
 {
-	return !au->suite->strict && pin_audit_excuse(au, consumer, target);
+	const struct pin_known_issue *issue =
+		pin_known_untried(&au->suite->kernel, consumer, target);
+
+	if (!issue || au->suite->strict)
+		return false;
+	pin_audit_show_issue(au, issue);
+	if (au->verdict == PIN_PASS)
+		au->verdict = PIN_XFAIL;
+	return true;
 }
 
 /* Equal, or both larger by the same number of pages that may come on top. */

@@ -52,9 +52,15 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "rxe-page-table-warns",
-		.consumer = "limits_many", .target = "rdma_rxe_mr*",
+		.consumer = "limits_many", .target = "rdma_rxe_mr*", .untried = true,
 		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
 		.reason = "soft-RoCE asks the page allocator for more than it has in one piece: a WARNING, after which panic_on_warn panics; not tried",
+	},
+	{
+		.id = "rds-mr-never-unpinned",
+		.consumer = "rds_mr", .target = "*", .untried = true,
+		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 2),
+		.reason = "what RDS_CMSG_RDMA_MAP pins over soft-RoCE stays pinned for ever; not tried",
 	},
 	{
 		.id = "bio-align-down-leak",
@@ -64,7 +70,7 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "vhost-vdpa-chunk-leak",
-		.consumer = "untried_vhost_vdpa*", .target = "anon",
+		.consumer = "fail_nth_vhost_vdpa*", .target = "anon", .untried = true,
 		.from = PIN_KVER(5, 10),
 		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever; memory that is not contiguous is not tried",
 	},
@@ -82,20 +88,32 @@ static const struct pin_known_issue known_issues[] = {
 	},
 };
 
-const struct pin_known_issue *pin_known_issue(const struct pin_kernel *k,
-					      const char *consumer,
-					      const char *target)
+static const struct pin_known_issue *find_issue(const struct pin_kernel *k, bool untried,
+						const char *consumer, const char *target)
 {
 	for (size_t i = 0; i < sizeof(known_issues) / sizeof(known_issues[0]); i++) {
 		const struct pin_known_issue *issue = &known_issues[i];
 
 		if (k->version >= issue->from &&
 		    (!issue->until || k->version < issue->until) &&
+		    issue->untried == untried &&
 		    !fnmatch(issue->consumer, consumer, 0) &&
 		    !fnmatch(issue->target, target, 0))
 			return issue;
 	}
 	return NULL;
+}
+
+const struct pin_known_issue *pin_known_issue(const struct pin_kernel *k, const char *consumer,
+					      const char *target)
+{
+	return find_issue(k, false, consumer, target);
+}
+
+const struct pin_known_issue *pin_known_untried(const struct pin_kernel *k, const char *consumer,
+						const char *target)
+{
+	return find_issue(k, true, consumer, target);
 }
 
 /*

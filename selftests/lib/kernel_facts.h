@@ -64,6 +64,7 @@ struct pin_known_issue {
 	const char *consumer;		/* fnmatch pattern */
 	const char *target;		/* fnmatch pattern: file system or device */
 	unsigned int from, until;	/* PIN_KVER(); until 0: not fixed yet */
+	bool untried;			/* it does too much harm to be tried */
 	const char *reason;
 };
 
@@ -71,5 +72,10 @@ struct pin_known_issue {
 const struct pin_known_issue *pin_known_issue(const struct pin_kernel *k,
 					      const char *consumer,
 					      const char *target);
+
+/* The same for those that are not to be tried. */
+const struct pin_known_issue *pin_known_untried(const struct pin_kernel *k,
+						const char *consumer,
+						const char *target);
 
 #endif

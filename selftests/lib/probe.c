@@ -56,5 +56,5 @@ bool pin_probe_passed(struct pin_audit *au, const struct pin_consumer *c)
 
 	if (why)
 		pin_audit_skip(au, "%s", why);
-	return !why;
+	return !why && !pin_audit_avoid(au, c->name, "*");
 }

@@ -127,7 +127,10 @@ enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
  */
 bool pin_audit_excuse(struct pin_audit *au, const char *consumer, const char *target);
 
-/* Is it not to be tried, for what a known issue would do to this kernel? (--strict: no) */
+/*
+ * Is it not to be tried, for what a known issue would do to this kernel? The test
+ * is excused then. (--strict: it is tried)
+ */
 bool pin_audit_avoid(struct pin_audit *au, const char *consumer, const char *target);
 
 /* A line for the reader of a failure. */
