@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -21,10 +22,24 @@ static int probe(const struct pin_kernel *k, char *why)
 	return pin_why(why, -errno, "no process_vm_readv: kernel option CROSS_MEMORY_ATTACH, and no seccomp filter against it");
 }
 
+/* The local side. */
+struct copy {
+	pid_t pid;	/* ours: no system call to ask for it each time */
+	void *data;
+};
+
 static int vm_open(struct pin_op *op)
 {
-	op->priv = calloc(1, op->mem->len);
-	return op->priv ? 0 : pin_why(op->why, -ENOMEM, "out of memory");
+	struct copy *copy = calloc(1, sizeof(*copy));
+
+	if (!copy || posix_memalign(&copy->data, op->kernel->page_size, op->mem->len)) {
+		free(copy);
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	}
+	memset(copy->data, 0, op->mem->len);
+	copy->pid = getpid();
+	op->priv = copy;
+	return 0;
 }
 
 static void predict(const struct pin_op *op, bool write, struct pin_predict *p)
@@ -59,25 +74,30 @@ static void predict_write(const struct pin_op *op, struct pin_predict *p)
 
 static long vm_read(struct pin_op *op)
 {
-	struct iovec local = { op->priv, op->mem->len };
+	const struct copy *copy = op->priv;
+	struct iovec local = { copy->data, op->mem->len };
 	struct iovec remote = { op->mem->addr, op->mem->len };
-	long n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+	long n = process_vm_readv(copy->pid, &local, 1, &remote, 1, 0);
 
 	return n < 0 ? -errno : n;
 }
 
 static long vm_write(struct pin_op *op)
 {
-	struct iovec local = { op->priv, op->mem->len };
+	const struct copy *copy = op->priv;
+	struct iovec local = { copy->data, op->mem->len };
 	struct iovec remote = { op->mem->addr, op->mem->len };
-	long n = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+	long n = process_vm_writev(copy->pid, &local, 1, &remote, 1, 0);
 
 	return n < 0 ? -errno : n;
 }
 
 static void vm_close(struct pin_op *op)
 {
-	free(op->priv);
+	struct copy *copy = op->priv;
+
+	free(copy->data);
+	free(copy);
 }
 
 const struct pin_consumer pin_consumer_process_vm_readv = {

@@ -2,21 +2,19 @@
 /* The frame of a test program: options, order of things, KTAP. */
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest.h"
 
 #include "actor.h"
 #include "helper.h"
+#include "lock.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite_internal.h"
@@ -260,29 +258,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/*
- * The counters belong to the machine: two programs of this suite at a time
- * would be each other's noise.
- */
 static void lock_machine(void)
 {
-	const char *path = getenv("PIN_LOCK") ?: "/run/lock/pin-accounting.lock";
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+	int err = pin_lock_machine(false);
 
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0) {
-		ksft_print_msg("%s: %s: running without a lock against other runs of this suite\n",
-			       path, strerror(errno));
-		return;
-	}
-	fchmod(fd, 0666);
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		ksft_print_msg("waiting for another run of this suite to end (%s)\n", path);
-		while (flock(fd, LOCK_EX) && errno == EINTR && !pin_interrupted)
+	if (err == -EAGAIN) {
+		ksft_print_msg("waiting for another run of this suite to end (%s)\n",
+			       pin_lock_path());
+		while (pin_lock_machine(true) == -EINTR && !pin_interrupted)
 			;
+	} else if (err) {
+		ksft_print_msg("%s: %s: running without a lock against other runs of this suite\n",
+			       pin_lock_path(), strerror(-err));
 	}
-	/* Kept open, and so locked, until the program ends. */
 }
 
 static void catch_signals(void)

@@ -7,30 +7,6 @@
 #include "options.h"
 #include "pinstress.h"
 
-bool parse_time(const char *text, uint64_t *ns)
-{
-	static const struct {
-		const char *name;
-		double seconds;
-	} units[] = {
-		{ "", 1 }, { "s", 1 }, { "ms", 0.001 }, { "m", 60 }, { "min", 60 },
-		{ "h", 3600 }, { "d", 86400 },
-	};
-	char *end;
-	double x = strtod(text, &end);
-
-	if (end == text || !(x >= 0) || x > 1e7)
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (!strcmp(end, units[i].name)) {
-			x *= units[i].seconds;
-			*ns = x * 1e9;
-			return x <= 1e9;
-		}
-	}
-	return false;
-}
-
 void job_line(const struct options *opt, char *text, size_t len)
 {
 	size_t used;

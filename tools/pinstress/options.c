@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "choose.h"
 #include "options.h"
 #include "pinstress.h"
 
@@ -105,7 +106,7 @@ static uint64_t parse_span(struct argp_state *state, const char *name, const cha
 {
 	uint64_t ns = 0;
 
-	if (!parse_time(arg, &ns) || ns < min)
+	if (!pin_parse_time(arg, &ns) || ns < min)
 		argp_error(state, "%s: '%s' is not a time of %g s or more, such as 500ms, 10s, 30m, 12h, 7d",
 			   name, arg, min / 1e9);
 	return ns;

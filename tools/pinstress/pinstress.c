@@ -2,16 +2,14 @@
 /* Stress and soak with a ledger: does the kernel keep its books on pins? */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chaos.h"
+#include "lock.h"
 #include "options.h"
 #include "pinstress.h"
 #include "scratch.h"
@@ -54,21 +52,12 @@ static int complain(const char *what, int err)
 	return EXIT_INCONCLUSIVE;
 }
 
-/* The counters belong to the machine: the suite takes the same lock. */
 static void lock_machine(struct run *r)
 {
-	const char *path = getenv("PIN_LOCK") ?: "/run/lock/pin-accounting.lock";
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
+	if (pin_lock_machine(false) != -EAGAIN)
 		return;
-	fchmod(fd, 0666);
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return;
-	report_event(r, "waiting for another run to end (%s)", path);
-	while (flock(fd, LOCK_EX) && errno == EINTR && !interrupted)
+	report_event(r, "waiting for another run to end (%s)", pin_lock_path());
+	while (pin_lock_machine(true) == -EINTR && !interrupted)
 		;
 }
 

@@ -189,7 +189,6 @@ void read_boot_id(char *text, size_t len);
 void job_line(const struct options *opt, char *text, size_t len);
 int job_save(const struct options *opt, const char *path);
 int job_load(struct options *opt, const char *path);
-bool parse_time(const char *text, uint64_t *ns);
 
 /* narrow.c */
 void narrow_down(struct run *r);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <fnmatch.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "choose.h"
 #include "pinstress.h"
 #include "scratch.h"
 #include "select.h"
@@ -29,29 +29,12 @@ struct findings {
 int select_names(const char *option, const char *list,
 		 const char *(*name)(unsigned int i), unsigned int nr, bool *selected)
 {
-	char *copy = strdup(list), *rest = copy, *pattern;
-	int ret = 0;
+	char why[PIN_WHY_LEN];
 
-	if (!copy)
-		abort();
-	memset(selected, 0, nr * sizeof(*selected));
-	while (!ret && (pattern = strsep(&rest, ","))) {
-		bool all = !strcmp(pattern, "all"), any = all || !strcmp(pattern, "none");
-
-		for (unsigned int i = 0; i < nr; i++) {
-			if (all || !fnmatch(pattern, name(i), 0)) {
-				selected[i] = true;
-				any = true;
-			}
-		}
-		if (!any) {
-			fprintf(stderr, "pinstress: %s: nothing is called '%s'; --list shows what there is\n",
-				option, pattern);
-			ret = EXIT_USAGE;
-		}
-	}
-	free(copy);
-	return ret;
+	if (!pin_choose(list, name, nr, selected, why))
+		return 0;
+	fprintf(stderr, "pinstress: %s: %s\n", option, why);
+	return EXIT_USAGE;
 }
 
 void leave_out(struct run *r, struct left_out *lo, const char *name, const char *why)

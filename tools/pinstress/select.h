@@ -7,8 +7,7 @@
 struct run;
 
 /*
- * Which of @nr names the comma-separated patterns of @list match; "all" and
- * "none" are what they say. Returns 0, or EXIT_USAGE after saying why.
+ * pin_choose() for @option: 0, or EXIT_USAGE after saying why.
  */
 int select_names(const char *option, const char *list,
 		 const char *(*name)(unsigned int i), unsigned int nr, bool *selected);
