@@ -21,6 +21,7 @@
 #include "attempt.h"
 #include "bench.h"
 #include "helper.h"
+#include "inject.h"
 #include "page_view.h"
 #include "probe.h"
 #include "scratch.h"
@@ -30,7 +31,6 @@
 #define PAGES		40	/* more than fit the arrays that callers keep on the stack */
 #define HUGEPAGES	8	/* some may be lost, see predict_balance() */
 #define FAIL_NTH	"/proc/self/fail-nth"
-#define DEBUGFS		"/sys/kernel/debug/"
 #define EVERY		48	/* up to there every allocation, then ever fewer */
 #define MOST		100000	/* no call has so many */
 #define LATE_NS		(400 * MS)
@@ -38,20 +38,6 @@
 /* A call that lacks what failed before it may wait for ever: it is killed. */
 #define WAITS_S		1
 #define MOST_WAITS	4
-
-/* Settings of the kernel's fault injection; what is not there is not there. */
-static const struct {
-	const char *path, *value;
-} injection[] = {
-	{ DEBUGFS "failslab/verbose", "0" },
-	{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
-	{ DEBUGFS "failslab/cache-filter", "N" },
-	{ DEBUGFS "fail_page_alloc/verbose", "0" },
-	{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
-	{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
-	{ DEBUGFS "fail_page_alloc/min-order", "0" },
-	{ DEBUGFS "fail_usercopy/verbose", "0" },
-};
 
 static char unable[PIN_WHY_LEN];	/* to inject faults: why */
 static bool every_one;			/* no allocation is left out */
@@ -311,16 +297,7 @@ static int verbose(const char *value)
 {
 	int fd;
 
-	for (size_t i = 0; i < sizeof(injection) / sizeof(injection[0]); i++) {
-		if (!strstr(injection[i].path, "verbose"))
-			continue;
-		fd = open(injection[i].path, O_WRONLY | O_CLOEXEC);
-		if (fd >= 0) {
-			if (write(fd, value, 1) != 1)
-				perror(injection[i].path);
-			close(fd);
-		}
-	}
+	pin_inject_verbose(value);
 	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	lseek(fd, 0, SEEK_END);
 	return fd;
@@ -530,15 +507,9 @@ static void setup(struct pin_suite *s)
 		      -1, 0);
 	if (shared == MAP_FAILED)
 		abort();
-	if (access(FAIL_NTH, W_OK) || access(DEBUGFS "failslab", X_OK) ||
-	    access(DEBUGFS "fail_page_alloc", X_OK)) {
-		pin_why(unable, 0, "no fault injection: kernel options FAULT_INJECTION, FAULT_INJECTION_DEBUG_FS, FAILSLAB and FAIL_PAGE_ALLOC (no distribution's kernel has them), debugfs mounted, and root");
+	if (pin_inject_setup(why)) {
+		pin_why(unable, 0, "%s", why);
 		return;
-	}
-	for (size_t i = 0; i < sizeof(injection) / sizeof(injection[0]); i++) {
-		if (!access(injection[i].path, F_OK) &&
-		    pin_scratch_setting(injection[i].path, injection[i].value, why))
-			pin_why(unable, 0, "%s", why);
 	}
 	pin_probe_all(s);
 	pin_bench_setup(s, HUGEPAGES);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "chaos.h"
+
+static pid_t coordinator;
+
+/*
+ * In a worker, wherever it is: it becomes a program that ends at once, or a
+ * child does, which has inherited all that it holds. Only system calls, as in
+ * any handler; the child is the coordinator's to reap.
+ */
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	static char *const argv[] = { (char *)"pinstress", (char *)"--usage", NULL };
+	static char *const envp[] = { NULL };
+	const int err = errno;
+	int null;
+
+	(void)sig;
+	(void)context;
+	if (getpid() == coordinator)
+		return;
+	if (!info->si_value.sival_int && syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) {
+		errno = err;
+		return;
+	}
+	null = open("/dev/null", O_WRONLY);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	execve("/proc/self/exe", argv, envp);
+	_exit(0);
+}
+
+static int setup(struct run *r, char *why)
+{
+	/* Workers inherit it. */
+	const struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+
+	(void)r;
+	(void)why;
+	coordinator = getpid();
+	return sigaction(SIGUSR2, &sa, NULL) ? -errno : 0;
+}
+
+static void act(struct run *r, uint64_t noise)
+{
+	const union sigval itself = { .sival_int = noise >> 40 & 1 };
+	struct line *l = chaos_victim(r, noise);
+
+	if (!l)
+		return;
+	l->killed |= itself.sival_int;
+	sigqueue(l->pid, SIGUSR2, itself);
+}
+
+const struct pin_chaos pin_chaos_exec = {
+	.name = "exec",
+	.help = "workers, or children that inherit the pins, execute a program",
+	.scope = CHAOS_WORKERS,
+	.loosens = true,
+	.interrupts = true,
+	.kills = true,
+	.pause_ms = 100,
+	.setup = setup,
+	.act = act,
+};
