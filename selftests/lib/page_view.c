@@ -307,6 +307,54 @@ static unsigned int look_released(struct pin_view *v, const void *arg, struct li
 	return wrong;
 }
 
+/* Each mapping holds a reference, too; of a large folio pins are counted apart. */
+static bool folio_still(const struct pin_view *v, const struct folio *f, struct lines *l)
+{
+	const struct pin_helper_page *p = &v->now[f->first];
+	const int rest = p->refcount - f->pins * bias(p);
+	char wrong[160] = "";
+
+	if (!f->pins || f->pinned_before || p->flags & PIN_HELPER_PAGE_ZERO)
+		return true;
+	if (has_pincount(p) && p->pincount != f->pins)
+		snprintf(wrong, sizeof(wrong), "predicted pincount %d", f->pins);
+	else if (!has_pincount(p) && (rest < p->mapcount || rest > MAX_OWN_REFS))
+		snprintf(wrong, sizeof(wrong), "%d pins leave refcount %d for %d mappings and all others",
+			 f->pins, rest, p->mapcount);
+	if (!*wrong)
+		return true;
+	describe(l, f->first, p, wrong);
+	return false;
+}
+
+static unsigned int look_still(struct pin_view *v, const void *arg, struct lines *l)
+{
+	const struct pin_view_pins *pins = arg;
+	unsigned int wrong = 0;
+	int err = pins ? pin_helper_look(v->fd, v->pid, v->addr, v->nr, v->now) :
+			 pin_helper_look_again(v->fd, v->nr, v->now);
+
+	if (err) {
+		add_line(l, "the pages cannot be looked at: %s\n", strerror(-err));
+		return 1;
+	}
+	if (pins)
+		place_pins(v, pins);
+	for (size_t i = 0; i < v->nr_folios; i++) {
+		if (pins)
+			v->folios[i].pinned_before = v->before[v->folios[i].first].flags &
+						     PIN_HELPER_PAGE_MAYBE_PINNED;
+		wrong += !folio_still(v, &v->folios[i], l);
+	}
+	return wrong;
+}
+
+unsigned int pin_view_still(struct pin_view *v, const struct pin_view_pins *pins,
+			    char *text, size_t len)
+{
+	return until_right(v, look_still, pins, text, len);
+}
+
 unsigned int pin_view_held(struct pin_view *v, const struct pin_view_pins *pins,
 			   char *text, size_t len)
 {
@@ -325,6 +373,19 @@ unsigned int pin_view_gone(struct pin_view *v, char *text, size_t len)
 	const bool exact = false;
 
 	return until_right(v, look_released, &exact, text, len);
+}
+
+struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
+				       const struct pin_kernel *k)
+{
+	return (struct pin_view_pins){
+		.pins = pin->acquired - pin->released,
+		.per_folio = pin->per_folio,
+		.second = pin->second,
+		.zero_page = k->zero_page_counted,
+		/* Before 5.13 (d1e153fea2a8) long-term pins left only CMA. */
+		.not_movable = pin->migrated && k->version >= PIN_KVER(5, 13),
+	};
 }
 
 struct pin_view *pin_audit_view(struct pin_audit *au, pid_t pid, const void *addr,
@@ -357,19 +418,12 @@ static bool record(struct pin_audit *au, const char *what, const struct pin_view
 bool pin_audit_held(struct pin_audit *au, const char *what, struct pin_view *v,
 		    const struct pin_predict *pin)
 {
-	const struct pin_view_pins pins = {
-		.pins = pin->acquired - pin->released,
-		.per_folio = pin->per_folio,
-		.second = pin->second,
-		.zero_page = au->suite->kernel.zero_page_counted,
-		/* Before 5.13 (d1e153fea2a8) long-term pins left only CMA. */
-		.not_movable = pin->migrated &&
-			       au->suite->kernel.version >= PIN_KVER(5, 13),
-	};
 	char text[1024];
+	struct pin_view_pins pins;
 
 	if (!v)
 		return true;
+	pins = pin_view_foretold(pin, &au->suite->kernel);
 	return record(au, what, v, pin_view_held(v, &pins, text, sizeof(text)), text);
 }
 

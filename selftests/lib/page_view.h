@@ -19,6 +19,7 @@
 #include "helper.h"
 
 struct pin_audit;
+struct pin_kernel;
 struct pin_predict;
 struct pin_view;
 
@@ -51,6 +52,18 @@ unsigned int pin_view_held(struct pin_view *v, const struct pin_view_pins *pins,
 			   char *text, size_t len);
 unsigned int pin_view_back(struct pin_view *v, char *text, size_t len);
 unsigned int pin_view_gone(struct pin_view *v, char *text, size_t len);
+
+/*
+ * The pages with pins have them, whatever else refers to them, and may have
+ * come or gone since. @pins: as they are mapped now. NULL: those of the last
+ * time, wherever they are mapped now.
+ */
+unsigned int pin_view_still(struct pin_view *v, const struct pin_view_pins *pins,
+			    char *text, size_t len);
+
+/* What a view must have for pins that were foretold so. */
+struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
+				       const struct pin_kernel *k);
 
 /* As last seen; index: page of the buffer. */
 const struct pin_helper_page *pin_view_page(const struct pin_view *v, size_t index);

@@ -67,7 +67,7 @@ const struct pin_chaos pin_chaos_exec = {
 	.loosens = true,
 	.interrupts = true,
 	.kills = true,
-	.pause_ms = 100,
+	.pause_ms = 300,
 	.setup = setup,
 	.act = act,
 };

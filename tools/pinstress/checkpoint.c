@@ -456,6 +456,25 @@ static bool results_agree(struct run *r, struct checkpoint *cp)
 	return right;
 }
 
+/* Page by page, as the workers saw it at the barrier. */
+static bool pages_agree(struct run *r, struct checkpoint *cp)
+{
+	bool right = true;
+
+	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
+		struct line *l = &r->ledger->line[i];
+
+		if (!l->unlike)
+			continue;
+		l->unlike_text[strcspn(l->unlike_text, "\n")] = '\0';
+		add(cp, "page view: %u pages or folios are not as booked: %s", l->unlike,
+		    l->unlike_text);
+		l->unlike = 0;
+		right = false;
+	}
+	return right;
+}
+
 static bool kernel_log_is_clean(struct run *r, struct checkpoint *cp)
 {
 	char bad[2048];
@@ -472,6 +491,7 @@ static bool side_statements(struct run *r, struct checkpoint *cp, bool crashed)
 	bool right = !crashed;
 
 	right &= results_agree(r, cp);
+	right &= pages_agree(r, cp);
 	right &= kernel_log_is_clean(r, cp);
 	if (cp->verdict != V_INCONCLUSIVE)
 		right &= vmpin_agrees(r, cp);

@@ -185,12 +185,12 @@ static bool one_checkpoint(struct run *r, uint64_t *n, bool last)
 	return cp.verdict != V_FAIL;
 }
 
-/* User and system time of those that have ended, in seconds. */
-static double cpu_of_children(void)
+/* User and system time, of children those that have ended, in seconds. */
+static double cpu_of(int who)
 {
 	struct rusage u;
 
-	if (getrusage(RUSAGE_CHILDREN, &u))
+	if (getrusage(who, &u))
 		return 0;
 	return u.ru_utime.tv_sec + u.ru_stime.tv_sec +
 	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
@@ -199,7 +199,7 @@ static double cpu_of_children(void)
 int coordinate(struct run *r)
 {
 	const struct options *opt = r->opt;
-	const double before = cpu_of_children();
+	const double before = cpu_of(RUSAGE_CHILDREN), own = cpu_of(RUSAGE_SELF);
 	bool fast = false, go = true;
 	uint64_t n = r->checkpoints_before, now;
 
@@ -237,7 +237,8 @@ int coordinate(struct run *r)
 	stop_workers(r);
 	one_checkpoint(r, &n, true);
 	r->end_ns = pin_now_ns();
-	r->cpu_s = cpu_of_children() - before;
+	r->cpu_s = cpu_of(RUSAGE_CHILDREN) - before;
+	r->coordinator_s = cpu_of(RUSAGE_SELF) - own;
 	if (r->first_fail && opt->narrow && !interrupted)
 		narrow_down(r);
 	return report_end(r);

@@ -51,6 +51,7 @@ struct activity {
 	uint64_t chaos[LEDGER_CHAOS];
 	uint64_t unfit;				/* steps that could not be set up */
 	uint64_t refused;			/* by RLIMIT_MEMLOCK */
+	uint64_t viewed;			/* pages, at checkpoints */
 };
 
 /* What books were before a call, as far as one call can change them. */
@@ -79,6 +80,8 @@ struct line {
 	struct activity done;
 	unsigned int wrong;	/* calls that returned something else */
 	char wrong_text[256];	/* the first of them */
+	unsigned int unlike;	/* folios that are not as booked */
+	char unlike_text[512];	/* the first of them */
 	char unfit_text[PIN_WHY_LEN];	/* the last one */
 };
 

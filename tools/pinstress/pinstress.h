@@ -128,7 +128,7 @@ struct run {
 	double elapsed_before;		/* seconds, of the run that is resumed */
 	uint64_t checkpoints_before;
 	uint64_t start_ns, deadline_ns, end_ns;
-	double cpu_s;			/* of the workers */
+	double cpu_s, coordinator_s;	/* CPU time of the workers, and ours */
 	uint64_t next_checkpoint_ns;
 	uint64_t foreign_until;		/* checkpoint number: wary until then */
 	unsigned int suspicious;	/* intervals with the same kind of excess */

@@ -333,6 +333,8 @@ static void checkpoint_json(struct run *r, const struct checkpoint *cp)
 		number(o, "unfit", cp->done.unfit);
 	if (cp->done.refused)
 		number(o, "refused", cp->done.refused);
+	if (cp->done.viewed)
+		number(o, "pages_viewed", cp->done.viewed);
 	json_object_set_new(o, "consumers", activity_json(&cp->done));
 	json_object_set_new(o, "chaos", chaos_json(&cp->done));
 	if (cp->mm)
@@ -364,6 +366,8 @@ void report_checkpoint(struct run *r, const struct checkpoint *cp)
 	       (unsigned long long)cp->n, cp->at_ns / 1e9, verdict_names[cp->verdict],
 	       cp->done.operations / seconds, cp->moved.acquired / seconds,
 	       (long long)cp->held, cp->drain_ns / 1e6);
+	if (cp->done.viewed)
+		printf(", %llu looked at", (unsigned long long)cp->done.viewed);
 	if (cp->predicted.disturbed)
 		printf(", %llu disturbed", (unsigned long long)cp->predicted.disturbed);
 	if (cp->verdict == V_BOUNDED)
@@ -466,6 +470,7 @@ int report_end(struct run *r)
 		number(o, verdict_names[v], r->verdicts[v]);
 	number(o, "workers_lost", r->deaths);
 	real(o, "cpu_s", cpu);
+	real(o, "cpu_coordinator_s", r->coordinator_s);
 	number(o, "unfit", all.unfit);
 	json_object_set_new(o, "consumers", activity_json(&all));
 	json_object_set_new(o, "chaos", chaos_json(&all));

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "page_view.h"
 #include "pinstress.h"
 #include "proc.h"
 #include "scratch.h"
@@ -26,7 +27,9 @@ struct session {
 	struct pin_mem mem;
 	struct step step;
 	struct pin_predict pin, unpin;
+	uint64_t slack;		/* that the pin may count more */
 	bool pinned;
+	struct pin_view *view;	/* of its pages; NULL: not looked at */
 };
 
 struct worker {
@@ -37,6 +40,7 @@ struct worker {
 	uint64_t share;		/* pins to do, 0: no limit */
 	uint64_t pause_ns;	/* between two pins, 0: none */
 	bool limited;		/* by RLIMIT_MEMLOCK */
+	int helper;		/* /dev/pin_helper, or < 0 */
 	int node;		/* memory is bound to, position; -1: nowhere yet */
 	unsigned int nr_kept;
 	struct session *kept[MAX_SESSIONS];	/* the oldest first */
@@ -47,6 +51,66 @@ static bool told_to_stop(const struct worker *w)
 	return __atomic_load_n(&w->ledger->stop, __ATOMIC_ACQUIRE);
 }
 
+static void unlike_booked(struct worker *w, const struct session *se, unsigned int wrong,
+			  const char *text)
+{
+	struct line *l = w->line;
+
+	if (wrong && !l->unlike)
+		snprintf(l->unlike_text, sizeof(l->unlike_text), "%s on %s: %.400s",
+			 se->step.consumer->name, se->step.kind->name, text);
+	l->unlike += wrong;
+}
+
+/* Before the pin, of what is to stay. */
+static void view_open(struct worker *w, struct session *se)
+{
+	/* Where it is known which pages that will be. */
+	if (w->helper >= 0 && !se->step.kind->unseen && !se->pin.issue)
+		se->view = pin_view_open(w->helper, 0, se->mem.addr, se->mem.pages);
+}
+
+static bool shared_by_ksm(const struct session *se)
+{
+	for (unsigned int i = 0; i < se->mem.pages; i++) {
+		if (pin_view_page(se->view, i)->flags & PIN_HELPER_PAGE_KSM)
+			return true;
+	}
+	return false;
+}
+
+static void view_pinned(struct worker *w, struct session *se)
+{
+	const struct pin_view_pins pins = pin_view_foretold(&se->pin, se->op.kernel);
+	unsigned int wrong;
+	char text[1024];
+
+	if (!se->view)
+		return;
+	wrong = pin_view_still(se->view, &pins, text, sizeof(text));
+	/* Others pin these pages as they like. */
+	if (!shared_by_ksm(se)) {
+		unlike_booked(w, se, wrong, text);
+		return;
+	}
+	pin_view_close(se->view);
+	se->view = NULL;
+}
+
+/* Nothing but a release takes a pin away, whatever became of the mapping. */
+static void view_kept(struct worker *w)
+{
+	for (unsigned int i = 0; i < w->nr_kept; i++) {
+		const struct session *se = w->kept[i];
+		char text[1024];
+
+		if (!se->view)
+			continue;
+		unlike_booked(w, se, pin_view_still(se->view, NULL, text, sizeof(text)), text);
+		w->line->done.viewed += se->mem.pages;
+	}
+}
+
 /* Wait at the barrier, if there is one: no call is in flight. */
 static void barrier(struct worker *w)
 {
@@ -54,6 +118,7 @@ static void barrier(struct worker *w)
 
 	if (wanted == w->line->parked)
 		return;
+	view_kept(w);
 	__atomic_store_n(&w->line->parked, wanted, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&w->ledger->resume, __ATOMIC_ACQUIRE) < wanted && !told_to_stop(w))
 		pin_sleep_ns(MSEC / 5);
@@ -115,6 +180,18 @@ static struct session *session_open(struct worker *w, const struct step *s)
 	return se;
 }
 
+/* How much more than predicted a call may count. */
+static uint64_t room(const struct session *se, const struct pin_predict *p)
+{
+	uint64_t slack = p->migrated;
+
+	if (chaos_effect.loosens)
+		slack += p->acquired;
+	if (se->step.consumer->retries)
+		slack += (RETRIES - 1) * p->acquired;
+	return slack;
+}
+
 static void predict(struct session *se)
 {
 	const struct pin_consumer *c = se->step.consumer;
@@ -122,6 +199,7 @@ static void predict(struct session *se)
 	memset(&se->pin, 0, sizeof(se->pin));
 	memset(&se->unpin, 0, sizeof(se->unpin));
 	c->predict(&se->op, &se->pin);
+	se->slack = room(se, &se->pin);
 	if (se->pin.result < 0)
 		return;
 	if (c->predict_unpin) {
@@ -167,31 +245,15 @@ static bool as_told(long result, const struct pin_predict *want)
 	return result == want->result || result == want->or_result;
 }
 
-/* How much more than predicted a call may count. */
-static uint64_t room(const struct session *se, const struct pin_predict *p)
-{
-	uint64_t slack = p->migrated;
-
-	if (chaos_effect.loosens)
-		slack += p->acquired;
-	if (se->step.consumer->retries)
-		slack += (RETRIES - 1) * p->acquired;
-	return slack;
-}
-
-/* An undisturbed call that pins. */
-static void session_pin(struct worker *w, struct session *se)
+/* What an undisturbed call that pins has come to; begun before. */
+static void book_pin(struct worker *w, struct session *se, long result)
 {
 	const struct pin_predict *p = &se->pin;
-	const bool any_node = se->step.kind->any_node;
-	uint64_t slack = room(se, p);
+	uint64_t slack = se->slack;
 	struct pin_count moved = { p->acquired, p->released };
 	int64_t excused = p->issue ? p->issue_released : 0;
 	int64_t vmpin = p->vmpin;
-	long result;
 
-	ledger_begin(w->line, se->step.node, p->acquired + slack);
-	result = se->step.consumer->pin(&se->op);
 	se->pinned = result >= 0 && se->step.consumer->held;
 	if (!as_told(result, p)) {
 		/*
@@ -208,8 +270,14 @@ static void session_pin(struct worker *w, struct session *se)
 		vmpin = 0;
 		w->line->books.disturbed++;
 	}
-	ledger_end(w->line, &moved, any_node, slack, excused, vmpin);
+	ledger_end(w->line, &moved, se->step.kind->any_node, slack, excused, vmpin);
 	count_operation(w, se, moved.acquired);
+}
+
+static void session_pin(struct worker *w, struct session *se)
+{
+	ledger_begin(w->line, se->step.node, se->pin.acquired + se->slack);
+	book_pin(w, se, se->step.consumer->pin(&se->op));
 }
 
 /* Some kernels (6.1) refuse to release while a signal is pending. */
@@ -225,19 +293,16 @@ static long release(struct session *se)
 	return result;
 }
 
-/* Release what session_pin() took; true if the session is of no use any more. */
-static bool session_unpin(struct worker *w, struct session *se)
+/*
+ * What a release has come to, begun before; without one, closing it is. True
+ * if the session is of no use any more.
+ */
+static bool book_unpin(struct worker *w, struct session *se, long result)
 {
 	const struct pin_consumer *c = se->step.consumer;
 	const struct pin_predict *p = &se->unpin;
 	const struct pin_count moved = { p->acquired, p->released };
-	long result = p->result;
 
-	if (!se->pinned)
-		return !c->unpin && c->held;
-	ledger_begin(w->line, se->step.node, p->acquired);
-	if (c->unpin)
-		result = release(se);
 	if (!c->unpin || !as_told(result, p)) {
 		/* Whatever a failed release has left, goes with this. */
 		c->close(&se->op);
@@ -251,11 +316,52 @@ static bool session_unpin(struct worker *w, struct session *se)
 	return !se->op.consumer;
 }
 
+/* Release what session_pin() took; true if the session is of no use any more. */
+static bool session_unpin(struct worker *w, struct session *se)
+{
+	const struct pin_consumer *c = se->step.consumer;
+
+	if (!se->pinned)
+		return !c->unpin && c->held;
+	ledger_begin(w->line, se->step.node, se->unpin.acquired);
+	return book_unpin(w, se, c->unpin ? release(se) : se->unpin.result);
+}
+
+/*
+ * Both in turn. No checkpoint can come between them, so that one entry in the
+ * ledger does for what goes as foretold.
+ */
+static bool session_cycle(struct worker *w, struct session *se)
+{
+	const struct pin_predict *p = &se->pin, *u = &se->unpin;
+	const struct pin_consumer *c = se->step.consumer;
+	const struct pin_count moved = { p->acquired + u->acquired, p->released + u->released };
+	long pinned, result;
+
+	ledger_begin(w->line, se->step.node, moved.acquired + se->slack);
+	pinned = c->pin(&se->op);
+	if (!c->held || !c->unpin || pinned < 0 || !as_told(pinned, p) || p->issue || u->issue) {
+		book_pin(w, se, pinned);
+		return session_unpin(w, se);
+	}
+	result = release(se);
+	if (as_told(result, u)) {
+		ledger_end(w->line, &moved, se->step.kind->any_node, se->slack, 0,
+			   p->vmpin + u->vmpin);
+		count_operation(w, se, p->acquired);
+		return false;
+	}
+	book_pin(w, se, pinned);
+	ledger_begin(w->line, se->step.node, u->acquired);
+	return book_unpin(w, se, result);
+}
+
 static void session_close(struct worker *w, struct session *se)
 {
 	session_unpin(w, se);
 	if (se->op.consumer && se->op.consumer->close)
 		se->op.consumer->close(&se->op);
+	pin_view_close(se->view);
 	pin_mem_free(&se->mem);
 	free(se);
 }
@@ -343,11 +449,15 @@ static void run_repeated(struct worker *w, struct session *se)
 	unsigned int i, repeat = se->step.kind->once ? 1 : se->step.repeat;
 
 	for (i = 0; i < repeat; i++) {
-		session_pin(w, se);
-		if (!i)
+		if (i) {
+			if (session_cycle(w, se))
+				break;
+		} else {
+			session_pin(w, se);
 			use(w, se);
-		if (session_unpin(w, se))
-			break;
+			if (session_unpin(w, se))
+				break;
+		}
 		barrier(w);
 		if (told_to_stop(w) || share_is_done(w))
 			break;
@@ -404,12 +514,14 @@ static void take_step(struct worker *w)
 		session_close(w, se);
 		return;
 	}
+	view_open(w, se);
 	session_pin(w, se);
 	use(w, se);
 	if (!se->pinned) {
 		session_close(w, se);
 		return;
 	}
+	view_pinned(w, se);
 	if (s.after >= 0) {
 		pin_chaos[s.after]->memory(&se->mem, s.noise);
 		__atomic_fetch_add(&l->done.chaos[s.after], 1, __ATOMIC_RELAXED);
@@ -497,8 +609,10 @@ void worker_main(struct run *r, unsigned int number)
 		.limited = !pin_have_cap(CAP_IPC_LOCK),
 		.node = -1,
 	};
+	char why[PIN_WHY_LEN];
 
 	set_up_signals();
+	w.helper = pin_helper_open(why);
 	pthread_atfork(NULL, NULL, leave_sessions_behind);
 	pin_scratch_disown();
 	prctl(PR_SET_NAME, "pinstress-work");
