@@ -71,6 +71,11 @@ soak: all
 	@$(RUN) $(BUILD)/bin/pinstress --duration $(DURATION) --chaos $(CHAOS) \
 		--results $(RESULTS)/$(shell date +%Y%m%d-%H%M%S)-soak $(SOAK)
 
+bench: ## what pinstress's books cost, and fio and stress-ng: results/speed.md
+bench: all
+	@$(RUN) RESULTS='$(RESULTS)' tools/bench.py $(BENCH)
+	$(call hand_back,$(RESULTS)/speed.md)
+
 matrix: ## the suite on KERNELS, in guests, and the running one: results/matrix.md
 matrix: all
 ifneq ($(findstring -arm64,$(KERNELS)),)
@@ -123,6 +128,7 @@ help: ## this list
 	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none)'
 	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3'
 	@echo '                   6.12-arm64-16k running)'
+	@echo '  BENCH="--rounds N" for bench, as tools/bench.py --help has it'
 	@echo '  PROOF="--jobs N" for bisect_proof, as tools/bisect_proof.py --help has it'
 	@echo '  INSTALL_PATH=DIR for install and gen_tar (build/kselftest_install)'
 	@echo '  FORMAT=SUFFIX    for gen_tar: .tar.xz (default) or .tar.gz'
@@ -134,4 +140,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests kmod soak matrix bisect_proof check install gen_tar clean distclean help framework
+.PHONY: all setup run_tests kmod soak bench matrix bisect_proof check install gen_tar clean distclean help framework

@@ -307,20 +307,24 @@ static unsigned int look_released(struct pin_view *v, const void *arg, struct li
 	return wrong;
 }
 
-/* Each mapping holds a reference, too; of a large folio pins are counted apart. */
+/*
+ * Each mapping holds a reference, too, and so does the page cache, if it is in
+ * there; of a large folio pins are counted apart.
+ */
 static bool folio_still(const struct pin_view *v, const struct folio *f, struct lines *l)
 {
 	const struct pin_helper_page *p = &v->now[f->first];
-	const int rest = p->refcount - f->pins * bias(p);
+	const bool cached = p->mapcount > 0 && !(p->flags & PIN_HELPER_PAGE_ANON);
+	const int rest = p->refcount - f->pins * bias(p), least = p->mapcount + cached;
 	char wrong[160] = "";
 
 	if (!f->pins || f->pinned_before || p->flags & PIN_HELPER_PAGE_ZERO)
 		return true;
 	if (has_pincount(p) && p->pincount != f->pins)
 		snprintf(wrong, sizeof(wrong), "predicted pincount %d", f->pins);
-	else if (!has_pincount(p) && (rest < p->mapcount || rest > MAX_OWN_REFS))
-		snprintf(wrong, sizeof(wrong), "%d pins leave refcount %d for %d mappings and all others",
-			 f->pins, rest, p->mapcount);
+	else if (!has_pincount(p) && (rest < least || rest > MAX_OWN_REFS))
+		snprintf(wrong, sizeof(wrong), "%d pins leave refcount %d for all others, of which there are %d",
+			 f->pins, rest, least);
 	if (!*wrong)
 		return true;
 	describe(l, f->first, p, wrong);

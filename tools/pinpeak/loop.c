@@ -2,6 +2,7 @@
 /* The loop itself: pin and unpin, and nothing but. */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -128,11 +129,8 @@ static int work(const struct options *opt, const struct pin_kernel *k, struct ce
 {
 	struct pin_mem m;
 	struct pin_op op = { .consumer = c->consumer, .kernel = k, .mem = &m };
-	int err = c->consumer->probe ? c->consumer->probe(k, c->why) : 0;
+	int err = pin_mem_alloc(&m, opt->kind, k, c->wanted);
 
-	if (err)
-		return err;
-	err = pin_mem_alloc(&m, opt->kind, k, c->wanted);
 	if (err)
 		return pin_why(c->why, err, "%s", m.why);
 	err = open_anew(&op);
@@ -167,6 +165,27 @@ static void __attribute__((noreturn)) child(const struct options *opt,
 	if (err)
 		__atomic_add_fetch(&c->ready, opt->jobs, __ATOMIC_ACQ_REL);
 	_exit(0);
+}
+
+void probe_all(const struct pin_kernel *k, struct cell *cells, unsigned int nr)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	/* In a process of its own, as some pin; all sizes of a consumer are side by side. */
+	for (unsigned int i = 0; !pid && i < nr; i++) {
+		if (i && cells[i].consumer == cells[i - 1].consumer) {
+			cells[i].err = cells[i - 1].err;
+			memcpy(cells[i].why, cells[i - 1].why, sizeof(cells[i].why));
+		} else if (cells[i].consumer->probe) {
+			cells[i].err = cells[i].consumer->probe(k, cells[i].why);
+		}
+	}
+	if (!pid)
+		_exit(0);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 void run_round(const struct options *opt, const struct pin_kernel *k, struct cell *c)

@@ -20,6 +20,8 @@
 #define MAX_PAGES	65536
 #define DRAIN_NS	(5 * SEC)
 #define SETTLE_NS	(20 * SEC)
+#define REST_NS		(2 * SEC)
+#define LOOK_NS		(100 * MSEC)
 #define POOL		4	/* hugetlb pages for each process, on each node */
 
 volatile sig_atomic_t interrupted;
@@ -170,7 +172,6 @@ static int list(const struct pin_kernel *k)
 			;
 		return EXIT_BALANCED;
 	}
-	pin_scratch_disown();
 	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
 		const struct pin_consumer *c = pin_consumers[i];
 
@@ -228,6 +229,23 @@ static int drain(const struct pin_counters *counters, const struct pin_snapshot 
 	}
 }
 
+/* What the probes have pinned may be late to go. */
+static int baseline(const struct pin_counters *counters, struct pin_snapshot *start)
+{
+	const uint64_t deadline = pin_now_ns() + REST_NS;
+	struct pin_snapshot before;
+	int err;
+
+	do {
+		err = pin_counters_settle(counters, &before, SETTLE_NS);
+		pin_sleep_ns(LOOK_NS);
+		if (!err)
+			err = pin_counters_settle(counters, start, SETTLE_NS);
+	} while (!err && memcmp(&before.total, &start->total, sizeof(before.total)) &&
+		 pin_now_ns() < deadline && !interrupted);
+	return err;
+}
+
 static int complain(const char *what, int err)
 {
 	fprintf(stderr, "pinpeak: %s: %s\n", what, strerror(-err));
@@ -243,7 +261,8 @@ static int measure_all(const struct options *opt, const struct pin_kernel *k,
 	unsigned int any = 0;
 	int err, code;
 
-	err = pin_counters_settle(counters, &start, SETTLE_NS);
+	probe_all(k, cells, nr);
+	err = baseline(counters, &start);
 	if (err)
 		return complain("the counters do not come to rest", err);
 	report_start(opt, k);

@@ -54,7 +54,10 @@ struct cell {
 
 extern volatile sig_atomic_t interrupted;
 
-/* loop.c: one round of @c, in processes of their own. */
+/* loop.c: which of @cells cannot be had here. */
+void probe_all(const struct pin_kernel *k, struct cell *cells, unsigned int nr);
+
+/* One round of @c, in processes of their own. */
 void run_round(const struct options *opt, const struct pin_kernel *k, struct cell *c);
 
 /* report.c */
