@@ -301,19 +301,30 @@ static ssize_t send_plain(const struct alg *a, size_t len)
 	return sendmsg(a->sock, &msg, 0);
 }
 
+/* What was sent and not received would stand before what is sent next. */
+static void begin_anew(struct alg *a)
+{
+	close(a->sock);
+	a->sock = accept4(a->tfm, NULL, NULL, SOCK_CLOEXEC);
+}
+
 static long encipher(struct pin_op *op, size_t done, size_t len)
 {
-	const struct alg *a = op->priv;
+	struct alg *a = op->priv;
 	const ssize_t plain = len - a->algorithm->tag_len;
 	ssize_t n = send_plain(a, plain);
+	int err;
 
 	/* For the rest recv() would wait for ever. */
 	if (n >= 0 && n < plain)
 		return -ENOBUFS;
 	if (n >= 0)
 		n = recv(a->sock, (char *)op->mem->addr + done, len, 0);
-	if (n < 0)
-		return -errno;
+	if (n < 0) {
+		err = -errno;
+		begin_anew(a);
+		return err;
+	}
 	return n == (ssize_t)len ? 0 : -EIO;
 }
 

@@ -192,6 +192,7 @@ static long fixed_unpin(struct pin_op *op)
 const struct pin_consumer pin_consumer_uring_send_zc = {
 	.name = "uring_send_zc",
 	.help = "io_uring zero-copy send: no pins, never",
+	.exec_hangs = true,
 	.path = "io_send_zc > zerocopy_fill_skb_from_iter > iov_iter_get_pages2 (references)",
 	.since = "never",
 	.doc_case = 1,
@@ -205,6 +206,7 @@ const struct pin_consumer pin_consumer_uring_send_zc = {
 const struct pin_consumer pin_consumer_uring_send_zc_fixed = {
 	.name = "uring_send_zc_fixed",
 	.help = "io_uring zero-copy send from a fixed buffer",
+	.exec_hangs = true,
 	.path = "io_sqe_buffer_register > io_pin_pages > pin_user_pages_fast; io_send_zc",
 	.since = "6.0",
 	.doc_case = 2,

@@ -28,7 +28,7 @@ argument|uring_buffers
 option.unknown|--nonsense
 EOT
 
-loops=("$pinpeak" --consumers 'process_vm_*,uring_buffers,xdp_umem' --pages 1,16
+loops=("$pinpeak" --consumers 'process_vm_*,uring_buffers,xdp_umem' --pages '1,16'
        --seconds 100ms --rounds 2)
 "${loops[@]}" --json >"$out" 2>"$TMP/err" </dev/null
 rc=$?

@@ -75,6 +75,14 @@ run "$pinstress" --list
 check list said 0 '^consumer +process_vm_readv '
 check list.memory said 0 '^memory +anon '
 check list.chaos said 0 '^chaos +munmap +memory: '
+while read -r name; do
+	run "$pinstress" --chaos "$name" --duration 100ms --consumers process_vm_readv
+	judged "chaos.$name" said 0 "^# chaos $name left out: .+|chaos: $name\$"
+done <<'EOT'
+exec
+fail
+offline
+EOT
 
 # Sound runs.
 
@@ -84,7 +92,7 @@ run "$pinstress" --duration 2s --checkpoint 400ms
 judged sound said 0 '^BALANCED: '
 judged sound.held said 0 'checkpoint .* (exact|bounded): .* [1-9][0-9]* held'
 run "$pinstress" --duration 4s --checkpoint 800ms --jobs 3 --seed $RANDOM \
-	--chaos dontneed,free,pageout,collapse,fork,kill,mprotect,mremap,munmap,signal,split,stop
+	--chaos dontneed,exec,free,pageout,collapse,fork,kill,mprotect,mremap,munmap,signal,split,stop
 judged sound.chaos said 0 '^BALANCED: '
 judged sound.chaos.killed said 0 '^[1-9][0-9]* workers were killed'
 judged sound.chaos.disturbed said 0 ' [1-9][0-9]* disturbed'

@@ -35,6 +35,35 @@ if [ -n "${kdir:-}" ]; then
 	# With memory that can be unplugged: what must leave it, and what holds it.
 	check "long-term pins and offlining" "$pinvm" suite --kernel 6.12 --helper "$module" \
 		--hotplug 512M --results "$TMP/hotplug" --test longterm_test --test pinned_stays_test
+	# pinstress there: pages are looked at, and memory that is unplugged.
+	# shellcheck disable=SC2086
+	check build.put_shim ${CC:-cc} -O2 -shared -fPIC -Iselftests/lib -o "$TMP/put_shim.so" \
+		tools/check/put_shim.c -ldl
+	cat >"$TMP/stress.sh" <<EOT
+#!/bin/sh
+insmod /pin_helper.ko allow_faults=1
+cd /tmp
+stress() {
+	$BUILD/bin/pinstress --consumers helper_pin,uring_buffers,process_vm_readv \
+		--memory anon,memfd --jobs 2 --hold 2000 --checkpoint 1s --no-narrow "\$@"
+	echo "status \$?"
+}
+echo sound
+stress --duration 6s --chaos exec,offline --json
+echo put
+export LD_PRELOAD=/put_shim.so PIN_PUT_EVERY=2
+stress --duration 20s
+EOT
+	chmod +x "$TMP/stress.sh"
+	output=$("$pinvm" run --kernel 6.12 --hotplug 512M --copy "$module:/pin_helper.ko" \
+		--copy "$TMP/put_shim.so:/put_shim.so" --copy "$BUILD/bin/pinstress" \
+		-- "$TMP/stress.sh" 2>&1)
+	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^put/,$d')"
+	check_match "pinstress: pages are looked at" '.*"pages_viewed":[1-9].*' "$output"
+	check_match "pinstress: memory is unplugged" '.*"type":"end".*"offline":[1-9].*' "$output"
+	check_match "pinstress: a pin dropped as a reference: exit status" 'status 1' "$output"
+	check_match "pinstress: a pin dropped as a reference: is named" \
+		'#   page view: .* not as booked: helper_pin on .*' "$output"
 	output=$("$pinvm" suite --kernel 6.12 --helper none --results "$TMP/none" --test node_test 2>&1)
 	check_equal "a skip that is not expected: exit status" 1 $?
 	check_match "a skip that is not expected: is named" \

@@ -33,19 +33,18 @@ static int open_anew(struct pin_op *op)
 /* Returns how many of @n came out as the first one did. */
 static uint64_t loop(struct pin_op *op, uint64_t n, long pinned, long unpinned)
 {
-	long (*const pin)(struct pin_op *op) = op->consumer->pin;
-	long (*const unpin)(struct pin_op *op) = op->consumer->unpin;
+	const struct pin_consumer c = *op->consumer;
 	uint64_t i;
 
-	if (!op->consumer->held) {
-		for (i = 0; i < n && pin(op) == pinned; i++)
+	if (!c.held) {
+		for (i = 0; i < n && c.pin(op) == pinned; i++)
 			;
-	} else if (unpin) {
-		for (i = 0; i < n && pin(op) == pinned && unpin(op) == unpinned; i++)
+	} else if (c.unpin) {
+		for (i = 0; i < n && c.pin(op) == pinned && c.unpin(op) == unpinned; i++)
 			;
 	} else {
-		for (i = 0; i < n && pin(op) == pinned; i++) {
-			op->consumer->close(op);
+		for (i = 0; i < n && c.pin(op) == pinned; i++) {
+			c.close(op);
 			if (open_anew(op))
 				break;
 		}

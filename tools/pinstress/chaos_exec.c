@@ -9,7 +9,17 @@
 
 #include "chaos.h"
 
-static pid_t coordinator;
+static struct run *the_run;
+
+/* Of the worker that this is in, or NULL. */
+static struct line *own_line(void)
+{
+	for (unsigned int i = 0; i < the_run->ledger->nr_lines; i++) {
+		if (the_run->ledger->line[i].pid == getpid())
+			return &the_run->ledger->line[i];
+	}
+	return NULL;
+}
 
 /* A small one if there is; else pinstress, which says something and ends. */
 static const char *const programs[] = { "/bin/true", "/usr/bin/true", "/proc/self/exe" };
@@ -23,17 +33,22 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	static char *const argv[] = { (char *)"true", (char *)"--usage", NULL };
 	static char *const envp[] = { NULL };
+	struct line *l = own_line();
+	bool itself = info->si_value.sival_int;
 	const int err = errno;
 	int null;
 
 	(void)sig;
 	(void)context;
-	if (getpid() == coordinator)
+	if (!l)
 		return;
-	if (!info->si_value.sival_int && syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) {
+	if (l->consumer_id >= 0 && pin_consumers[l->consumer_id]->exec_hangs)
+		itself = false;
+	if (!itself && syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)) {
 		errno = err;
 		return;
 	}
+	l->killed |= itself;
 	null = open("/dev/null", O_WRONLY);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
@@ -47,9 +62,8 @@ static int setup(struct run *r, char *why)
 	/* Workers inherit it. */
 	const struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 
-	(void)r;
 	(void)why;
-	coordinator = getpid();
+	the_run = r;
 	return sigaction(SIGUSR2, &sa, NULL) ? -errno : 0;
 }
 
@@ -60,7 +74,6 @@ static void act(struct run *r, uint64_t noise)
 
 	if (!l)
 		return;
-	l->killed |= itself.sival_int;
 	sigqueue(l->pid, SIGUSR2, itself);
 }
 
