@@ -28,6 +28,9 @@ argument|uring_buffers
 option.unknown|--nonsense
 EOT
 
+says bench.rounds 2 'is 1 or more' tools/bench.py --rounds 0
+says bench.option 2 'unrecognized arguments' tools/bench.py --nonsense
+
 loops=("$pinpeak" --consumers 'process_vm_*,uring_buffers,xdp_umem' --pages '1,16'
        --seconds 100ms --rounds 2)
 "${loops[@]}" --json >"$out" 2>"$TMP/err" </dev/null
@@ -66,6 +69,16 @@ says memory.refused 4 'uring_buffers refuses that memory' "$pinpeak" --consumers
 	--memory anon_readonly --pages 4 --seconds 10ms
 says full-output 2 'cannot be written' sh -c "'$pinpeak' --consumers process_vm_readv \
 	--seconds 10ms --pages 1 >/dev/full"
+
+# Killed, nothing is left behind.
+mkdir "$TMP/killed"
+TMPDIR=$TMP/killed timeout -s KILL 0.5 "$pinpeak" --consumers process_vm_readv --seconds 20s \
+	--rounds 1 >/dev/null 2>&1
+for _ in $(seq 50); do
+	[ -n "$(ls -A "$TMP/killed")" ] || break
+	sleep 0.1
+done
+check_equal killed.clean "" "$(ls -A "$TMP/killed")"
 
 timeout -s INT 0.5 "$pinpeak" --consumers process_vm_readv --seconds 20s --rounds 1 >"$out" 2>&1
 check_equal interrupted 124 $?

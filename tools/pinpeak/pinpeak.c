@@ -229,10 +229,11 @@ static int drain(const struct pin_counters *counters, const struct pin_snapshot 
 	}
 }
 
-/* What the probes have pinned may be late to go. */
-static int baseline(const struct pin_counters *counters, struct pin_snapshot *start)
+/* Wait until they move no more, or not that long. */
+static int at_rest(const struct pin_counters *counters, struct pin_snapshot *now,
+		   uint64_t patience, bool *moves)
 {
-	const uint64_t deadline = pin_now_ns() + REST_NS;
+	const uint64_t deadline = pin_now_ns() + patience;
 	struct pin_snapshot before;
 	int err;
 
@@ -240,9 +241,9 @@ static int baseline(const struct pin_counters *counters, struct pin_snapshot *st
 		err = pin_counters_settle(counters, &before, SETTLE_NS);
 		pin_sleep_ns(LOOK_NS);
 		if (!err)
-			err = pin_counters_settle(counters, start, SETTLE_NS);
-	} while (!err && memcmp(&before.total, &start->total, sizeof(before.total)) &&
-		 pin_now_ns() < deadline && !interrupted);
+			err = pin_counters_settle(counters, now, SETTLE_NS);
+		*moves = err || memcmp(&before.total, &now->total, sizeof(before.total));
+	} while (!err && *moves && pin_now_ns() < deadline && !interrupted);
 	return err;
 }
 
@@ -256,13 +257,15 @@ static int measure_all(const struct options *opt, const struct pin_kernel *k,
 		       const struct pin_counters *counters, struct cell *cells, unsigned int nr)
 {
 	struct pin_predict foretold = { .acquired = 0 };
-	struct pin_snapshot start;
+	struct pin_snapshot start, end;
 	struct pin_count moved;
+	bool others;
 	unsigned int any = 0;
 	int err, code;
 
 	probe_all(k, cells, nr);
-	err = baseline(counters, &start);
+	/* What the probes have pinned may be late to go. */
+	err = at_rest(counters, &start, REST_NS, &others);
 	if (err)
 		return complain("the counters do not come to rest", err);
 	report_start(opt, k);
@@ -279,10 +282,11 @@ static int measure_all(const struct options *opt, const struct pin_kernel *k,
 	}
 	if (interrupted)
 		return 128 + interrupted;
-	err = drain(counters, &start, &foretold, &moved);
+	err = drain(counters, &start, &foretold, &moved) ?:
+	      at_rest(counters, &end, 0, &others);
 	if (err)
 		return complain("the counters do not come to rest", err);
-	code = report_end(opt, &foretold, &moved);
+	code = report_end(opt, &foretold, &moved, others);
 	if (any || code != EXIT_BALANCED)
 		return code;
 	fprintf(stderr, "pinpeak: nothing of what was asked for can be had here\n");

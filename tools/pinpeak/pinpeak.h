@@ -63,8 +63,8 @@ void run_round(const struct options *opt, const struct pin_kernel *k, struct cel
 /* report.c */
 void report_start(const struct options *opt, const struct pin_kernel *k);
 void report_cell(const struct options *opt, const struct cell *c);
-/* Do the counters have what was foretold? @moved, and pages still outstanding. */
+/* Have the counters @moved as foretold? @others: somebody else pins now. */
 int report_end(const struct options *opt, const struct pin_predict *foretold,
-	       const struct pin_count *moved);
+	       const struct pin_count *moved, bool others);
 
 #endif

@@ -128,29 +128,28 @@ static const char *const words[] = {
 
 /* Others only add to the counters: what is missing there is missing. */
 static int judge(const struct pin_predict *foretold, const struct pin_count *moved,
-		 const char **why)
+		 bool others, const char **why)
 {
 	const int64_t acquired = moved->acquired - foretold->acquired;
 	const int64_t left = acquired - (int64_t)(moved->released - foretold->released);
 
 	*why = "all that was pinned is released";
-	if (acquired < 0 || left < 0 || (left && acquired == 0)) {
-		*why = acquired < 0 ? "fewer pages were acquired than pinned" :
-		       left < 0 ? "more was released than acquired" : "not all is released";
-		return EXIT_UNBALANCED;
-	}
-	if (left) {
+	if (acquired >= 0 && !left)
+		return EXIT_BALANCED;
+	if (acquired > 0 || (!acquired && others)) {
 		*why = "other programs pinned pages, too: run it on a quiet machine";
 		return EXIT_INCONCLUSIVE;
 	}
-	return EXIT_BALANCED;
+	*why = acquired < 0 ? "fewer pages were acquired than pinned" :
+	       left < 0 ? "more was released than acquired" : "not all is released";
+	return EXIT_UNBALANCED;
 }
 
 int report_end(const struct options *opt, const struct pin_predict *foretold,
-	       const struct pin_count *moved)
+	       const struct pin_count *moved, bool others)
 {
 	const char *why;
-	int code = judge(foretold, moved, &why);
+	int code = judge(foretold, moved, others, &why);
 
 	if (opt->json)
 		put(json_pack("{s:s, s:s, s:s, s:{s:I, s:I}, s:{s:I, s:I}, s:I}", "type", "end",
