@@ -69,4 +69,16 @@ EOT
 	check_match "a skip that is not expected: is named" \
 		'UNEXPECTED SKIP node_test:.*no /dev/pin_helper.*' "$output"
 fi
+
+# Allocations that fail: no distribution's kernel has fault injection.
+tree=$CACHE/linux/build-6.12
+if [ -e "$tree/.config" ] && grep -q '^CONFIG_FAILSLAB=y' "$tree/.config"; then
+	output=$("$pinvm" run --kernel "$tree" --copy "$BUILD/bin/pinstress" -- \
+		"$BUILD/bin/pinstress" --chaos fail --duration 8s --checkpoint 2s --jobs 2 \
+		--no-narrow --json 2>&1)
+	check_equal "pinstress: allocations fail: exit status" 0 $?
+	check_match "pinstress: allocations fail" '.*"type":"end".*"chaos":\{"fail":[1-9].*' "$output"
+else
+	skip "pinstress: allocations fail" "no kernel with fault injection: pinvm build $tree"
+fi
 done_testing
