@@ -209,6 +209,8 @@ judged resume said 0 '^BALANCED'
 check resume.unknown grep -q 'was not judged' "$out"
 run "$pinstress" --resume "$work/soak"
 check resume.over said 2 'nothing to resume'
+run "$PINREPORT" "$work/soak"
+judged resume.report said 0 'pinstress on .*: BALANCED: '
 if have jq; then
 	# shellcheck disable=SC2016
 	# Numbered from 1 on without a gap, over all files, whatever was cut off.

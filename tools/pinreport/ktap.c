@@ -87,8 +87,12 @@ static void move_lines(struct ktap_lines *to, struct ktap_lines *from)
 	*from = (struct ktap_lines){};
 }
 
-static __attribute__((format(printf, 2, 3))) void
-problem(struct ktap_test *test, const char *fmt, ...)
+void ktap_add_line(struct ktap_lines *lines, const char *text)
+{
+	add_line(lines, xstrdup(text));
+}
+
+void ktap_problem(struct ktap_test *test, const char *fmt, ...)
 {
 	char *text;
 	va_list ap;
@@ -116,13 +120,50 @@ static struct level *new_level(struct ktap_test *test)
 	return level;
 }
 
+void ktap_append(struct ktap_test *parent, struct ktap_test *test)
+{
+	test->parent = parent;
+	test->next = NULL;
+	if (parent->last_sub)
+		parent->last_sub->next = test;
+	else
+		parent->sub = test;
+	parent->last_sub = test;
+}
+
+struct ktap_test *ktap_add(struct ktap_test *parent, const char *name,
+			   enum ktap_result result, const char *reason)
+{
+	struct ktap_test *test = new_test();
+
+	test->name = xstrdup(name);
+	test->result = result;
+	free(test->reason);
+	test->reason = xstrdup(reason);
+	if (parent)
+		ktap_append(parent, test);
+	return test;
+}
+
+void ktap_merge(struct ktap_test *to, struct ktap_test *from)
+{
+	struct ktap_test *next;
+
+	for (struct ktap_test *t = from->sub; t; t = next) {
+		next = t->next;
+		ktap_append(to, t);
+	}
+	from->sub = NULL;
+	from->last_sub = NULL;
+	move_lines(&to->diag, &from->diag);
+	move_lines(&to->problems, &from->problems);
+	if (!to->bailout)
+		to->bailout = from->bailout;
+}
+
 static void append(struct level *level, struct ktap_test *test)
 {
-	test->parent = level->test;
-	if (level->last)
-		level->last->next = test;
-	else
-		level->test->sub = test;
+	ktap_append(level->test, test);
 	level->last = test;
 	if (!level->first)
 		level->first = test;
@@ -146,8 +187,8 @@ static void check_names(struct level *level)
 	for (size_t i = 1; i < nr; i++)
 		if (!strcmp(names[i - 1], names[i]) &&
 		    (i == 1 || strcmp(names[i - 2], names[i])))
-			problem(level->test, "several tests are named \"%s\"",
-				names[i]);
+			ktap_problem(level->test, "several tests are named \"%s\"",
+				     names[i]);
 	free(names);
 }
 
@@ -157,12 +198,12 @@ static void end_list(struct level *level)
 	struct ktap_test *test = level->test;
 
 	if (!level->version)
-		problem(test, level->results ? "no version line" : "no KTAP");
+		ktap_problem(test, level->results ? "no version line" : "no KTAP");
 	else if (level->plan < 0 && !level->cut_short)
-		problem(test, "no plan, %ld results", level->results);
+		ktap_problem(test, "no plan, %ld results", level->results);
 	else if (level->plan != level->results && !level->cut_short)
-		problem(test, "%ld tests planned, %ld results", level->plan,
-			level->results);
+		ktap_problem(test, "%ld tests planned, %ld results", level->plan,
+			     level->results);
 	if (level->first)
 		check_names(level);
 
@@ -226,8 +267,8 @@ static void close_level(struct level *level)
 	if (inner) {
 		/* The result that these subtests belong to is missing. */
 		if (!level->cut_short)
-			problem(level->test, "ends in the middle of %s",
-				inner->test->name);
+			ktap_problem(level->test, "ends in the middle of %s",
+				     inner->test->name);
 		append(level, inner->test);
 		if (!inner->test->sub)
 			set_result(inner->test, true, "SKIP inconclusive: cut short");
@@ -294,8 +335,8 @@ static void add_result(struct level *level, bool ok, const char *text)
 	number = strtol(text, &end, 10);
 	if (end == text || number != level->number + 1) {
 		if (!level->misnumbered)
-			problem(level->test, "result %ld is numbered \"%.*s\"",
-				level->number + 1, (int)(end - text), text);
+			ktap_problem(level->test, "result %ld is numbered \"%.*s\"",
+				     level->number + 1, (int)(end - text), text);
 		level->misnumbered = true;
 	}
 	level->number = end == text ? level->number + 1 : number;
@@ -316,15 +357,15 @@ static void add_result(struct level *level, bool ok, const char *text)
 		test->name = xstrdup(test->reason);
 	}
 	if (!*test->name)
-		problem(level->test, "result %ld has no name", level->number);
+		ktap_problem(level->test, "result %ld has no name", level->number);
 
 	if (ktap_is_leaf(test))
 		return;
 	if (test->result == KTAP_FAIL && !has_failed(test))
-		problem(test, "failed (%s), but none of its tests did",
-			*test->reason ? test->reason : "no reason given");
+		ktap_problem(test, "failed (%s), but none of its tests did",
+			     *test->reason ? test->reason : "no reason given");
 	else if (test->result != KTAP_FAIL && has_failed(test))
-		problem(test, "does not say that it failed");
+		ktap_problem(test, "does not say that it failed");
 }
 
 static bool is_version(const char *line)
@@ -339,7 +380,7 @@ static void set_plan(struct level *level, const char *text)
 	long plan = strtol(text, &end, 10);
 
 	if (level->plan >= 0)
-		problem(level->test, "more than one plan");
+		ktap_problem(level->test, "more than one plan");
 	level->plan = plan;
 	end += strspn(end, " ");
 	if (!plan) {
@@ -476,7 +517,7 @@ struct ktap_test *ktap_parse(FILE *in, const char *name)
 	root->name = xstrdup(name);
 	while ((len = getline(&line, &size, in)) > 0) {
 		if (line[len - 1] != '\n')
-			problem(root, "the last line is cut off");
+			ktap_problem(root, "the last line is cut off");
 		line[strcspn(line, "\r\n")] = '\0';
 		glued = glued_result(line);
 		copy = glued ? xstrdup(glued) : NULL;
@@ -488,7 +529,7 @@ struct ktap_test *ktap_parse(FILE *in, const char *name)
 		free(copy);
 	}
 	if (ferror(in))
-		problem(root, "cannot be read");
+		ktap_problem(root, "cannot be read");
 	free(line);
 	close_level(level);
 	return root;

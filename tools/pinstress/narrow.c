@@ -177,7 +177,7 @@ static void say_what_is_left(struct search *se)
 	job_line(&se->job, line, sizeof(line));
 	report_event(r, "smallest set that fails, after %u runs: --consumers %s --memory %s --chaos %s",
 		     se->runs, se->job.consumers, se->job.memory, se->job.chaos);
-	report_event(r, "reproduce by: pinstress %s", line);
+	report_reproducer(r, line);
 	snprintf(path, sizeof(path), "%s/reproduce.job", r->opt->results ? r->opt->results :
 		 getenv("PINSTRESS_JOBS") ? getenv("PINSTRESS_JOBS") : ".");
 	err = job_save(&se->job, path);

@@ -173,6 +173,7 @@ void report_progress(struct run *r);
 void report_checkpoint(struct run *r, const struct checkpoint *cp);
 void report_event(struct run *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+void report_reproducer(struct run *r, const char *job);
 int report_end(struct run *r);
 void describe_activity(const struct activity *a, char *text, size_t len);
 

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What is said about a run: lines for people, JSON Lines for machines. */
+/*
+ * What is said about a run: lines for people, JSON Lines for machines, such as
+ * pinreport. Each record has a type and a time:
+ *
+ *   start       kernel, machine, job and what it comes to, the counters; again
+ *               when the run is resumed
+ *   checkpoint  its verdict, what was predicted and measured in the interval,
+ *               the counters as they stand, operations and chaos in it
+ *   event       a text; elapsed_s as a checkpoint has it, once the run goes
+ *   reproducer  the smallest job that still fails
+ *   end         the verdict and the sums
+ */
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -137,10 +149,21 @@ static void chaos_names(char *text, size_t len)
 	}
 }
 
+static void describe_machine(const struct run *r, char *text, size_t len)
+{
+	struct utsname u = {};
+
+	uname(&u);
+	snprintf(text, len, "%s, CPUs: %ld, memory nodes: %d, %lld MiB in pages of %ld KiB",
+		 u.machine, sysconf(_SC_NPROCESSORS_ONLN), r->counters.nr_nodes,
+		 (long long)sysconf(_SC_PHYS_PAGES) * r->kernel.page_size >> 20,
+		 r->kernel.page_size / 1024);
+}
+
 void report_start(struct run *r)
 {
 	const struct options *opt = r->opt;
-	char job[4096], consumers[4096], kinds[1024], chaos[512], boot[64];
+	char job[4096], consumers[4096], kinds[1024], chaos[512], boot[64], machine[256];
 	json_t *o = object("start");
 
 	job_line(opt, job, sizeof(job));
@@ -149,7 +172,9 @@ void report_start(struct run *r)
 	names(kinds, sizeof(kinds), r->choice.kind, r->choice.nr_kinds, kind_name);
 	chaos_names(chaos, sizeof(chaos));
 	read_boot_id(boot, sizeof(boot));
+	describe_machine(r, machine, sizeof(machine));
 	string(o, "kernel", r->kernel.release);
+	string(o, "machine", machine);
 	string(o, "boot_id", boot);
 	string(o, "job", job);
 	string(o, "consumers", consumers);
@@ -227,10 +252,22 @@ void report_event(struct run *r, const char *fmt, ...)
 	va_end(ap);
 	clear_progress();
 	o = object("event");
+	if (r->start_ns)
+		real(o, "elapsed_s", (pin_now_ns() - r->start_ns) / 1e9);
 	string(o, "text", text);
 	put(r, o);
 	if (!r->opt->json)
 		printf("# %s\n", text);
+}
+
+void report_reproducer(struct run *r, const char *job)
+{
+	json_t *o = object("reproducer");
+
+	string(o, "job", job);
+	put(r, o);
+	if (!r->opt->json)
+		printf("# reproduce by: pinstress %s\n", job);
 }
 
 void describe_activity(const struct activity *a, char *text, size_t len)

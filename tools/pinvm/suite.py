@@ -86,7 +86,8 @@ class Verdict:
         self.memory = memory    # still, movable or cma: what long-term pins must leave
         self.helper = False
         self.programs = {}      # name -> {result: count, "seconds": n}
-        self.skips = []         # {program, test, reason, expected}
+        self.skips = []         # {program, test, reason, result, expected}
+        self.xfails = []        # {program, test, reason}
         self.failures = []      # {program, test, reason}
         self.seconds = None
         self.first_test = None
@@ -116,7 +117,10 @@ class Verdict:
             row = {"program": name, "test": test, "reason": reason}
             if result == "fail":
                 self.failures.append(row)
+            elif result == "xfail":
+                self.xfails.append(row)
             elif result in ("skip", "inconclusive"):
+                row["result"] = result
                 row["expected"] = expected(rows, name, test, f"{self.release}+{self.memory}")
                 self.skips.append(row)
         self.programs[name] = {**counts, "seconds": seconds.get(name)}
@@ -132,6 +136,7 @@ class Verdict:
         for shard in shards:
             whole.skips += shard["skips"]
             whole.failures += shard["failures"]
+            whole.xfails += shard["xfails"]
             for name, program in shard["programs"].items():
                 sums = whole.programs.setdefault(name, dict.fromkeys(program))
                 for key, number in program.items():
@@ -172,7 +177,7 @@ class Verdict:
         return {"release": self.release, "arch": self.arch, "passed": self.passed(),
                 "helper": self.helper, "seconds": self.seconds, "first_test": self.first_test,
                 "trouble": self.trouble, "programs": self.programs, "failures": self.failures,
-                "skips": self.skips}
+                "xfails": self.xfails, "skips": self.skips}
 
 
 class Recorder:
@@ -333,6 +338,8 @@ def run_suite(name, options, folder):
     helper = find_helper(kernel, options.helper)
     verdict.helper = bool(helper)
     folder.mkdir(parents=True, exist_ok=True)
+    # That of another run: pinreport would believe it.
+    (folder / "verdict.json").unlink(missing_ok=True)
     selftests = selftests_of(kernel, options)
     tests = parse_tests(options.tests)
     with tempfile.TemporaryDirectory(prefix="pinvm.") as scratch:
