@@ -447,6 +447,7 @@ struct together {
 	struct pinner {
 		pthread_t thread;
 		struct together *all;
+		int fd;		/* of its own: the helper does one thing at a time for each */
 		unsigned int handle[PAGES];
 		int err[PAGES];
 	} pinner[2];
@@ -462,7 +463,7 @@ static void *pin_together(void *arg)
 		atomic_fetch_add(&t->arrived, 1);
 		while (atomic_load(&t->arrived) < 2 * (i + 1))
 			sched_yield();
-		p->err[i] = pin_helper_take_all(t->b->fd, PIN_HELPER_PIN_FAST,
+		p->err[i] = pin_helper_take_all(p->fd, PIN_HELPER_PIN_FAST,
 						PIN_HELPER_WRITE | PIN_HELPER_LONGTERM,
 						(char *)t->b->m.addr + i * ps, ps, &p->handle[i]);
 	}
@@ -475,10 +476,14 @@ static unsigned int pin_by_two(struct pin_bench *b)
 	struct together t = { .b = b };
 	struct pin_helper_page *pages;
 	unsigned int wrong = 0;
+	char why[PIN_WHY_LEN];
 
 	pin_view_drain_lru();
 	for (int i = 0; i < 2; i++) {
 		t.pinner[i].all = &t;
+		t.pinner[i].fd = pin_helper_open(why);
+		if (t.pinner[i].fd < 0)
+			abort();
 		if (pthread_create(&t.pinner[i].thread, NULL, pin_together, &t.pinner[i]))
 			abort();
 	}
@@ -492,11 +497,13 @@ static unsigned int pin_by_two(struct pin_bench *b)
 			const int err = t.pinner[j].err[i];
 
 			if (!err)
-				pin_helper_release(b->fd, t.pinner[j].handle[i]);
+				pin_helper_release(t.pinner[j].fd, t.pinner[j].handle[i]);
 			else if (err != -ENOMEM && err != -EAGAIN && err != -EBUSY)
 				pin_audit_fail(b->au, "long-term pin: %s", strerror(-err));
 		}
 	}
+	for (int i = 0; i < 2; i++)
+		close(t.pinner[i].fd);
 	free(pages);
 	return wrong;
 }

@@ -467,6 +467,33 @@ static void print_consumers(const struct activity *a, double seconds)
 	}
 }
 
+/* Chosen, and yet of these nothing can be said. */
+static json_t *idle_consumers(const struct run *r, const struct activity *a)
+{
+	json_t *names = json_array();
+
+	for (unsigned int i = 0; i < r->choice.nr_consumers; i++) {
+		const unsigned int c = r->choice.consumer[i];
+
+		if (!a->consumer_ops[c])
+			json_array_append_new(names, json_string(pin_consumers[c]->name));
+	}
+	return names;
+}
+
+static void print_idle(const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	if (!json_array_size(names))
+		return;
+	printf("never at work, and not judged:");
+	json_array_foreach(names, i, name)
+		printf(" %s", json_string_value(name));
+	putchar('\n');
+}
+
 static void print_unfit(const struct run *r, const struct activity *a)
 {
 	if (!a->unfit)
@@ -491,10 +518,12 @@ int report_end(struct run *r)
 	enum exit_code code;
 	json_t *o = object("end");
 	const double cpu = r->cpu_s;
+	json_t *idle;
 	char why[256];
 
 	ledger_activity(r->ledger, &all);
 	activity_add(&all, &r->before_start);
+	idle = idle_consumers(r, &all);
 	code = final_verdict(r, why, sizeof(why));
 	string(o, "verdict", words[code]);
 	number(o, "exit_code", code);
@@ -510,6 +539,7 @@ int report_end(struct run *r)
 	real(o, "cpu_coordinator_s", r->coordinator_s);
 	number(o, "unfit", all.unfit);
 	json_object_set_new(o, "consumers", activity_json(&all));
+	json_object_set(o, "idle", idle);
 	json_object_set_new(o, "chaos", chaos_json(&all));
 	json_object_set_new(o, "sequences", sequences(r));
 	put(r, o);
@@ -517,6 +547,7 @@ int report_end(struct run *r)
 	if (!r->opt->json) {
 		if (!r->opt->quiet) {
 			print_consumers(&all, seconds);
+			print_idle(idle);
 			if (all.operations && !r->opt->resume)
 				printf("CPU: %.1f s, %.0f ns for each call that pins\n", cpu,
 				       cpu * 1e9 / all.operations);
@@ -527,6 +558,7 @@ int report_end(struct run *r)
 			       (unsigned long long)r->deaths);
 		printf("%s: %s%s\n", words[code], why, interrupted ? " (interrupted)" : "");
 	}
+	json_decref(idle);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "pinstress: the standard output cannot be written\n");
 		r->output_failed = true;

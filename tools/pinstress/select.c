@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "chaos.h"
 #include "choose.h"
@@ -16,7 +11,7 @@
 
 #define PROBE_PAGES	16
 
-/* What the probing process found out. */
+/* What a probe found out. */
 struct finding {
 	int err;
 	char why[PIN_WHY_LEN];
@@ -65,46 +60,40 @@ static const char *kind_name(unsigned int i)
 	return pin_memkinds[i]->name;
 }
 
-static void probe_all(const struct run *r, struct findings *f)
+/*
+ * Of those that are wanted. In this process, of which workers are made: a probe
+ * keeps in variables what it found, devices for example.
+ */
+static struct findings *probe(const struct run *r, const bool *consumer, const bool *kind)
 {
+	struct findings *f = calloc(1, sizeof(*f));
 	struct pin_mem m;
 
+	if (!f)
+		abort();
 	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
-		if (pin_consumers[i]->probe)
-			f->consumer[i].err = pin_consumers[i]->probe(&r->kernel,
-								     f->consumer[i].why);
+		const struct pin_consumer *c = pin_consumers[i];
+		const struct pin_known_issue *issue =
+			pin_known_untried(&r->kernel, c->name, "*");
+
+		if (!consumer[i])
+			continue;
+		if (issue && !r->opt->strict)
+			f->consumer[i].err = pin_why(f->consumer[i].why, -EUCLEAN, "%s",
+						     issue->reason);
+		else if (c->probe)
+			f->consumer[i].err = c->probe(&r->kernel, f->consumer[i].why);
 	}
 	for (unsigned int i = 0; i < pin_nr_memkinds; i++) {
+		if (!kind[i])
+			continue;
 		f->kind[i].err = pin_mem_alloc(&m, pin_memkinds[i], &r->kernel, PROBE_PAGES);
 		if (f->kind[i].err)
 			memcpy(f->kind[i].why, m.why, PIN_WHY_LEN);
 		else
 			pin_mem_free(&m);
 	}
-}
-
-static struct findings *probe_apart(const struct run *r)
-{
-	struct findings *f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int status;
-	pid_t pid;
-
-	if (f == MAP_FAILED)
-		return NULL;
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* The janitor stays known: probes load modules. */
-		probe_all(r, f);
-		_exit(0);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pid > 0 && !status)
-		return f;
-	munmap(f, sizeof(*f));
-	return NULL;
+	return f;
 }
 
 static const char *reason(const struct finding *f)
@@ -156,13 +145,9 @@ int select_work(struct run *r)
 		err = select_names("--memory", r->opt->memory, kind_name, pin_nr_memkinds, kind);
 	if (err)
 		return err;
-	f = probe_apart(r);
-	if (!f) {
-		fprintf(stderr, "pinstress: the process that probes died\n");
-		return EXIT_INCONCLUSIVE;
-	}
+	f = probe(r, consumer, kind);
 	choose(r, f, consumer, kind);
-	munmap(f, sizeof(*f));
+	free(f);
 	if (r->choice.nr_consumers && r->choice.nr_kinds)
 		return 0;
 	fprintf(stderr, "pinstress: no %s of those asked for can be had here\n",
@@ -174,7 +159,7 @@ static void list_one(const char *what, const char *name, const char *help,
 		     const struct finding *f)
 {
 	printf("%-9s %-20s %s", what, name, help);
-	if (f && f->err)
+	if (f->err)
 		printf(" (not here: %s)", reason(f));
 	putchar('\n');
 }
@@ -185,11 +170,15 @@ int list_all(struct run *r)
 		[CHAOS_MEMORY] = "memory", [CHAOS_WORKERS] = "workers",
 		[CHAOS_MACHINE] = "machine",
 	};
-	struct findings *f = probe_apart(r);
+	bool consumer[LEDGER_CONSUMERS], kind[LEDGER_KINDS];
+	struct findings *f;
 
+	memset(consumer, true, sizeof(consumer));
+	memset(kind, true, sizeof(kind));
+	f = probe(r, consumer, kind);
 	for (unsigned int i = 0; i < pin_nr_consumers; i++)
 		list_one("consumer", consumer_name(i), pin_consumers[i]->help,
-			 f ? &f->consumer[i] : NULL);
+			 &f->consumer[i]);
 	for (unsigned int i = 0; i < pin_nr_memkinds; i++)
 		list_one("memory", kind_name(i), pin_memkinds[i]->help, f ? &f->kind[i] : NULL);
 	for (unsigned int i = 0; i < pin_nr_chaos; i++) {
@@ -202,5 +191,6 @@ int list_all(struct run *r)
 		snprintf(help, sizeof(help), "%s: %s", scope[c->scope], c->help);
 		list_one("chaos", c->name, help, &found);
 	}
+	free(f);
 	return EXIT_BALANCED;
 }

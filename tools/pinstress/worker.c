@@ -572,8 +572,9 @@ static void leave_sessions_behind(void)
 		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
 		len = readlink(path, target, sizeof(target) - 1);
 		target[len < 0 ? 0 : len] = '\0';
-		/* By pipes the child says that it is ready. */
-		if (atoi(entry->d_name) > STDERR_FILENO && strncmp(target, "pipe:", 5))
+		/* By pipes the child says that it is ready; a FUSE server is one, too. */
+		if (atoi(entry->d_name) > STDERR_FILENO && strncmp(target, "pipe:", 5) &&
+		    strcmp(target, "/dev/fuse"))
 			close(atoi(entry->d_name));
 	}
 	if (d)
