@@ -244,7 +244,7 @@ static const struct race races[] = {
 static struct {
 	atomic_uint ordered, done;	/* forks */
 	atomic_bool over;
-	_Atomic(uint64_t) ns;		/* that the last one took */
+	atomic_ullong ns;		/* that the last one took */
 } forks;
 
 static void *fork_as_ordered(void *arg)
