@@ -221,9 +221,12 @@ static void count_operation(struct worker *w, const struct session *se, uint64_t
 	w->line->pins_done++;
 }
 
-/* Errors that some chaos, rather than the consumer, may be behind. */
-static bool excusable(long result)
+/* Some chaos, rather than the consumer, may be behind an error, or behind half a job. */
+static bool excusable(long result, const struct pin_predict *want)
 {
+	if (result >= 0)
+		return (chaos_effect.starves || chaos_effect.interrupts) &&
+		       result < want->result;
 	return (chaos_effect.starves && (result == -ENOMEM || result == -EAGAIN ||
 					 result == -EFAULT)) ||
 	       (chaos_effect.interrupts && (result == -EINTR || result == -EAGAIN));
@@ -262,7 +265,7 @@ static void book_pin(struct worker *w, struct session *se, long result)
 		 */
 		if (w->limited && result == -ENOMEM && p->result >= 0)
 			w->line->done.refused++;
-		else if (!excusable(result))
+		else if (!excusable(result, p))
 			wrong_result(w, se, "pin", result, p);
 		slack += moved.acquired;
 		moved = (struct pin_count){ 0, 0 };
@@ -311,7 +314,7 @@ static bool book_unpin(struct worker *w, struct session *se, long result)
 	se->pinned = false;
 	ledger_end(w->line, &moved, se->step.kind->any_node, 0,
 		   p->issue ? p->issue_released : 0, p->vmpin);
-	if (!as_told(result, p) && !excusable(result))
+	if (!as_told(result, p) && !excusable(result, p))
 		wrong_result(w, se, "release", result, p);
 	return !se->op.consumer;
 }
@@ -374,7 +377,7 @@ static void use(struct worker *w, struct session *se)
 	if (!se->pinned || !se->step.consumer->use)
 		return;
 	result = se->step.consumer->use(&se->op);
-	if (result && !excusable(result))
+	if (result && !excusable(result, &fine))
 		wrong_result(w, se, "use", result, &fine);
 }
 
