@@ -21,7 +21,9 @@
 #include "consumer.h"
 #include "netlink.h"
 #include "scratch.h"
+#include "vdpa.h"
 
+#define VDPA_BUS	"/sys/bus/vdpa/"
 #define MGMT_DEVICE	"vdpasim_net"
 #define MAX_DEVICES	8	/* as many cells may be at work at a time */
 #define IOVA		0x10000000ull
@@ -51,11 +53,31 @@ static int order(int cmd, const char *name, const char *mgmt)
 	return pin_nl_order(NETLINK_GENERIC, &m);
 }
 
-static int remove_device(const char *name)
+int pin_vdpa_remove(const char *name)
 {
 	int err = order(VDPA_CMD_DEV_DEL, name, NULL);
 
 	return err == -ENODEV ? -ENOENT : err;
+}
+
+int pin_vdpa_prepare(char *why)
+{
+	return pin_scratch_setting(VDPA_BUS "drivers_autoprobe", "0", why);
+}
+
+int pin_vdpa_add(const char *name, const char *mgmt, const char *driver)
+{
+	char path[128];
+	int err = order(VDPA_CMD_DEV_NEW, name, mgmt);
+
+	if (err)
+		return err;
+	/* Before 5.17 a driver cannot be chosen. */
+	snprintf(path, sizeof(path), VDPA_BUS "devices/%s/driver_override", name);
+	err = pin_write_file(path, driver);
+	if (!err || err == -ENOENT)
+		err = pin_write_file(VDPA_BUS "drivers_probe", name);
+	return err;
 }
 
 /* The node of device @name appears below it when vhost_vdpa takes it. */
@@ -65,7 +87,7 @@ static bool find_node(const char *name)
 	bool found_one;
 	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "/sys/bus/vdpa/devices/%s/vhost-vdpa-*", name);
+	snprintf(pattern, sizeof(pattern), VDPA_BUS "devices/%s/vhost-vdpa-*", name);
 	if (glob(pattern, 0, NULL, &found))
 		return false;
 	snprintf(nodes[nr_nodes], sizeof(nodes[0]), "/dev/%s",
@@ -79,11 +101,11 @@ static bool find_node(const char *name)
 
 static int make_device(const char *name, char *why)
 {
-	int err = pin_scratch_undo(remove_device, name, why);
+	int err = pin_scratch_undo(pin_vdpa_remove, name, why);
 
 	if (err)
 		return err;
-	err = order(VDPA_CMD_DEV_NEW, name, MGMT_DEVICE);
+	err = pin_vdpa_add(name, MGMT_DEVICE, "vhost_vdpa");
 	if (err)
 		return pin_why(why, err, "vdpa dev add name %s mgmtdev " MGMT_DEVICE ": %s",
 			       name, strerror(-err));
@@ -107,6 +129,8 @@ static int make_devices(char *why)
 		err = pin_scratch_module("vdpa_sim_net", "VDPA_SIM_NET", NULL, why);
 	if (err >= 0)
 		err = pin_scratch_module("vhost_vdpa", "VHOST_VDPA", NULL, why);
+	if (err >= 0)
+		err = pin_vdpa_prepare(why);
 	for (int i = 0; i < MAX_DEVICES && err >= 0; i++) {
 		snprintf(name, sizeof(name), "pinvdpa%d", i);
 		err = make_device(name, why);
@@ -172,6 +196,12 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 	return err;
 }
 
+/* Of more than one list of pages, which is a page long; a hole is in the second. */
+static unsigned int two_lists(const struct pin_kernel *k)
+{
+	return k->page_size / sizeof(void *) * 2 + 64;
+}
+
 static int open_write(struct pin_op *op)
 {
 	return vdpa_open(op, VHOST_ACCESS_RW);
@@ -182,8 +212,7 @@ static int open_read(struct pin_op *op)
 	return vdpa_open(op, VHOST_ACCESS_RO);
 }
 
-/* The limit holds for root, too, and is asked before a page is touched. */
-static bool too_much(const struct pin_mem *m)
+bool pin_vdpa_too_much(const struct pin_mem *m)
 {
 	struct rlimit limit;
 
@@ -199,7 +228,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	};
 
 	/* Whatever the reason, write() says EFAULT. */
-	if (too_much(op->mem))
+	if (pin_vdpa_too_much(op->mem))
 		p->result = -EFAULT;
 	else
 		pin_predict_all_or_nothing(op, &access, p);
@@ -258,11 +287,12 @@ const struct pin_consumer pin_consumer_vhost_vdpa = {
 
 const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.name = "vhost_vdpa_read",
-	.help = "the same, of which the device only reads",
+	.help = "more of the same, of which the device only reads",
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
 	.held = true,
+	.pages = two_lists,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,
