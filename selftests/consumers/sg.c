@@ -3,7 +3,6 @@
  * SCSI commands from user space, by the block device, by /dev/sgN with direct
  * I/O, and by bsg: pinned for the time of the command. The disk is one of
  * scsi_debug's, in memory, that is made for it and removed at the end.
- * Guest: modules scsi_debug, sd_mod, sg.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "scratch.h"
 #include "scsi.h"
 
+#define NEEDS		"modules scsi_debug, sd_mod, sg"
 #define DISKS		"/sys/class/scsi_device/*/device/"
 #define ALLOW_DIO	"/sys/module/sg/parameters/allow_dio"
 #define PIECE		(96 << 10)	/* bytes: any SCSI host takes that */
@@ -320,6 +320,7 @@ static void sg_close(struct pin_op *op)
 		.path = _path " > blk_rq_map_user_iov > pin_user_pages_fast",	\
 		.since = "6.5",							\
 		.doc_case = 1,							\
+		.needs = NEEDS,							\
 		.probe = _probe,						\
 		.open = _open,							\
 		.predict = predict,						\

@@ -3,7 +3,6 @@
  * SCSI tape: read and written directly, a piece in each call, and pinned for the
  * time of the command. What cannot be pinned as a whole goes through a buffer of
  * the driver's. The tapes are scsi_debug's; before 6.15 it answers as a disk would.
- * Guest: modules scsi_debug, st.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "scratch.h"
 #include "scsi.h"
 
+#define NEEDS		"modules scsi_debug, st"
 #define DRIVER		"/sys/bus/pseudo/drivers/scsi_debug/"
 #define DIRECT		"/sys/bus/scsi/drivers/st/try_direct_io"
 #define NODES		"/sys/class/scsi_tape/nst*[0-9]"	/* without the other modes */
@@ -135,16 +135,20 @@ static int order(int fd, short op, int count)
 
 /*
  * A block to be read, larger than any piece, of which less may be read. From an
- * odd address: not directly, so that it pins nothing.
+ * odd address: not directly, so that it pins nothing. What cannot write a mark
+ * is a disk, and can be read anywhere.
  */
 static int write_block(int fd, size_t len)
 {
-	char *data = calloc(1, len + 2);
+	char *data;
 	int err = 0;
 
+	if (order(fd, MTWEOF, 1))
+		return 0;
+	data = calloc(1, len + 1);
 	if (!data)
 		return -1;
-	if (order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
+	if (order(fd, MTREW, 1) || order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
 	    write(fd, data + 1, len) != (ssize_t)len || order(fd, MTREW, 1))
 		err = -1;
 	free(data);
@@ -165,7 +169,7 @@ static int st_open(struct pin_op *op, bool write_memory)
 	t->fd = free_tape();
 	if (t->fd >= 0 && !order(t->fd, MTREW, 1) && !ioctl(t->fd, MTIOCGET, &status)) {
 		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
-		if (t->fixed || !write_memory ||
+		if (!write_memory ||
 		    !write_block(t->fd, (t->pages + 1) * op->kernel->page_size))
 			return 0;
 	}
@@ -233,6 +237,7 @@ const struct pin_consumer pin_consumer_st_read = {
 	.path = "st_read > sgl_map_user_pages > pin_user_pages_fast",
 	.since = "5.8",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,
@@ -246,6 +251,7 @@ const struct pin_consumer pin_consumer_st_write = {
 	.path = "st_write > sgl_map_user_pages > pin_user_pages_fast",
 	.since = "5.8",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_write,
 	.predict = predict,

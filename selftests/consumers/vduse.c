@@ -5,7 +5,6 @@
  * here it is a network card of the kernel's, up for a moment, and we answer what
  * the driver asks of it. Takes exactly the bytes that the device says, and counts
  * in VmPin.
- * Guest: modules vduse, virtio_vdpa, virtio_net.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +30,7 @@
 #include "scratch.h"
 #include "vdpa.h"
 
+#define NEEDS		"modules vduse, virtio_vdpa, virtio_net"
 #define CONTROL		"/dev/vduse/control"
 #define MAX_DEVICES	8	/* as many processes may be at work at a time */
 #define RINGS		2
@@ -351,6 +351,7 @@ const struct pin_consumer pin_consumer_vduse_umem = {
 	.path = "vduse_dev_ioctl > vduse_dev_reg_umem > pin_user_pages",
 	.since = "6.0",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.pages = device_pages,
 	.probe = probe,

@@ -5,7 +5,6 @@
  * vsock device that is started writes the flags of both its rings, by us, and
  * twice those of the one that it receives by, by its worker. A page of the log
  * that is not to be had is passed over without a word.
- * Guest: module vhost_vsock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "consumer.h"
 #include "scratch.h"
 
+#define NEEDS		"module vhost_vsock"
 #define NODE		"/dev/vhost-vsock"
 #define RINGS		2
 #define ENTRIES		4
@@ -175,6 +175,7 @@ const struct pin_consumer pin_consumer_vhost_log = {
 	.path = "vhost_vsock_start > vhost_vq_init_access > log_used > set_bit_to_user > pin_user_pages_fast",
 	.since = "5.8",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.any_byte = true,
 	.probe = probe,
 	.open = log_open,

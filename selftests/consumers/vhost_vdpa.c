@@ -3,7 +3,6 @@
  * vhost-vdpa: memory mapped for a virtio device that user space drives, here
  * the kernel's own simulator without use of virtual addresses, so that it pins.
  * It counts in VmPin. One process at a time has one device.
- * Guest: modules vdpa_sim, vdpa_sim_net, vhost_vdpa (not in Debian's kernels).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +22,7 @@
 #include "scratch.h"
 #include "vdpa.h"
 
+#define NEEDS		"modules vdpa_sim, vdpa_sim_net, vhost_vdpa"
 #define VDPA_BUS	"/sys/bus/vdpa/"
 #define MGMT_DEVICE	"vdpasim_net"
 #define MAX_DEVICES	8	/* as many cells may be at work at a time */
@@ -276,6 +276,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa = {
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_write,
@@ -291,6 +292,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.pages = two_lists,
 	.probe = probe,

@@ -60,6 +60,7 @@ struct pin_consumer {
 	const char *path;	/* kernel functions on the way to the pin */
 	const char *since;	/* first version that pins here */
 	int doc_case;		/* of Documentation/core-api/pin_user_pages.rst */
+	const char *needs;	/* modules and devices, NULL: what every kernel has */
 	bool held;		/* pins stay until released */
 	bool by_file;		/* takes the memory by its file and offset, not by address */
 	bool any_byte;		/* may start and end anywhere, not only at 512 bytes */
