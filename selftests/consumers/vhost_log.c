@@ -24,6 +24,7 @@
 #define RINGS		2
 #define ENTRIES		4
 #define WRITES		4ull	/* of a device that is started */
+#define MOST_PAGES	8	/* a wait for each */
 #define LOG_PAGE	4096ull	/* what a bit stands for, whatever a page is */
 
 struct log {
@@ -105,6 +106,17 @@ static int log_open(struct pin_op *op)
 	return err;
 }
 
+/* The pages written to, all over the memory: how many they are. */
+static unsigned int nr_written(const struct pin_mem *m)
+{
+	return m->pages < MOST_PAGES ? m->pages : MOST_PAGES;
+}
+
+static unsigned int written(const struct pin_mem *m, unsigned int i)
+{
+	return (size_t)m->pages * i / nr_written(m);
+}
+
 /* Each page is asked for by itself. */
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
@@ -113,10 +125,12 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	struct pin_gup g;
 
 	pin_mem_gup(m, &access, &g);
-	p->acquired = g.pinned - g.uncounted + g.undone * m->pages;
-	if (m->hole < m->pages)
-		p->acquired += m->pages - m->hole - 1;
-	p->acquired *= WRITES;
+	for (unsigned int i = 0; i < nr_written(m); i++) {
+		if (!g.err || (m->hole < m->pages && written(m, i) != m->hole))
+			p->acquired += WRITES;
+		else
+			p->acquired += WRITES * g.undone;
+	}
 	p->released = p->acquired;
 }
 
@@ -159,12 +173,13 @@ static long pin(struct pin_op *op)
 {
 	const struct pin_mem *m = op->mem;
 	const size_t ps = op->kernel->page_size;
-	size_t offset = 0;
 	int err = 0;
 
-	for (unsigned int i = 0; i < m->pages && !err; i++) {
-		err = write_to(op, offset);
-		offset = (i + 1) * ps - ((uintptr_t)m->addr & (ps - 1));
+	for (unsigned int i = 0; i < nr_written(m) && !err; i++) {
+		size_t page = written(m, i);
+
+		/* Of the first there may be only the end. */
+		err = write_to(op, page ? page * ps - ((uintptr_t)m->addr & (ps - 1)) : 0);
 	}
 	return err;
 }
