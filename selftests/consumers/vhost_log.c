@@ -106,7 +106,7 @@ static int log_open(struct pin_op *op)
 	return err;
 }
 
-/* The pages written to, all over the memory: how many they are. */
+/* How many pages are written to: all, or the first and odd ones all over the memory. */
 static unsigned int nr_written(const struct pin_mem *m)
 {
 	return m->pages < MOST_PAGES ? m->pages : MOST_PAGES;
@@ -114,7 +114,9 @@ static unsigned int nr_written(const struct pin_mem *m)
 
 static unsigned int written(const struct pin_mem *m, unsigned int i)
 {
-	return (size_t)m->pages * i / nr_written(m);
+	const unsigned int page = (size_t)m->pages * i / nr_written(m);
+
+	return i && m->pages > MOST_PAGES ? page | 1 : page;
 }
 
 /* Each page is asked for by itself. */
