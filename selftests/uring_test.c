@@ -660,7 +660,8 @@ static enum pin_verdict cancel_in_flight(struct pin_audit *au, const void *arg)
 		return PIN_SKIP;
 	if (get_table(&s, 2) && get_memory(&s, &m, "anon", 64)) {
 		const struct iovec iov = piece(&m, 0, 64), none = { NULL, 0 };
-		const struct want gone = { 0, 64, -64, -ECANCELED }, stays = { .result = -ECANCELED };
+		const struct want gone = { 0, 64, -64, -ECANCELED };
+		const struct want stays = { .result = -ECANCELED };
 		struct io_uring_sqe *sqe;
 
 		step(&s, "fill", (struct want){ 64, 0, 64, 1 }, update(&s, 0, &iov, NULL, 1));
