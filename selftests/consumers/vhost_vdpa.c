@@ -196,12 +196,6 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 	return err;
 }
 
-/* Of more than one list of pages, which is a page long; a hole is in the second. */
-static unsigned int two_lists(const struct pin_kernel *k)
-{
-	return k->page_size / sizeof(void *) * 2 + 64;
-}
-
 static int open_write(struct pin_op *op)
 {
 	return vdpa_open(op, VHOST_ACCESS_RW);
@@ -288,13 +282,12 @@ const struct pin_consumer pin_consumer_vhost_vdpa = {
 
 const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.name = "vhost_vdpa_read",
-	.help = "more of the same, of which the device only reads",
+	.help = "the same, of which the device only reads",
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
-	.pages = two_lists,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,
