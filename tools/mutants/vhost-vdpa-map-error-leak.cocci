@@ -12,7 +12,6 @@
 // functions: vhost_vdpa_pa_map
 
 @@
-identifier nchunks;
 statement S;
 @@
  vhost_vdpa_pa_map(...)
