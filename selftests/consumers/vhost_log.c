@@ -106,6 +106,13 @@ static int log_open(struct pin_op *op)
 	return err;
 }
 
+/* Small pages are all written to: what is left out of a private file would change, too. */
+static unsigned int most_pages(const struct pin_kernel *k)
+{
+	(void)k;
+	return MOST_PAGES;
+}
+
 /* How many pages are written to: all, or the first and odd ones all over the memory. */
 static unsigned int nr_written(const struct pin_mem *m)
 {
@@ -194,6 +201,7 @@ const struct pin_consumer pin_consumer_vhost_log = {
 	.doc_case = 5,
 	.needs = NEEDS,
 	.any_byte = true,
+	.pages = most_pages,
 	.probe = probe,
 	.open = log_open,
 	.predict = predict,
