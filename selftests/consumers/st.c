@@ -36,6 +36,7 @@ static int nr_tapes;
 struct tape {
 	bool write_memory;
 	bool fixed;		/* blocks of one size */
+	bool rewinds;		/* a disk can be read anywhere; to rewind may stop it */
 	int fd;
 	unsigned int pages;	/* of a piece */
 };
@@ -135,20 +136,16 @@ static int order(int fd, short op, int count)
 
 /*
  * A block to be read, larger than any piece, of which less may be read. From an
- * odd address: not directly, so that it pins nothing. What cannot write a mark
- * is a disk, and can be read anywhere.
+ * odd address: not directly, so that it pins nothing.
  */
 static int write_block(int fd, size_t len)
 {
-	char *data;
+	char *data = calloc(1, len + 1);
 	int err = 0;
 
-	if (order(fd, MTWEOF, 1))
-		return 0;
-	data = calloc(1, len + 1);
 	if (!data)
 		return -1;
-	if (order(fd, MTREW, 1) || order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
+	if (order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
 	    write(fd, data + 1, len) != (ssize_t)len || order(fd, MTREW, 1))
 		err = -1;
 	free(data);
@@ -167,10 +164,14 @@ static int st_open(struct pin_op *op, bool write_memory)
 	t->write_memory = write_memory;
 	t->pages = pin_piece_pages(op->kernel, PIECE);
 	t->fd = free_tape();
-	if (t->fd >= 0 && !order(t->fd, MTREW, 1) && !ioctl(t->fd, MTIOCGET, &status)) {
+	if (t->fd >= 0 && !ioctl(t->fd, MTIOCGET, &status)) {
 		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
-		if (!write_memory ||
-		    !write_block(t->fd, (t->pages + 1) * op->kernel->page_size))
+		/* A disk knows no marks. */
+		t->rewinds = !order(t->fd, MTWEOF, 1);
+		if (!t->rewinds ||
+		    (!order(t->fd, MTREW, 1) &&
+		     (!write_memory ||
+		      !write_block(t->fd, (t->pages + 1) * op->kernel->page_size))))
 			return 0;
 	}
 	err = pin_why(op->why, -errno, "SCSI tape: %s", strerror(errno));
@@ -218,7 +219,7 @@ static long transfer(struct pin_op *op, size_t done, size_t len)
 	char *data = (char *)op->mem->addr + done;
 	ssize_t got;
 
-	if (t->write_memory && order(t->fd, MTREW, 1))
+	if (t->write_memory && t->rewinds && order(t->fd, MTREW, 1))
 		return -errno;
 	got = t->write_memory ? read(t->fd, data, len) : write(t->fd, data, len);
 	return got < 0 ? -errno : got == (ssize_t)len ? 0 : -EIO;
