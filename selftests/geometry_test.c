@@ -6,6 +6,7 @@
  * by a seed, and foretold to the page.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,18 +26,24 @@ struct shape {
 	const char *kind;
 	unsigned int pages;
 	bool of_file;		/* for consumers that take memory by its file */
+	const char *only;	/* for consumers of that name, pattern, and as a whole */
 };
 
 static const struct shape shapes[] = {
-	{ "anon", 64, false },
-	{ "hole", 64, false },
-	{ "thp_row", 24, false },
-	{ "thp_row_pte", 24, false },
-	{ "mthp", 0, false },
-	{ "hugetlb", 1024, false },
-	{ "memfd", 64, true },
-	{ "memfd_hugetlb", 1024, true },
-	{ "memfd_hugetlb_fresh", 1024, true },
+	{ .kind = "anon", .pages = 64 },
+	{ .kind = "hole", .pages = 64 },
+	{ .kind = "thp_row", .pages = 24 },
+	{ .kind = "thp_row_pte", .pages = 24 },
+	{ .kind = "mthp", .pages = 0 },
+	{ .kind = "hugetlb", .pages = 1024 },
+	{ .kind = "memfd", .pages = 64, .of_file = true },
+	{ .kind = "memfd_hugetlb", .pages = 1024, .of_file = true },
+	{ .kind = "memfd_hugetlb_fresh", .pages = 1024, .of_file = true },
+	/*
+	 * vhost_vdpa_pa_map() goes by lists that are a page long. The first is all
+	 * of the huge page, to be mapped as one, when the second fails.
+	 */
+	{ .kind = "thp_then_hole", .pages = 64, .only = "vhost_vdpa*" },
 };
 
 struct cell {
@@ -103,7 +110,7 @@ static void draw_piece(uint64_t state, const struct pin_mem *m, size_t grain, si
 
 static struct pin_mem whole;
 
-/* The next piece, and open: @arg is its seed. */
+/* The next piece, and open: @arg is its seed, 0: all of it. */
 static long next_piece(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
 	size_t skip, len;
@@ -117,8 +124,10 @@ static long next_piece(const struct pin_actor *a, struct pin_op *op, long arg, c
 		}
 	}
 	*op->mem = whole;
-	draw_piece(arg, &whole, a->consumer->any_byte ? 1 : GRAIN, &skip, &len);
-	pin_mem_cut(op->mem, skip, len);
+	if (arg) {
+		draw_piece(arg, &whole, a->consumer->any_byte ? 1 : GRAIN, &skip, &len);
+		pin_mem_cut(op->mem, skip, len);
+	}
 	op->priv = NULL;
 	err = a->consumer->open ? a->consumer->open(op) : 0;
 	memcpy(why, op->why, PIN_WHY_LEN);
@@ -202,7 +211,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		},
 	};
 	uint64_t state = cell->seed;
-	unsigned int done = 0;
+	unsigned int done = 0, pieces = cell->shape->only ? 1 : nr_pieces;
 	char why[PIN_WHY_LEN];
 	bool right = true;
 	int err;
@@ -213,8 +222,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (err)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	pin_audit_base_vmpin(au, r.actor.pid);
-	for (unsigned int i = 0; i < nr_pieces && right; i++) {
-		const long one = draw(&state) >> 1;
+	for (unsigned int i = 0; i < pieces && right; i++) {
+		const long one = cell->shape->only ? 0 : draw(&state) >> 1;
 
 		err = pin_actor_task(&r.actor, one, &r.reply);
 		if (err) {
@@ -261,7 +270,8 @@ static void add_tests(struct pin_suite *s)
 		for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++) {
 			struct cell *cell;
 
-			if (shapes[j].of_file != c->by_file)
+			if (shapes[j].of_file != c->by_file ||
+			    (shapes[j].only && fnmatch(shapes[j].only, c->name, 0)))
 				continue;
 			cell = calloc(1, sizeof(*cell));
 			if (!cell)

@@ -85,8 +85,10 @@ static void note_attempt(const struct pin_attempt *a)
 
 static long get_memory(struct pin_op *op, unsigned int pages, char *why)
 {
-	const char *kind = op->consumer->by_file ? "memfd" : "anon";
-	long err = pin_mem_alloc(op->mem, pin_memkind_find(kind), op->kernel, pages);
+	const struct pin_memkind *kind = pin_memkind_find(op->consumer->by_file ?
+							  "memfd" : "anon");
+	long err = pin_mem_alloc(op->mem, kind, op->kernel,
+				 pin_consumer_pages(op->consumer, op->kernel, kind, pages));
 
 	if (err)
 		memcpy(why, op->mem->why, PIN_WHY_LEN);
@@ -236,9 +238,9 @@ static long memlock(const struct pin_actor *a, struct pin_op *op, long arg, char
 	if (!err)
 		err = become_ordinary();
 	if (!err)
-		err = memlock_rounds(op, MEMLOCK_PAGES / 2, false, why);
+		err = memlock_rounds(op, op->mem->pages / 2, false, why);
 	if (!err)
-		err = memlock_rounds(op, MEMLOCK_PAGES + RING_PAGES, true, why);
+		err = memlock_rounds(op, op->mem->pages + RING_PAGES, true, why);
 	return err == -EACCES || err == -EPERM ? -EOPNOTSUPP : err;
 }
 

@@ -6,10 +6,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,7 +64,7 @@ static bool step(struct seq *s, const char *what, struct want w, long result)
 
 static const struct want nothing;
 
-static bool begin(struct seq *s, struct pin_audit *au)
+static bool begin_with(struct seq *s, struct pin_audit *au, unsigned int flags)
 {
 	char why[PIN_WHY_LEN];
 
@@ -69,13 +72,18 @@ static bool begin(struct seq *s, struct pin_audit *au)
 	s->au = au;
 	s->k = pin_audit_kernel(au);
 	s->page = s->k->page_size;
-	if (pin_uring_new(&s->ring, 0, why)) {
+	if (pin_uring_new(&s->ring, flags, why)) {
 		pin_audit_skip(au, "%s", why);
 		return false;
 	}
 	s->ring_open = true;
 	pin_audit_base_vmpin(au, getpid());
 	return true;
+}
+
+static bool begin(struct seq *s, struct pin_audit *au)
+{
+	return begin_with(s, au, 0);
 }
 
 static void close_ring(struct seq *s)
@@ -637,17 +645,57 @@ static enum pin_verdict close_in_flight(struct pin_audit *au, const void *arg)
 	return end(&s);
 }
 
+/*
+ * A request is cancelled whose buffer is in its slot, or has left it: then the
+ * pins were the request's alone, and go with it.
+ */
+static enum pin_verdict cancel_in_flight(struct pin_audit *au, const void *arg)
+{
+	const bool *removed = arg;
+	int pipefd[2];
+	struct pin_mem m;
+	struct seq s;
+
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	if (get_table(&s, 2) && get_memory(&s, &m, "anon", 64)) {
+		const struct iovec iov = piece(&m, 0, 64), none = { NULL, 0 };
+		const struct want gone = { 0, 64, -64, -ECANCELED };
+		const struct want stays = { .result = -ECANCELED };
+		struct io_uring_sqe *sqe;
+
+		step(&s, "fill", (struct want){ 64, 0, 64, 1 }, update(&s, 0, &iov, NULL, 1));
+		if (start_read(&s, &m, pipefd)) {
+			if (*removed)
+				step(&s, "remove", (struct want){ .result = 1 },
+				     update(&s, 0, &none, NULL, 1));
+			sqe = io_uring_get_sqe(&s.ring);
+			io_uring_prep_cancel64(sqe, TAG, 0);
+			sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+			if (io_uring_submit(&s.ring) != 1)
+				pin_audit_fail(au, "the request to cancel cannot be submitted");
+			step(&s, "cancelled", *removed ? gone : stays, completion(&s, TAG));
+			close(pipefd[0]);
+			close(pipefd[1]);
+		}
+		pin_mem_free(&m);
+	}
+	return end(&s);
+}
+
+static const bool in_slot, out_of_slot = true;
+
 /* --- I/O with fixed buffers adds no pin --- */
 
-static enum pin_verdict fixed_io(struct pin_audit *au, const void *arg)
+static enum pin_verdict fixed_io_with(struct pin_audit *au, const char *kind,
+				      unsigned int flags)
 {
-	const char *kind = arg;
 	char why[PIN_WHY_LEN];
 	struct pin_mem m;
 	struct seq s;
 	int fd;
 
-	if (!begin(&s, au))
+	if (!begin_with(&s, au, flags))
 		return PIN_SKIP;
 	if (get_memory(&s, &m, kind, 64)) {
 		const struct iovec iov = { m.addr, m.len };
@@ -671,6 +719,14 @@ static enum pin_verdict fixed_io(struct pin_audit *au, const void *arg)
 						 m.len, 0, 0);
 			step(&s, "read", (struct want){ .result = m.len },
 			     pin_uring_submit_one(&s.ring));
+			/* By its address: pinned once more, for the time of the read. */
+			io_uring_prep_read(io_uring_get_sqe(&s.ring), fd, m.addr, m.len, 0);
+			w = (struct want){ .result = m.len };
+			if (s.k->dio_pins) {
+				w.acquired = m.pages;
+				w.released = m.pages;
+			}
+			step(&s, "read by address", w, pin_uring_submit_one(&s.ring));
 			for (size_t i = 0; i < m.len; i++) {
 				if (((char *)m.addr)[i] != 0x3c) {
 					pin_audit_fail(au, "byte %zu is not what was written", i);
@@ -680,6 +736,99 @@ static enum pin_verdict fixed_io(struct pin_audit *au, const void *arg)
 			unregister(&s);
 			close(fd);
 		}
+		pin_mem_free(&m);
+	}
+	return end(&s);
+}
+
+static enum pin_verdict fixed_io(struct pin_audit *au, const void *arg)
+{
+	return fixed_io_with(au, arg, 0);
+}
+
+/* A thread of the kernel's submits: before 5.11 it takes registered files alone. */
+static enum pin_verdict sqpoll_io(struct pin_audit *au, const void *arg)
+{
+	if (pin_audit_kernel(au)->version < PIN_KVER(5, 11))
+		return pin_audit_skip(au, "SQPOLL takes registered files alone: Linux 5.11 or later");
+	return fixed_io_with(au, arg, IORING_SETUP_SQPOLL);
+}
+
+/* --- rings of another size --- */
+
+#define RESIZE_RINGS	33	/* IORING_REGISTER_RESIZE_RINGS */
+#define ENTRIES		8
+#define MORE_ENTRIES	32	/* still a page for the rings, and one for the entries */
+#define RESIZABLE	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+
+/* To rings in pages @first and @first + 1 of @m, if that is not NULL. */
+static long resize(int ring_fd, const struct pin_mem *m, size_t first)
+{
+	struct pin_uring_params p = { .sq_entries = MORE_ENTRIES, .cq_entries = 2 * MORE_ENTRIES };
+
+	if (m) {
+		p.cq.rings = (uintptr_t)piece(m, first, 1).iov_base;
+		p.sq.sqes = (uintptr_t)piece(m, first + 1, 1).iov_base;
+	}
+	return pin_uring_register(ring_fd, RESIZE_RINGS, &p, 1);
+}
+
+static bool can_resize(const struct seq *s)
+{
+	if (s->k->version >= PIN_KVER(6, 13))
+		return true;
+	pin_audit_skip(s->au, "io_uring's rings cannot be resized: Linux 6.13 or later");
+	return false;
+}
+
+/* The kernel's own rings: the buffers are none of their business. */
+static enum pin_verdict resize_kernel_rings(struct pin_audit *au, const void *arg)
+{
+	struct pin_mem m;
+	struct seq s;
+
+	(void)arg;
+	if (!begin_with(&s, au, RESIZABLE))
+		return PIN_SKIP;
+	if (can_resize(&s) && get_memory(&s, &m, "anon", 64)) {
+		const struct iovec iov = piece(&m, 0, 64);
+
+		step(&s, "register", (struct want){ 64, 0, 64, 0 },
+		     io_uring_register_buffers(&s.ring, &iov, 1));
+		step(&s, "resize", nothing, resize(s.ring.ring_fd, NULL, 0));
+		unregister(&s);
+		pin_mem_free(&m);
+	}
+	return end(&s);
+}
+
+/* Rings in memory of ours: the new are pinned, then the old are not. */
+static enum pin_verdict resize_own_rings(struct pin_audit *au, const void *arg)
+{
+	struct pin_uring_params p = { .flags = PIN_IORING_SETUP_NO_MMAP | RESIZABLE };
+	struct pin_mem m;
+	struct seq s;
+	int fd;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	if (can_resize(&s) && get_memory(&s, &m, "anon", 8)) {
+		munmap(piece(&m, 7, 1).iov_base, s.page);
+		p.cq.rings = (uintptr_t)piece(&m, 0, 1).iov_base;
+		p.sq.sqes = (uintptr_t)piece(&m, 1, 1).iov_base;
+		fd = syscall(__NR_io_uring_setup, ENTRIES, &p);
+		step(&s, "rings in our memory", (struct want){ .acquired = 2 },
+		     fd < 0 ? -errno : 0);
+		step(&s, "resize", (struct want){ .acquired = 2, .released = 2 },
+		     resize(fd, &m, 2));
+		step(&s, "entries in a hole",
+		     (struct want){ .acquired = 1, .released = 1, .result = -EFAULT },
+		     resize(fd, &m, 6));
+		step(&s, "resize back", (struct want){ .acquired = 2, .released = 2 },
+		     resize(fd, &m, 0));
+		if (fd >= 0)
+			close(fd);
 		pin_mem_free(&m);
 	}
 	return end(&s);
@@ -794,6 +943,51 @@ static enum pin_verdict cloned(struct pin_audit *au, const void *arg)
 		end(&to);
 	}
 	return end(&from);
+}
+
+/* From ring to ring to ring: the last to let go of a buffer is the one that unpins it. */
+static enum pin_verdict clone_chain(struct pin_audit *au, const void *arg)
+{
+	struct seq s[4];
+	unsigned int nr = 0;
+	struct pin_mem m;
+
+	(void)arg;
+	while (nr < SIZE(s) && begin(&s[nr], au))
+		nr++;
+	if (nr == SIZE(s) && get_memory(&s[0], &m, "anon", 64)) {
+		const struct iovec iov = piece(&m, 0, 64);
+		long result;
+
+		step(&s[0], "register", (struct want){ 64, 0, 64, 0 },
+		     io_uring_register_buffers(&s[0].ring, &iov, 1));
+		for (nr = 1; nr < SIZE(s); nr++) {
+			result = clone_to(&s[nr], &s[nr - 1], 0, 0, 0, 0);
+			if (result == -EINVAL && s[0].k->version < PIN_KVER(6, 12)) {
+				pin_audit_skip(au, "io_uring does not clone buffers here: Linux 6.12 or later");
+				break;
+			}
+			step(&s[nr], "clone", nothing, result);
+		}
+		if (nr == SIZE(s)) {
+			/* The source first, then the newest clone. */
+			static const unsigned int order[] = { 0, 3, 1 };
+
+			for (size_t i = 0; i < SIZE(order); i++)
+				step(&s[order[i]], "unregister one of them", nothing,
+				     io_uring_unregister_buffers(&s[order[i]].ring));
+			s[2].held = s[0].held;
+			s[2].vmpin = s[0].vmpin;
+			s[0].held = 0;
+			s[0].vmpin = 0;
+			unregister(&s[2]);
+		}
+		pin_mem_free(&m);
+		nr = SIZE(s);
+	}
+	while (nr)
+		end(&s[--nr]);
+	return PIN_PASS;
 }
 
 /*
@@ -923,6 +1117,210 @@ static enum pin_verdict child_unregisters(struct pin_audit *au, const void *arg)
 	return end(&s);
 }
 
+/* --- a ring of a process that ends --- */
+
+struct owner {
+	pid_t pid;
+	int sock;
+	int pipe[2];
+};
+
+/* What a process with a ring says: its descriptor there, and whether it was sent, too. */
+struct owner_says {
+	long result;
+	int ring_fd;
+	int sent;		/* 0 or -errno */
+};
+
+static int send_fd(int sock, const struct owner_says *says, int fd)
+{
+	union {
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {
+		.hdr = {
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		},
+	};
+	struct iovec iov = { (void *)says, sizeof(*says) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+
+	memcpy(CMSG_DATA(&control.hdr), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) < 0 ? -errno : 0;
+}
+
+/* Register, perhaps start requests, say so, and wait for the end. */
+static void __attribute__((noreturn)) own_ring(const struct seq *s, const struct owner *o,
+					       bool send, bool linked)
+{
+	struct owner_says says = { .ring_fd = -1 };
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	struct pin_mem m;
+	struct iovec iov;
+	char byte;
+
+	says.result = pin_mem_alloc(&m, pin_memkind_find("anon"), s->k, 64);
+	if (!says.result)
+		says.result = io_uring_queue_init(ENTRIES, &ring, 0);
+	if (!says.result) {
+		iov = piece(&m, 0, 64);
+		says.ring_fd = ring.ring_fd;
+		says.result = io_uring_register_buffers(&ring, &iov, 1);
+	}
+	if (!says.result && linked) {
+		/* The first waits for the pipe, the others for the one before. */
+		for (int i = 0; i < 3; i++) {
+			sqe = io_uring_get_sqe(&ring);
+			io_uring_prep_read_fixed(sqe, o->pipe[0], m.addr, m.len, -1, 0);
+			sqe->flags = i < 2 ? IOSQE_IO_LINK : 0;
+		}
+		says.result = io_uring_submit(&ring) == 3 ? 0 : -EIO;
+	}
+	if (!says.result && send)
+		says.sent = send_fd(o->sock, &says, ring.ring_fd);
+	if (!send || says.result || says.sent) {
+		if (write(o->sock, &says, sizeof(says)) < 0)
+			_exit(1);
+	}
+	/* Until the other end is closed, whoever does that. */
+	_exit(read(o->sock, &byte, 1) != 0);
+}
+
+/* The descriptor that came with it, else -1. */
+static int receive(int sock, struct owner_says *says)
+{
+	union {
+		struct cmsghdr hdr;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { says, sizeof(*says) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof(*says))
+		says->result = -EPIPE;
+	else if (msg.msg_controllen)
+		memcpy(&fd, CMSG_DATA(&control.hdr), sizeof(fd));
+	return fd;
+}
+
+/* Its ring is registered; what it sent us, or -1. */
+static int start_owner(struct seq *s, struct owner *o, struct owner_says *says, bool send,
+		       bool linked)
+{
+	int pair[2], fd;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) || pipe(o->pipe))
+		abort();
+	fflush(stdout);
+	o->pid = fork();
+	o->sock = pair[!o->pid];
+	close(pair[!!o->pid]);
+	if (!o->pid)
+		own_ring(s, o, send, linked);
+	fd = receive(o->sock, says);
+	step(s, "register, in another process", (struct want){ .acquired = 64 }, says->result);
+	return fd;
+}
+
+static void end_owner(const struct owner *o, int signal)
+{
+	if (o->pid > 0 && signal)
+		kill(o->pid, signal);
+	close(o->sock);
+	if (o->pid > 0)
+		waitpid(o->pid, NULL, 0);
+	close(o->pipe[0]);
+	close(o->pipe[1]);
+}
+
+/* Gone with its last descriptor: ours, if we have one. */
+static void outlive(struct seq *s, const struct owner *o, int fd)
+{
+	const struct want all = { .released = 64 };
+
+	end_owner(o, SIGKILL);
+	if (fd < 0) {
+		step(s, "its end", all, 0);
+		return;
+	}
+	pin_sleep_ns(DWELL_NS);
+	step(s, "its end, while we have the ring", nothing, 0);
+	close(fd);
+	step(s, "close", all, 0);
+}
+
+/*
+ * Its descriptor by a UNIX socket. Refused since 6.7 (705318a99a13), and by
+ * earlier kernels that have that fix.
+ */
+static enum pin_verdict pass_by_socket(struct pin_audit *au, const void *arg)
+{
+	struct owner_says says = { .result = 0 };
+	struct owner o;
+	struct seq s;
+	int fd;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	fd = start_owner(&s, &o, &says, true, false);
+	if (fd < 0 && says.sent != -EINVAL)
+		pin_audit_fail(au, "sending the ring's descriptor: %s", strerror(-says.sent));
+	if (fd >= 0 && s.k->version >= PIN_KVER(6, 7))
+		pin_audit_fail(au, "a ring's descriptor can be sent: a cycle of both is for ever");
+	outlive(&s, &o, fd);
+	return end(&s);
+}
+
+/* The same by pidfd_getfd(2), which makes no cycles. */
+static enum pin_verdict pass_by_pidfd(struct pin_audit *au, const void *arg)
+{
+	struct owner_says says = { .result = 0 };
+	struct owner o;
+	struct seq s;
+	int fd, pidfd;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	start_owner(&s, &o, &says, false, false);
+	pidfd = syscall(SYS_pidfd_open, o.pid, 0);
+	fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, says.ring_fd, 0);
+	if (fd < 0)
+		pin_audit_skip(au, "pidfd_getfd: %s", strerror(errno));
+	if (pidfd >= 0)
+		close(pidfd);
+	outlive(&s, &o, fd);
+	return end(&s);
+}
+
+/* It ends with requests that wait for each other: by itself, or killed. */
+static enum pin_verdict end_linked(struct pin_audit *au, const void *arg)
+{
+	struct owner_says says = { .result = 0 };
+	const int *signal = arg;
+	struct owner o;
+	struct seq s;
+
+	if (!begin(&s, au))
+		return PIN_SKIP;
+	start_owner(&s, &o, &says, false, true);
+	end_owner(&o, *signal);
+	step(&s, "its end", (struct want){ .released = 64 }, 0);
+	return end(&s);
+}
+
+static const int by_itself, killed = SIGKILL;
+
 static void add_tests(struct pin_suite *s)
 {
 	pin_suite_add(s, same_page, NULL, "iovecs.same_page");
@@ -942,9 +1340,15 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, remove_in_flight, NULL, "in_flight.remove");
 	pin_suite_add(s, unregister_in_flight, NULL, "in_flight.unregister");
 	pin_suite_add(s, close_in_flight, NULL, "in_flight.close");
+	pin_suite_add(s, cancel_in_flight, &in_slot, "in_flight.cancel");
+	pin_suite_add(s, cancel_in_flight, &out_of_slot, "in_flight.remove_and_cancel");
 	pin_suite_add(s, fixed_io, "anon", "fixed_io.anon");
 	pin_suite_add(s, fixed_io, "anon_unaligned", "fixed_io.anon_unaligned");
 	pin_suite_add(s, fixed_io, "thp", "fixed_io.thp");
+	pin_suite_add(s, sqpoll_io, "anon", "sqpoll.anon");
+	pin_suite_add(s, sqpoll_io, "thp", "sqpoll.thp");
+	pin_suite_add(s, resize_kernel_rings, NULL, "resize.kernel_rings");
+	pin_suite_add(s, resize_own_rings, NULL, "resize.own_rings");
 	pin_suite_add(s, cloned, &clone_whole, "clone.whole");
 	pin_suite_add(s, cloned, &clone_part, "clone.part");
 	pin_suite_add(s, cloned, &clone_at_offset, "clone.at_offset");
@@ -952,8 +1356,13 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cloned, &clone_replace_one, "clone.replace_one");
 	pin_suite_add(s, cloned, &clone_no_replace, "clone.no_replace");
 	pin_suite_add(s, cloned, &clone_beyond, "clone.beyond");
+	pin_suite_add(s, clone_chain, NULL, "clone.chain");
 	pin_suite_add(s, clone_by_other, NULL, "clone.other_process");
 	pin_suite_add(s, child_unregisters, NULL, "fork.child_unregisters");
+	pin_suite_add(s, pass_by_socket, NULL, "pass.by_socket");
+	pin_suite_add(s, pass_by_pidfd, NULL, "pass.by_pidfd");
+	pin_suite_add(s, end_linked, &by_itself, "end.linked");
+	pin_suite_add(s, end_linked, &killed, "end.linked_killed");
 }
 
 int main(int argc, char **argv)

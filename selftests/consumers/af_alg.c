@@ -3,7 +3,6 @@
  * AF_ALG, the kernel's ciphers by socket: what a hash is sent and what a
  * cipher's result goes to is pinned for the time of the call, up to 16 pages
  * at a time. What a cipher is sent is copied.
- * Guest: modules algif_hash, algif_skcipher, algif_aead, ccm, ctr.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +14,8 @@
 #include <unistd.h>
 
 #include "pieces.h"
+
+#define NEEDS		"modules algif_hash, algif_skcipher, algif_aead, ccm, ctr"
 
 #ifndef SOL_ALG
 #define SOL_ALG		279
@@ -362,6 +363,7 @@ const struct pin_consumer pin_consumer_af_alg_aead = {
 	.path = "aead_recvmsg > af_alg_get_rsgl > extract_iter_to_sg > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe_aead,
 	.open = open_aead,
 	.predict = predict,
@@ -375,6 +377,7 @@ const struct pin_consumer pin_consumer_af_alg_hash = {
 	.path = "hash_sendmsg > extract_iter_to_sg > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.probe = probe_hash,
 	.open = open_hash,
 	.predict = predict,
@@ -388,6 +391,7 @@ const struct pin_consumer pin_consumer_af_alg_skcipher = {
 	.path = "skcipher_recvmsg > af_alg_get_rsgl > extract_iter_to_sg > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe_skcipher,
 	.open = open_skcipher,
 	.predict = predict,
@@ -401,6 +405,7 @@ const struct pin_consumer pin_consumer_af_alg_splice = {
 	.path = "vmsplice > iov_iter_get_pages2 (references); splice > hash_sendmsg (MSG_SPLICE_PAGES)",
 	.since = "never",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.probe = probe_hash,
 	.open = open_splice,
 	.predict = predict_splice,

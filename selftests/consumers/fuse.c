@@ -4,7 +4,6 @@
  * or from it, up to 32 pages in one request. The server is a process of its own
  * and alone has the connection: if either is killed, the other gets free. The
  * file system is never mounted where anybody could see it.
- * Guest: module fuse.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,8 @@
 
 #include "pieces.h"
 #include "scratch.h"
+
+#define NEEDS		"module fuse"
 
 #ifndef SYS_fsopen
 #define SYS_fsopen	430
@@ -333,6 +334,7 @@ const struct pin_consumer pin_consumer_fuse_read = {
 	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.9",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,
@@ -346,6 +348,7 @@ const struct pin_consumer pin_consumer_fuse_write = {
 	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.9",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_write,
 	.predict = predict,

@@ -12,6 +12,7 @@
 #include "consumer.h"
 #include "helper.h"
 
+#define NEEDS		"pin_helper.ko"
 #define PATTERN		0x5a
 
 struct held {
@@ -129,6 +130,7 @@ const struct pin_consumer pin_consumer_helper_memfd = {
 	.path = "memfd_pin_folios; unpin_folio, unpin_folios",
 	.since = "6.11",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.by_file = true,
 	.probe = probe,

@@ -11,6 +11,7 @@
 #include "consumer.h"
 #include "helper.h"
 
+#define NEEDS		"pin_helper.ko"
 #define PATTERN		0xa5
 
 struct way {
@@ -215,6 +216,7 @@ const struct pin_consumer pin_consumer_helper_pin = {
 	.path = "pin_user_pages; unpin_user_pages",
 	.since = "5.6",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_plain,
@@ -231,6 +233,7 @@ const struct pin_consumer pin_consumer_helper_pin_fast = {
 	.path = "pin_user_pages_fast; unpin_user_page",
 	.since = "5.6",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_fast,
@@ -247,6 +250,7 @@ const struct pin_consumer pin_consumer_helper_longterm = {
 	.path = "pin_user_pages_fast; unpin_user_page_range_dirty_lock",
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_longterm,
@@ -263,6 +267,7 @@ const struct pin_consumer pin_consumer_helper_remote = {
 	.path = "pin_user_pages_remote; unpin_user_pages_dirty_lock",
 	.since = "5.6",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_remote,

@@ -4,7 +4,6 @@
  * is attached, or when a driver in the kernel accesses it, once however many
  * do so. Devices and drivers are those of the kernel's own test. It counts in
  * VmPin.
- * Guest: module iommufd with IOMMUFD_TEST (not in Debian's kernels).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 #include "consumer.h"
 #include "scratch.h"
 
+#define NEEDS		"module iommufd with IOMMUFD_TEST"
 #define DEVICE		"/dev/iommu"
 #define IOVA		(1ull << 24)	/* where the test's domains begin */
 #define EVERYTHING	(~0ull)
@@ -395,6 +395,7 @@ static long unpin_detach(struct pin_op *op)
 		.path = _path " > pfn_reader_user_pin > pin_user_pages_fast",		\
 		.since = "6.2",								\
 		.doc_case = 2,								\
+		.needs = NEEDS,								\
 		.held = true,								\
 		.probe = probe,								\
 		.open = _open,								\

@@ -3,7 +3,6 @@
  * NVMe commands from user space: by ioctl, by io_uring, and by io_uring with a
  * fixed buffer. They go to the namespace that PIN_SCRATCH_NVME names, as
  * /dev/nvme0n1, and to no other: its first blocks are overwritten.
- * Guest: an NVMe disk, module nvme.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "pieces.h"
 #include "uring.h"
 
+#define NEEDS		"an NVMe disk, module nvme"
 #define VARIABLE	"PIN_SCRATCH_NVME"
 #define QEMU		"-device nvme"
 #define PIECE		(96 << 10)	/* bytes: less than controllers' limits */
@@ -295,6 +295,7 @@ static long unpin_fixed(struct pin_op *op)
 		.path = _path " > blk_rq_map_user_iov > pin_user_pages_fast",	\
 		.since = "6.5",							\
 		.doc_case = 1,							\
+		.needs = NEEDS,							\
 		.probe = _probe,						\
 		.open = _open,							\
 		.predict = predict,						\
@@ -317,6 +318,7 @@ const struct pin_consumer pin_consumer_uring_nvme_fixed = {
 	.path = "io_sqe_buffer_register > io_pin_pages > pin_user_pages_fast; nvme_uring_cmd_io",
 	.since = "6.1",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe_uring,
 	.open = open_uring_fixed,

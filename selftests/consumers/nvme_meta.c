@@ -4,7 +4,6 @@
  * test here, some pages of it a command; the data that goes with it is ours.
  * Both are pinned, the metadata last. They go to the namespace that
  * PIN_SCRATCH_NVME_META names, and to no other: its first blocks are overwritten.
- * Guest: an NVMe namespace whose blocks have metadata, module nvme.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +18,7 @@
 #include "nvme.h"
 #include "pieces.h"
 
+#define NEEDS		"an NVMe namespace whose blocks have metadata, module nvme"
 #define VARIABLE	"PIN_SCRATCH_NVME_META"
 #define QEMU		"-device nvme-ns,ms=64"
 #define MOST_DATA	(128u << 10)	/* bytes of a command: all that fits with an IOMMU */
@@ -267,6 +267,7 @@ const struct pin_consumer pin_consumer_nvme_meta_read = {
 	.path = META_PATH,
 	.since = "6.8",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,
@@ -280,6 +281,7 @@ const struct pin_consumer pin_consumer_nvme_meta_write = {
 	.path = META_PATH,
 	.since = "6.8",
 	.doc_case = 1,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_write,
 	.predict = predict,

@@ -3,7 +3,6 @@
  * RDMA memory regions, registered with soft-RoCE over the loopback device: no
  * hardware, no library, the kernel's own write() interface. The RDMA device is
  * made for it and removed at the end.
- * Guest: modules rdma_rxe, ib_uverbs, crc32_generic (not in Debian's cloud kernels).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +22,7 @@
 #include "rdma.h"
 #include "scratch.h"
 
+#define NEEDS		"modules rdma_rxe, ib_uverbs, crc32_generic"
 #define DEVICE		"pinrxe0"
 #define LOCAL_WRITE	(1u << 0)
 #define ON_DEMAND	(1u << 6)
@@ -403,6 +403,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr = {
 	.path = RDMA_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_write,
@@ -419,6 +420,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_limit = {
 	.path = RDMA_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.probe = probe,
 	.open = open_limited,
 	.predict = predict_limited,
@@ -432,6 +434,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_odp = {
 	.path = "ib_uverbs_reg_mr > rxe_reg_user_mr > rxe_odp_mr_init_user > hmm_range_fault",
 	.since = "never",
 	.doc_case = 3,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe_odp,
 	.open = open_odp,
@@ -447,6 +450,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_read = {
 	.path = RDMA_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_read,

@@ -2,7 +2,6 @@
 /*
  * getsockopt(RDS_INFO_COUNTERS) of an RDS socket: the kernel pins all of the
  * buffer before it writes the little there is to say.
- * Guest: module rds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "rds.h"
 #include "scratch.h"
 
+#define NEEDS		"module rds"
 #define RDS_INFO_COUNTERS	10000
 
 int pin_rds_probe(const struct pin_kernel *k, char *why)
@@ -81,6 +81,7 @@ const struct pin_consumer pin_consumer_rds_info = {
 	.path = "rds_info_getsockopt > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 5,
+	.needs = NEEDS,
 	.probe = pin_rds_probe,
 	.open = rds_open,
 	.predict = predict,

@@ -5,7 +5,6 @@
  * do: loopback can do neither, so that all is given back. Memory regions want
  * RDMA, here over soft-RoCE: without a connection they are refused after the
  * pin, with one they hold it until RDS_FREE_MR.
- * Guest: modules rds, rds_rdma, rdma_rxe.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,6 +21,7 @@
 #include "rds.h"
 #include "scratch.h"
 
+#define NEEDS		"modules rds, rds_rdma, rdma_rxe"
 #define LINK		"pinrds0"	/* over lo there is no RDMA by address */
 #define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
 #define VECTOR_PAGES	24u		/* of one local vector */
@@ -353,6 +353,7 @@ const struct pin_consumer pin_consumer_rds_atomic = {
 	.path = "rds_sendmsg > rds_cmsg_atomic > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.probe = pin_rds_probe,
 	.open = open_atomic,
 	.predict = predict,
@@ -366,6 +367,7 @@ const struct pin_consumer pin_consumer_rds_mr = {
 	.path = "rds_sendmsg > __rds_rdma_map > pin_user_pages_fast; rds_ib_free_mr",
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe_rdma,
 	.open = open_region,
@@ -381,6 +383,7 @@ const struct pin_consumer pin_consumer_rds_mr_lone = {
 	.path = "rds_setsockopt > __rds_rdma_map > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.probe = probe_rdma,
 	.open = open_lone_region,
 	.predict = predict_lone_region,
@@ -394,6 +397,7 @@ const struct pin_consumer pin_consumer_rds_rdma_read = {
 	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.probe = pin_rds_probe,
 	.open = open_rdma_read,
 	.predict = predict,
@@ -407,6 +411,7 @@ const struct pin_consumer pin_consumer_rds_rdma_write = {
 	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.probe = pin_rds_probe,
 	.open = open_rdma_write,
 	.predict = predict,

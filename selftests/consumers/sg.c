@@ -3,7 +3,6 @@
  * SCSI commands from user space, by the block device, by /dev/sgN with direct
  * I/O, and by bsg: pinned for the time of the command. The disk is one of
  * scsi_debug's, in memory, that is made for it and removed at the end.
- * Guest: modules scsi_debug, sd_mod, sg.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +17,9 @@
 
 #include "pieces.h"
 #include "scratch.h"
+#include "scsi.h"
 
+#define NEEDS		"modules scsi_debug, sd_mod, sg"
 #define DISKS		"/sys/class/scsi_device/*/device/"
 #define ALLOW_DIO	"/sys/module/sg/parameters/allow_dio"
 #define PIECE		(96 << 10)	/* bytes: any SCSI host takes that */
@@ -63,12 +64,12 @@ static int first_entry(const char *disk, const char *what, char *node, size_t le
 	return err;
 }
 
-static bool is_scsi_debug(const char *disk)
+bool pin_scsi_is_debug(const char *dir)
 {
 	char path[256], model[32] = "";
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%smodel", disk);
+	snprintf(path, sizeof(path), "%s/model", dir);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
@@ -89,7 +90,7 @@ static bool find_disk(void)
 	for (size_t i = 0; !found && i < disks.gl_pathc; i++) {
 		const char *disk = disks.gl_pathv[i];
 
-		found = is_scsi_debug(disk) &&
+		found = pin_scsi_is_debug(disk) &&
 			!first_entry(disk, "block", nodes[BY_BLOCK], sizeof(nodes[0])) &&
 			!access(nodes[BY_BLOCK], F_OK);
 		if (!found)
@@ -101,10 +102,12 @@ static bool find_disk(void)
 	return found;
 }
 
-/* Once for all of them: 0, or -errno and @why. */
-static int make_disk(char *why)
+/* Once for all of them. Has more addresses than memory: the tape is far behind. */
+int pin_scsi_debug(char *why)
 {
-	static const char *const options[] = { "dev_size_mb=8", "delay=0", NULL };
+	static const char *const options[] = {
+		"dev_size_mb=8", "virtual_gb=1", "delay=0", NULL
+	};
 	static char reason[PIN_WHY_LEN];
 	static int made = 1;
 	char ignored[PIN_WHY_LEN];
@@ -131,7 +134,7 @@ static int make_disk(char *why)
 
 static int probe(char *why, enum way way, const char *option)
 {
-	int fd, err = make_disk(why);
+	int fd, err = pin_scsi_debug(why);
 
 	if (err)
 		return err;
@@ -317,6 +320,7 @@ static void sg_close(struct pin_op *op)
 		.path = _path " > blk_rq_map_user_iov > pin_user_pages_fast",	\
 		.since = "6.5",							\
 		.doc_case = 1,							\
+		.needs = NEEDS,							\
 		.probe = _probe,						\
 		.open = _open,							\
 		.predict = predict,						\

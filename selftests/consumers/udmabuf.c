@@ -3,7 +3,6 @@
  * udmabuf: a dma-buf made of pieces of a memfd, pinned by file and offset,
  * each folio once for each piece. Everything but a memfd that cannot shrink
  * any more is refused.
- * Guest: module udmabuf where it is not built in (Debian: not before 6.12).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +17,7 @@
 #include "proc.h"
 #include "scratch.h"
 
+#define NEEDS		"module udmabuf"
 #define DEVICE		"/dev/udmabuf"
 #define SIZE_LIMIT	"/sys/module/udmabuf/parameters/size_limit_mb"
 #define PATTERN		0xa5
@@ -238,6 +238,7 @@ const struct pin_consumer pin_consumer_udmabuf = {
 	.path = "udmabuf_create > memfd_pin_folios; release_udmabuf > unpin_folio",
 	.since = "6.11",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.by_file = true,
 	.probe = probe,
@@ -255,6 +256,7 @@ const struct pin_consumer pin_consumer_udmabuf_list = {
 	.path = "udmabuf_create > memfd_pin_folios; release_udmabuf > unpin_folio",
 	.since = "6.11",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.by_file = true,
 	.probe = probe,
@@ -272,6 +274,7 @@ const struct pin_consumer pin_consumer_udmabuf_list_bad = {
 	.path = "udmabuf_create > memfd_pin_folios, unpin_folio",
 	.since = "6.11",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.by_file = true,
 	.probe = probe,
 	.open = open_list_bad,

@@ -3,7 +3,6 @@
  * VFIO type 1: memory mapped for DMA by a device that user space drives, as
  * for a virtual machine. It counts in VmLck, not in VmPin. The devices are
  * QEMU's "edu", which nothing else uses; one for each process at a time.
- * Guest: 8 x -device edu behind an IOMMU, modules vfio_pci, vfio_iommu_type1.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +18,7 @@
 #include "proc.h"
 #include "scratch.h"
 
+#define NEEDS		"devices that nobody uses behind an IOMMU, modules vfio_pci, vfio_iommu_type1"
 #define CONTAINER	"/dev/vfio/vfio"
 #define DEVICES		"/sys/bus/pci/devices/"
 #define DRIVER		"vfio-pci"
@@ -289,6 +289,7 @@ const struct pin_consumer pin_consumer_vfio_type1 = {
 	.path = VFIO_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_write,
@@ -304,6 +305,7 @@ const struct pin_consumer pin_consumer_vfio_type1_read = {
 	.path = VFIO_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_read,

@@ -3,7 +3,6 @@
  * vhost-vdpa: memory mapped for a virtio device that user space drives, here
  * the kernel's own simulator without use of virtual addresses, so that it pins.
  * It counts in VmPin. One process at a time has one device.
- * Guest: modules vdpa_sim, vdpa_sim_net, vhost_vdpa (not in Debian's kernels).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +20,10 @@
 #include "consumer.h"
 #include "netlink.h"
 #include "scratch.h"
+#include "vdpa.h"
 
+#define NEEDS		"modules vdpa_sim, vdpa_sim_net, vhost_vdpa"
+#define VDPA_BUS	"/sys/bus/vdpa/"
 #define MGMT_DEVICE	"vdpasim_net"
 #define MAX_DEVICES	8	/* as many cells may be at work at a time */
 #define IOVA		0x10000000ull
@@ -51,11 +53,31 @@ static int order(int cmd, const char *name, const char *mgmt)
 	return pin_nl_order(NETLINK_GENERIC, &m);
 }
 
-static int remove_device(const char *name)
+int pin_vdpa_remove(const char *name)
 {
 	int err = order(VDPA_CMD_DEV_DEL, name, NULL);
 
 	return err == -ENODEV ? -ENOENT : err;
+}
+
+int pin_vdpa_prepare(char *why)
+{
+	return pin_scratch_setting(VDPA_BUS "drivers_autoprobe", "0", why);
+}
+
+int pin_vdpa_add(const char *name, const char *mgmt, const char *driver)
+{
+	char path[128];
+	int err = order(VDPA_CMD_DEV_NEW, name, mgmt);
+
+	if (err)
+		return err;
+	/* Before 5.17 a driver cannot be chosen. */
+	snprintf(path, sizeof(path), VDPA_BUS "devices/%s/driver_override", name);
+	err = pin_write_file(path, driver);
+	if (!err || err == -ENOENT)
+		err = pin_write_file(VDPA_BUS "drivers_probe", name);
+	return err;
 }
 
 /* The node of device @name appears below it when vhost_vdpa takes it. */
@@ -65,7 +87,7 @@ static bool find_node(const char *name)
 	bool found_one;
 	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "/sys/bus/vdpa/devices/%s/vhost-vdpa-*", name);
+	snprintf(pattern, sizeof(pattern), VDPA_BUS "devices/%s/vhost-vdpa-*", name);
 	if (glob(pattern, 0, NULL, &found))
 		return false;
 	snprintf(nodes[nr_nodes], sizeof(nodes[0]), "/dev/%s",
@@ -79,11 +101,11 @@ static bool find_node(const char *name)
 
 static int make_device(const char *name, char *why)
 {
-	int err = pin_scratch_undo(remove_device, name, why);
+	int err = pin_scratch_undo(pin_vdpa_remove, name, why);
 
 	if (err)
 		return err;
-	err = order(VDPA_CMD_DEV_NEW, name, MGMT_DEVICE);
+	err = pin_vdpa_add(name, MGMT_DEVICE, "vhost_vdpa");
 	if (err)
 		return pin_why(why, err, "vdpa dev add name %s mgmtdev " MGMT_DEVICE ": %s",
 			       name, strerror(-err));
@@ -107,6 +129,8 @@ static int make_devices(char *why)
 		err = pin_scratch_module("vdpa_sim_net", "VDPA_SIM_NET", NULL, why);
 	if (err >= 0)
 		err = pin_scratch_module("vhost_vdpa", "VHOST_VDPA", NULL, why);
+	if (err >= 0)
+		err = pin_vdpa_prepare(why);
 	for (int i = 0; i < MAX_DEVICES && err >= 0; i++) {
 		snprintf(name, sizeof(name), "pinvdpa%d", i);
 		err = make_device(name, why);
@@ -182,8 +206,7 @@ static int open_read(struct pin_op *op)
 	return vdpa_open(op, VHOST_ACCESS_RO);
 }
 
-/* The limit holds for root, too, and is asked before a page is touched. */
-static bool too_much(const struct pin_mem *m)
+bool pin_vdpa_too_much(const struct pin_mem *m)
 {
 	struct rlimit limit;
 
@@ -199,7 +222,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	};
 
 	/* Whatever the reason, write() says EFAULT. */
-	if (too_much(op->mem))
+	if (pin_vdpa_too_much(op->mem))
 		p->result = -EFAULT;
 	else
 		pin_predict_all_or_nothing(op, &access, p);
@@ -247,6 +270,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa = {
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_write,
@@ -262,6 +286,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = open_read,

@@ -4,7 +4,6 @@
  * pins stay when the buffer has been used, and even when the queue stops: only
  * giving up the queue's buffers ends them. A queue has one owner, so there is
  * a device for each process at a time.
- * Guest: module vivid (not in Debian's cloud kernels).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include "consumer.h"
 #include "scratch.h"
 
+#define NEEDS		"module vivid"
 #define DEVICES		8
 #define WIDTH		320	/* vivid's smallest picture, 2 bytes a pixel */
 #define HEIGHT		180
@@ -246,6 +246,7 @@ const struct pin_consumer pin_consumer_vivid_userptr = {
 	.path = "vb2_ioctl_qbuf > vb2_create_framevec > get_vaddr_frames > pin_user_pages_fast",
 	.since = "5.12",
 	.doc_case = 2,
+	.needs = NEEDS,
 	.held = true,
 	.probe = probe,
 	.open = vivid_open,

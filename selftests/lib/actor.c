@@ -164,6 +164,9 @@ int pin_actor_start(struct pin_actor *a)
 
 	a->child = 0;
 	a->fd = -1;
+	/* Without a kind it is the task's own to allocate. */
+	if (a->kind)
+		a->pages = pin_consumer_pages(a->consumer, a->kernel, a->kind, a->pages);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	a->pid = fork();

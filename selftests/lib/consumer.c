@@ -26,6 +26,12 @@ const struct pin_consumer *pin_consumer_find(const char *name)
 	return NULL;
 }
 
+unsigned int pin_consumer_pages(const struct pin_consumer *c, const struct pin_kernel *k,
+				const struct pin_memkind *kind, unsigned int any)
+{
+	return c->pages && !kind->huge ? c->pages(k) : any;
+}
+
 int pin_why(char *why, int err, const char *fmt, ...)
 {
 	va_list ap;

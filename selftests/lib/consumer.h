@@ -37,6 +37,7 @@ struct pin_predict {
 	 * own, so that a folio on the border has two.
 	 */
 	uint64_t second;
+	bool referenced;	/* each of these has a plain reference beside it */
 	int64_t vmpin;		/* change of VmPin */
 	long result;		/* 0 or bytes, or -errno */
 	long or_result;		/* a second right answer; same as result if none */
@@ -59,11 +60,14 @@ struct pin_consumer {
 	const char *path;	/* kernel functions on the way to the pin */
 	const char *since;	/* first version that pins here */
 	int doc_case;		/* of Documentation/core-api/pin_user_pages.rst */
+	const char *needs;	/* modules and devices, NULL: what every kernel has */
 	bool held;		/* pins stay until released */
 	bool by_file;		/* takes the memory by its file and offset, not by address */
 	bool any_byte;		/* may start and end anywhere, not only at 512 bytes */
 	bool exec_hangs;	/* execve() meanwhile waits for ever, even for SIGKILL */
 	bool retries;		/* pins anew each time a busy device sends it away */
+	/* How many pages it wants, of kinds that are not huge; NULL: any number. */
+	unsigned int (*pages)(const struct pin_kernel *k);
 	/*
 	 * Can it be driven here? 0, or a negative errno and in @why the reason
 	 * and how to get it.
@@ -90,6 +94,10 @@ extern const struct pin_consumer *const pin_consumers[];
 extern const unsigned int pin_nr_consumers;
 
 const struct pin_consumer *pin_consumer_find(const char *name);
+
+/* Pages of @kind to allocate for it: what it wants, or if that is all the same @any. */
+unsigned int pin_consumer_pages(const struct pin_consumer *c, const struct pin_kernel *k,
+				const struct pin_memkind *kind, unsigned int any);
 
 /* Set @why and return @err: for probe and open. */
 int pin_why(char *why, int err, const char *fmt, ...)

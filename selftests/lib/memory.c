@@ -777,6 +777,25 @@ static int alloc_thp_row_pte(struct pin_mem *m, unsigned int pages)
 	return alloc_geometry_row(m, pages, true);
 }
 
+static int alloc_thp_then_hole(struct pin_mem *m, unsigned int pages)
+{
+	const struct pin_row row = { .huge = 1, .after = pages };
+	const long ps = m->kernel->page_size;
+	int err = alloc_row(m, &row);
+
+	if (err)
+		return err;
+	m->hole = m->folio_pages + pages / 2;
+	if (mprotect((char *)m->addr + m->hole * ps, ps, PROT_NONE))
+		return fail(m, -errno, "mprotect: %s", strerror(errno));
+	return 0;
+}
+
+const struct pin_memkind pin_memkind_thp_then_hole = {
+	.name = "thp_then_hole", .help = "a transparent huge page, small pages, and a hole in these",
+	.huge = true, .alloc = alloc_thp_then_hole, .arm = arm_hole, .gup = gup_hole,
+};
+
 const struct pin_memkind pin_memkind_row = {
 	.name = "thp_row", .help = "small pages, two transparent huge pages, small pages",
 	.huge = true, .alloc = alloc_thp_row,
@@ -803,6 +822,7 @@ const unsigned int pin_nr_memkinds = sizeof(pin_memkinds) / sizeof(pin_memkinds[
 
 static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_hugetlb_fresh,
+	&pin_memkind_thp_then_hole,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)

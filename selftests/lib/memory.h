@@ -83,7 +83,7 @@ struct pin_row {
 
 /* Kinds for the sake of their geometry, besides those above. */
 extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
-	pin_memkind_memfd_hugetlb_fresh;
+	pin_memkind_memfd_hugetlb_fresh, pin_memkind_thp_then_hole;
 
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,

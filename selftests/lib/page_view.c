@@ -184,12 +184,12 @@ static bool references_are(const struct pin_helper_page *p, int want)
 
 /* Compare @f with itself before, or find out what it has besides the pins. */
 static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *l,
-		       bool not_movable)
+		       const struct pin_view_pins *pins)
 {
 	const struct pin_helper_page *p = &v->now[f->first], *b = &v->before[f->first];
 	const bool known = b->flags & PIN_HELPER_PAGE_PRESENT && b->pfn == p->pfn &&
 			   b->order == p->order;
-	const int refs = f->pins * bias(p);
+	const int refs = f->pins * (bias(p) + pins->referenced);
 	char wrong[160] = "";
 
 	/* Everybody's: others come and go. */
@@ -211,7 +211,7 @@ static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *
 		snprintf(wrong, sizeof(wrong), "%d pins, but not maybe_dma_pinned", f->pins);
 	else if (!f->pins && p->flags & PIN_HELPER_PAGE_MAYBE_PINNED && !f->pinned_before)
 		snprintf(wrong, sizeof(wrong), "no pins, but maybe_dma_pinned");
-	else if (f->pins && not_movable && p->flags & PIN_HELPER_PAGE_MOVABLE_ZONE)
+	else if (f->pins && pins->not_movable && p->flags & PIN_HELPER_PAGE_MOVABLE_ZONE)
 		snprintf(wrong, sizeof(wrong), "pinned for long in memory that must stay movable");
 	if (!*wrong)
 		return true;
@@ -282,7 +282,7 @@ static unsigned int look_held(struct pin_view *v, const void *arg, struct lines 
 	place_pins(v, pins);
 	for (size_t i = 0; i < v->nr_folios; i++) {
 		placed += v->folios[i].pins;
-		wrong += !folio_held(v, &v->folios[i], l, pins->not_movable);
+		wrong += !folio_held(v, &v->folios[i], l, pins);
 	}
 	if (placed != pins->pins) {
 		add_line(l, "%llu pins predicted, but pages for only %llu are mapped\n",
@@ -386,6 +386,7 @@ struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
 		.pins = pin->acquired - pin->released,
 		.per_folio = pin->per_folio,
 		.second = pin->second,
+		.referenced = pin->referenced,
 		.zero_page = k->zero_page_counted,
 		/* Before 5.13 (d1e153fea2a8) long-term pins left only CMA. */
 		.not_movable = pin->migrated && k->version >= PIN_KVER(5, 13),

@@ -37,6 +37,7 @@ struct pin_view_pins {
 	uint64_t pins;
 	bool per_folio;
 	uint64_t second;
+	bool referenced;
 	bool zero_page;		/* the zero page takes them, too */
 	bool not_movable;	/* long-term: not in memory that must stay movable */
 };

@@ -57,7 +57,7 @@ struct undo {
 static int janitor_fd = -1;
 static pid_t janitor;
 
-static int write_file(const char *path, const char *value)
+int pin_write_file(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
 
@@ -104,7 +104,7 @@ static int undo_once(const struct undo *u)
 	switch (u->kind) {
 	case UNDO_WRITE:
 	case UNDO_ZRAM:
-		return write_file(u->path, u->value);
+		return pin_write_file(u->path, u->value);
 	case UNDO_UNLINK:
 		return unlink(u->path) ? -errno : 0;
 	case UNDO_RMDIR:
@@ -328,7 +328,7 @@ int pin_scratch_setting(const char *path, const char *value, char *why)
 	err = announce(UNDO_WRITE, path, old, why);
 	if (err)
 		return err;
-	err = write_file(path, value);
+	err = pin_write_file(path, value);
 	if (err)
 		return pin_why(why, err, "cannot write %s to %s: %s", value, path,
 			       strerror(-err));
@@ -358,7 +358,7 @@ static int reserve_hugepages(const char *dir, size_t size, unsigned int pages, c
 	 */
 	for (int tries = 0; !err && tries < 10 &&
 	     pin_read_number(path, 0) < have + pages - unused; tries++)
-		err = write_file(path, value);
+		err = pin_write_file(path, value);
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/free_hugepages", dir);
@@ -573,7 +573,7 @@ int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why)
 		return pin_why(why, -ENOENT, "no zram: kernel option ZRAM (modprobe zram), and root");
 	snprintf(path, sizeof(path), "/sys/block/zram%s/disksize", id);
 	snprintf(value, sizeof(value), "%zu", bytes);
-	err = write_file(path, value);
+	err = pin_write_file(path, value);
 	if (err)
 		return pin_why(why, err, "%s: %s", path, strerror(-err));
 	snprintf(dev, len, "/dev/zram%s", id);

@@ -46,6 +46,9 @@ int pin_scratch_link(const char *name, uint32_t address, char *why);
 /* Write @value to the sysfs or procfs file @path until the end. */
 int pin_scratch_setting(const char *path, const char *value, char *why);
 
+/* The same for good, where there is nothing to be restored: 0 or -errno. */
+int pin_write_file(const char *path, const char *value);
+
 /* At least @pages free huge pages of @size bytes on each node. */
 int pin_scratch_hugepages(size_t size, unsigned int pages, char *why);
 

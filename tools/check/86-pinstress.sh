@@ -75,6 +75,13 @@ run "$pinstress" --list
 check list said 0 '^consumer +process_vm_readv '
 check list.memory said 0 '^memory +anon '
 check list.chaos said 0 '^chaos +munmap +memory: '
+consumers=$(grep -c PIN_CONSUMER selftests/consumers/registry.h)
+check list.readme grep -q "| $consumers consumers x " README.md
+if have jq; then
+	check list.table diff results/consumers.md <(tools/consumers.sh)
+else
+	skip list.table "no jq"
+fi
 while read -r name; do
 	run "$pinstress" --chaos "$name" --duration 100ms --consumers process_vm_readv
 	judged "chaos.$name" said 0 "^# chaos $name left out: .+|chaos: $name\$"

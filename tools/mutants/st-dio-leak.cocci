@@ -4,7 +4,7 @@
 // files: drivers/scsi/st.c
 // versions: 5.10-
 // counter: +N/+0
-// tests: matrix_test=st_* st_test
+// tests: matrix_test=st_*
 // functions: sgl_unmap_user_pages
 
 @@

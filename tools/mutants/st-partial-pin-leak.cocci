@@ -5,7 +5,7 @@
 // files: drivers/scsi/st.c
 // versions: 5.10-
 // counter: +n/+0
-// tests: matrix_test=st_* st_test
+// tests: matrix_test=st_*
 // functions: sgl_map_user_pages
 
 @@

@@ -4,7 +4,7 @@
 // files: drivers/vdpa/vdpa_user/vduse_dev.c
 // versions: 6.0-
 // counter: +N/+(N-1)
-// tests: matrix_test=vduse* vduse_test
+// tests: matrix_test=vduse*
 // functions: vduse_dev_dereg_umem
 
 @@

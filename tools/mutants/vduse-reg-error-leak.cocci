@@ -5,7 +5,7 @@
 // files: drivers/vdpa/vdpa_user/vduse_dev.c
 // versions: 6.0-
 // counter: +n/+0
-// tests: matrix_test=vduse* vduse_test
+// tests: matrix_test=vduse*
 // functions: vduse_dev_reg_umem
 
 @@

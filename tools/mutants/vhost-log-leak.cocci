@@ -4,7 +4,7 @@
 // files: drivers/vhost/vhost.c
 // versions: 5.8-
 // counter: +1/+0 for each bit
-// tests: matrix_test=vhost_log* vhost_test
+// tests: matrix_test=vhost_log*
 // functions: set_bit_to_user
 
 @@

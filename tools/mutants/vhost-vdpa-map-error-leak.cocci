@@ -8,11 +8,10 @@
 // files: drivers/vhost/vdpa.c
 // versions: 5.10-
 // counter: +N/+less
-// tests: matrix_test=vhost_vdpa*
+// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*.thp_then_hole
 // functions: vhost_vdpa_pa_map
 
 @@
-identifier nchunks;
 statement S;
 @@
  vhost_vdpa_pa_map(...)

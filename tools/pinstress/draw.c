@@ -60,7 +60,8 @@ void draw_step(const struct run *r, unsigned int worker, uint64_t n, struct step
 	s->consumer = pin_consumers[s->consumer_id];
 	s->kind_id = c->kind[n ? below(&state, c->nr_kinds) : 0];
 	s->kind = pin_memkinds[s->kind_id];
-	s->pages = size_between(&state, r->opt->min_pages, r->opt->max_pages);
+	s->pages = pin_consumer_pages(s->consumer, &r->kernel, s->kind,
+				      size_between(&state, r->opt->min_pages, r->opt->max_pages));
 	s->repeat = size_between(&state, 1, r->opt->repeat);
 	s->node = r->counters.nr_nodes ? below(&state, r->counters.nr_nodes) : 0;
 	if (r->opt->node != NODE_SPREAD)

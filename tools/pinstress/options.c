@@ -63,7 +63,7 @@ static const struct argp_option argp_options[] = {
 	{ "numa", OPT_NUMA, "spread|NODE", 0, "Where memory comes from (default spread)", 1 },
 	{ "seed", OPT_SEED, "N", 0, "Where the sequences start (default 1)", 1 },
 	{ "replay", OPT_REPLAY, "FILE", 0, "Run the job that FILE has", 1 },
-	{ "list", OPT_LIST, NULL, 0, "List consumers, memory and chaos, and end", 1 },
+	{ "list", OPT_LIST, NULL, 0, "List consumers, memory and chaos, and end; with --json, all about the consumers", 1 },
 	{ NULL, 0, NULL, 0, "How much:", 2 },
 	{ "jobs", OPT_JOBS, "N", 0, "Worker processes (default: one per CPU, two at least)", 2 },
 	{ "duration", OPT_DURATION, "TIME", 0, "Run so long (default 1m)", 2 },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,6 +165,24 @@ static void list_one(const char *what, const char *name, const char *help,
 	putchar('\n');
 }
 
+/* What each consumer says of itself, as JSON Lines: nothing of it depends on the machine. */
+static int list_json(void)
+{
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		const struct pin_consumer *c = pin_consumers[i];
+		json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:b, s:s?}",
+				      "type", "consumer", "name", c->name, "help", c->help,
+				      "case", c->doc_case, "path", c->path, "since", c->since,
+				      "held", c->held, "needs", c->needs);
+
+		if (!o || json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER))
+			abort();
+		json_decref(o);
+		putchar('\n');
+	}
+	return EXIT_BALANCED;
+}
+
 int list_all(struct run *r)
 {
 	static const char *const scope[] = {
@@ -173,6 +192,8 @@ int list_all(struct run *r)
 	bool consumer[LEDGER_CONSUMERS], kind[LEDGER_KINDS];
 	struct findings *f;
 
+	if (r->opt->json)
+		return list_json();
 	memset(consumer, true, sizeof(consumer));
 	memset(kind, true, sizeof(kind));
 	f = probe(r, consumer, kind);

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SCSI tape: read and written directly, a piece in each call, and pinned for the
+ * time of the command. What cannot be pinned as a whole goes through a buffer of
+ * the driver's. The tapes are scsi_debug's; before 6.15 it answers as a disk would.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/mtio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "pieces.h"
+#include "proc.h"
+#include "scratch.h"
+#include "scsi.h"
+
+#define NEEDS		"modules scsi_debug, st"
+#define DRIVER		"/sys/bus/pseudo/drivers/scsi_debug/"
+#define DIRECT		"/sys/bus/scsi/drivers/st/try_direct_io"
+#define NODES		"/sys/class/scsi_tape/nst*[0-9]"	/* without the other modes */
+#define MAX_TAPES	8	/* as many processes may be at work at a time */
+#define TEXT(n)		TEXT_(n)
+#define TEXT_(n)	#n
+#define TYPE_TAPE	"1"
+#define TYPE_DISK	"0"
+#define PIECE		(96 << 10)	/* bytes: fits into any command of a disk, too */
+
+static char tapes[MAX_TAPES][64];	/* /dev/nstN */
+static int nr_tapes;
+
+struct tape {
+	bool write_memory;
+	bool fixed;		/* blocks of one size */
+	bool rewinds;		/* a disk can be read anywhere; to rewind may stop it */
+	int fd;
+	unsigned int pages;	/* of a piece */
+};
+
+/* --- the devices --- */
+
+static void find_tapes(void)
+{
+	char dir[128];
+	glob_t found;
+
+	nr_tapes = 0;
+	if (glob(NODES, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc && nr_tapes < MAX_TAPES; i++) {
+		char *node = tapes[nr_tapes];
+
+		snprintf(dir, sizeof(dir), "%s/device", found.gl_pathv[i]);
+		snprintf(node, sizeof(tapes[0]), "/dev/%s",
+			 strrchr(found.gl_pathv[i], '/') + 1);
+		if (pin_scsi_is_debug(dir) && !access(node, R_OK | W_OK))
+			nr_tapes++;
+	}
+	globfree(&found);
+}
+
+/* Hosts get what type there is at the time; they go with the module. */
+static int make_tapes(char *why)
+{
+	int err = pin_scsi_debug(why);
+
+	if (!err)
+		err = pin_scratch_module("st", "CHR_DEV_ST", NULL, why);
+	if (err >= 0 && pin_read_number(DIRECT, 1) != 1)
+		err = pin_why(why, -EACCES, "no direct I/O by st: modprobe st try_direct_io=1");
+	if (err < 0)
+		return err;
+	err = pin_write_file(DRIVER "ptype", TYPE_TAPE);
+	if (!err)
+		err = pin_write_file(DRIVER "add_host", TEXT(MAX_TAPES));
+	for (int tries = 0; !err && tries < 500 && nr_tapes < MAX_TAPES; tries++) {
+		usleep(10000);
+		find_tapes();
+	}
+	pin_write_file(DRIVER "ptype", TYPE_DISK);
+	if (!err && nr_tapes < MAX_TAPES)
+		err = -ENODEV;
+	return err ? pin_why(why, err, "scsi_debug makes no tapes for st, %d of %d: %s",
+			     nr_tapes, MAX_TAPES, strerror(-err)) : 0;
+}
+
+/* Once for both. */
+static int probe(const struct pin_kernel *k, char *why)
+{
+	static char reason[PIN_WHY_LEN];
+	static int made = 1;
+
+	(void)k;
+	if (made > 0)
+		made = make_tapes(reason);
+	return made ? pin_why(why, made, "%s", reason) : 0;
+}
+
+/* --- the consumers --- */
+
+static void st_close(struct pin_op *op)
+{
+	struct tape *t = op->priv;
+
+	if (!t)
+		return;
+	if (t->fd >= 0)
+		close(t->fd);
+	free(t);
+	op->priv = NULL;
+}
+
+/* One that no other process has. */
+static int free_tape(void)
+{
+	int fd;
+
+	for (int i = 0; i < nr_tapes; i++) {
+		fd = open(tapes[i], O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 || errno != EBUSY)
+			return fd;
+	}
+	return -1;
+}
+
+static int order(int fd, short op, int count)
+{
+	struct mtop order = { op, count };
+
+	return ioctl(fd, MTIOCTOP, &order);
+}
+
+/*
+ * A block to be read, larger than any piece, of which less may be read. From an
+ * odd address: not directly, so that it pins nothing.
+ */
+static int write_block(int fd, size_t len)
+{
+	char *data = calloc(1, len + 1);
+	int err = 0;
+
+	if (!data)
+		return -1;
+	if (order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
+	    write(fd, data + 1, len) != (ssize_t)len || order(fd, MTREW, 1))
+		err = -1;
+	free(data);
+	return err;
+}
+
+static int st_open(struct pin_op *op, bool write_memory)
+{
+	struct tape *t = calloc(1, sizeof(*t));
+	struct mtget status;
+	int err;
+
+	if (!t)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = t;
+	t->write_memory = write_memory;
+	t->pages = pin_piece_pages(op->kernel, PIECE);
+	t->fd = free_tape();
+	if (t->fd >= 0 && !ioctl(t->fd, MTIOCGET, &status)) {
+		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
+		/* A disk knows no marks. */
+		t->rewinds = !order(t->fd, MTWEOF, 1);
+		if (!t->rewinds ||
+		    (!order(t->fd, MTREW, 1) &&
+		     (!write_memory ||
+		      !write_block(t->fd, (t->pages + 1) * op->kernel->page_size))))
+			return 0;
+	}
+	err = pin_why(op->why, -errno, "SCSI tape: %s", strerror(errno));
+	st_close(op);
+	return err;
+}
+
+static int open_read(struct pin_op *op)
+{
+	return st_open(op, true);
+}
+
+static int open_write(struct pin_op *op)
+{
+	return st_open(op, false);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct pin_mem *m = op->mem;
+	const struct tape *t = op->priv;
+	const struct pin_access access = { .write = t->write_memory, .fast = true };
+	unsigned int first = m->hole / t->pages * t->pages, last = first + t->pages - 1;
+
+	pin_pieces_predict(op, &access, t->pages, p);
+	/* The driver's own buffer takes what the processor may touch. */
+	if (!strcmp(m->kind->name, "secretmem")) {
+		p->acquired *= (m->pages + t->pages - 1) / t->pages;
+		p->released = p->acquired;
+		p->result = m->len;
+		p->or_result = m->len;
+	}
+	/* Whole blocks are written when both ends of them can be read. */
+	if (last >= m->pages)
+		last = m->pages - 1;
+	if (m->hole == last && t->fixed && !t->write_memory) {
+		p->acquired -= last - first;
+		p->released = p->acquired;
+	}
+}
+
+static long transfer(struct pin_op *op, size_t done, size_t len)
+{
+	const struct tape *t = op->priv;
+	char *data = (char *)op->mem->addr + done;
+	ssize_t got;
+
+	if (t->write_memory && t->rewinds && order(t->fd, MTREW, 1))
+		return -errno;
+	got = t->write_memory ? read(t->fd, data, len) : write(t->fd, data, len);
+	return got < 0 ? -errno : got == (ssize_t)len ? 0 : -EIO;
+}
+
+static long pin(struct pin_op *op)
+{
+	const struct tape *t = op->priv;
+
+	return pin_pieces_transfer(op, t->pages, transfer);
+}
+
+const struct pin_consumer pin_consumer_st_read = {
+	.name = "st_read",
+	.help = "a SCSI tape, read directly",
+	.path = "st_read > sgl_map_user_pages > pin_user_pages_fast",
+	.since = "5.8",
+	.doc_case = 1,
+	.needs = NEEDS,
+	.probe = probe,
+	.open = open_read,
+	.predict = predict,
+	.pin = pin,
+	.close = st_close,
+};
+
+const struct pin_consumer pin_consumer_st_write = {
+	.name = "st_write",
+	.help = "a SCSI tape, written directly",
+	.path = "st_write > sgl_map_user_pages > pin_user_pages_fast",
+	.since = "5.8",
+	.doc_case = 1,
+	.needs = NEEDS,
+	.probe = probe,
+	.open = open_write,
+	.predict = predict,
+	.pin = pin,
+	.close = st_close,
+};
