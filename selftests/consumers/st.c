@@ -30,7 +30,7 @@
 #define TYPE_DISK	"0"
 #define PIECE		(96 << 10)	/* bytes: fits into any command of a disk, too */
 
-static char tapes[MAX_TAPES][64];	/* /dev/nstN */
+static char tapes[MAX_TAPES][PIN_NODE_LEN];	/* /dev/nstN */
 static int nr_tapes;
 
 struct tape {
@@ -114,19 +114,6 @@ static void st_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-/* One that no other process has. */
-static int free_tape(void)
-{
-	int fd;
-
-	for (int i = 0; i < nr_tapes; i++) {
-		fd = open(tapes[i], O_RDWR | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 || errno != EBUSY)
-			return fd;
-	}
-	return -1;
-}
-
 static int order(int fd, short op, int count)
 {
 	struct mtop order = { op, count };
@@ -163,7 +150,7 @@ static int st_open(struct pin_op *op, bool write_memory)
 	op->priv = t;
 	t->write_memory = write_memory;
 	t->pages = pin_piece_pages(op->kernel, PIECE);
-	t->fd = free_tape();
+	t->fd = pin_scratch_open_unused(tapes, nr_tapes, O_RDWR | O_NONBLOCK);
 	if (t->fd >= 0 && !ioctl(t->fd, MTIOCGET, &status)) {
 		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
 		/* A disk knows no marks. */

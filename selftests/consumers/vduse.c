@@ -39,7 +39,7 @@
 #define LEAST_BYTES	(1u << 20)	/* VDUSE_MIN_BOUNCE_SIZE */
 #define MOST_BYTES	(4u << 20)
 
-static char nodes[MAX_DEVICES][64];	/* /dev/vduse/NAME */
+static char nodes[MAX_DEVICES][PIN_NODE_LEN];	/* /dev/vduse/NAME */
 static int nr_nodes;
 
 struct vduse {
@@ -271,19 +271,6 @@ static void vduse_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-/* A device that no other process is. */
-static int free_device(void)
-{
-	int fd;
-
-	for (int i = 0; i < nr_nodes; i++) {
-		fd = open(nodes[i], O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != EBUSY)
-			return fd;
-	}
-	return -1;
-}
-
 static int vduse_open(struct pin_op *op)
 {
 	const size_t bytes = device_bytes(op->kernel);
@@ -297,7 +284,7 @@ static int vduse_open(struct pin_op *op)
 	if (!v)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = v;
-	v->fd = free_device();
+	v->fd = pin_scratch_open_unused(nodes, nr_nodes, O_RDWR);
 	if (v->fd < 0) {
 		err = pin_why(op->why, -errno, "/dev/vduse: %s", strerror(errno));
 		vduse_close(op);

@@ -27,7 +27,7 @@
 #define MAX_DEVICES	16
 #define IOVA		0x10000000ull
 
-static char groups[MAX_DEVICES][64];	/* nodes of the groups that are ours */
+static char groups[MAX_DEVICES][PIN_NODE_LEN];	/* nodes of the groups that are ours */
 static int nr_groups;
 
 struct vfio {
@@ -171,18 +171,6 @@ static void vfio_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-static int free_group(void)
-{
-	int fd;
-
-	for (int i = 0; i < nr_groups; i++) {
-		fd = open(groups[i], O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != EBUSY)
-			return fd;
-	}
-	return -1;
-}
-
 static int vfio_open(struct pin_op *op, bool write_memory)
 {
 	struct vfio *v = calloc(1, sizeof(*v));
@@ -193,7 +181,7 @@ static int vfio_open(struct pin_op *op, bool write_memory)
 	op->priv = v;
 	v->write_memory = write_memory;
 	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
-	v->group = free_group();
+	v->group = pin_scratch_open_unused(groups, nr_groups, O_RDWR);
 	if (v->container < 0 || v->group < 0)
 		err = pin_why(op->why, -errno, errno == EBUSY ?
 			      "VFIO: %s: more of these devices are needed, 8 for the matrix" :

@@ -28,7 +28,7 @@
 #define MAX_DEVICES	8	/* as many cells may be at work at a time */
 #define IOVA		0x10000000ull
 
-static char nodes[MAX_DEVICES][64];	/* /dev/vhost-vdpa-N */
+static char nodes[MAX_DEVICES][PIN_NODE_LEN];	/* /dev/vhost-vdpa-N */
 static int nr_nodes;
 
 struct vdpa {
@@ -164,19 +164,6 @@ static void vdpa_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-/* One that no other process has. */
-static int free_device(void)
-{
-	int fd;
-
-	for (int i = 0; i < nr_nodes; i++) {
-		fd = open(nodes[i], O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != EBUSY)
-			return fd;
-	}
-	return -1;
-}
-
 static int vdpa_open(struct pin_op *op, unsigned int perm)
 {
 	const uint64_t features = 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2;
@@ -187,7 +174,7 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = v;
 	v->perm = perm;
-	v->fd = free_device();
+	v->fd = pin_scratch_open_unused(nodes, nr_nodes, O_RDWR);
 	if (v->fd < 0 || ioctl(v->fd, VHOST_SET_OWNER) ||
 	    ioctl(v->fd, VHOST_SET_BACKEND_FEATURES, &features)) {
 		err = pin_why(op->why, -errno, "vhost-vdpa: %s", strerror(errno));

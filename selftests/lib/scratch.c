@@ -301,6 +301,19 @@ int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why)
 	return tell(&u, NULL, why);
 }
 
+int pin_scratch_open_unused(char (*nodes)[PIN_NODE_LEN], int nr, int flags)
+{
+	int fd;
+
+	errno = ENODEV;
+	for (int i = 0; i < nr; i++) {
+		fd = open(nodes[i], flags | O_CLOEXEC);
+		if (fd >= 0 || errno != EBUSY)
+			return fd;
+	}
+	return -1;
+}
+
 int pin_scratch_setting(const char *path, const char *value, char *why)
 {
 	char old[128] = "", *open_bracket, *close_bracket;

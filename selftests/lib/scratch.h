@@ -81,6 +81,15 @@ int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 
 #define PIN_MKFS_ARGS	8
 
+/* Bytes of a path of a device that is made for us, at most. */
+#define PIN_NODE_LEN	64
+
+/*
+ * Open the first of @nr devices that no other process has, each of which takes
+ * one. Returns a descriptor, or -1 with errno.
+ */
+int pin_scratch_open_unused(char (*nodes)[PIN_NODE_LEN], int nr, int flags);
+
 struct pin_scratch_fs {
 	const char *type;	/* as mount(2) has it */
 	const char *options;	/* of mount(2), or NULL */
