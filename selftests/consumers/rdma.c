@@ -421,6 +421,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_limit = {
 	.since = "5.6",
 	.doc_case = 2,
 	.needs = NEEDS,
+	.confines = true,
 	.probe = probe,
 	.open = open_limited,
 	.predict = predict_limited,

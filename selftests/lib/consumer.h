@@ -64,6 +64,7 @@ struct pin_consumer {
 	bool held;		/* pins stay until released */
 	bool by_file;		/* takes the memory by its file and offset, not by address */
 	bool any_byte;		/* may start and end anywhere, not only at 512 bytes */
+	bool confines;		/* open() takes rights from the process for good */
 	bool exec_hangs;	/* execve() meanwhile waits for ever, even for SIGKILL */
 	bool retries;		/* pins anew each time a busy device sends it away */
 	/* How many pages it wants, of kinds that are not huge; NULL: any number. */

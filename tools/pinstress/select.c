@@ -82,6 +82,9 @@ static struct findings *probe(const struct run *r, const bool *consumer, const b
 		if (issue && !r->opt->strict)
 			f->consumer[i].err = pin_why(f->consumer[i].why, -EUCLEAN, "%s",
 						     issue->reason);
+		else if (c->confines)
+			f->consumer[i].err = pin_why(f->consumer[i].why, -EPERM,
+						     "it takes rights from its process for good, which has others to work on");
 		else if (c->probe)
 			f->consumer[i].err = c->probe(&r->kernel, f->consumer[i].why);
 	}
