@@ -150,7 +150,7 @@ static int st_open(struct pin_op *op, bool write_memory)
 	op->priv = t;
 	t->write_memory = write_memory;
 	t->pages = pin_piece_pages(op->kernel, PIECE);
-	t->fd = pin_scratch_open_unused(tapes, nr_tapes, O_RDWR | O_NONBLOCK);
+	t->fd = pin_scratch_open_unused(tapes[0], nr_tapes, O_RDWR | O_NONBLOCK);
 	if (t->fd >= 0 && !ioctl(t->fd, MTIOCGET, &status)) {
 		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
 		/* A disk knows no marks. */

@@ -181,7 +181,7 @@ static int vfio_open(struct pin_op *op, bool write_memory)
 	op->priv = v;
 	v->write_memory = write_memory;
 	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
-	v->group = pin_scratch_open_unused(groups, nr_groups, O_RDWR);
+	v->group = pin_scratch_open_unused(groups[0], nr_groups, O_RDWR);
 	if (v->container < 0 || v->group < 0)
 		err = pin_why(op->why, -errno, errno == EBUSY ?
 			      "VFIO: %s: more of these devices are needed, 8 for the matrix" :

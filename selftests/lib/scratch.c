@@ -301,13 +301,13 @@ int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why)
 	return tell(&u, NULL, why);
 }
 
-int pin_scratch_open_unused(char (*nodes)[PIN_NODE_LEN], int nr, int flags)
+int pin_scratch_open_unused(const char *paths, int nr, int flags)
 {
 	int fd;
 
 	errno = ENODEV;
 	for (int i = 0; i < nr; i++) {
-		fd = open(nodes[i], flags | O_CLOEXEC);
+		fd = open(paths + i * PIN_NODE_LEN, flags | O_CLOEXEC);
 		if (fd >= 0 || errno != EBUSY)
 			return fd;
 	}

@@ -81,14 +81,14 @@ int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 
 #define PIN_MKFS_ARGS	8
 
-/* Bytes of a path of a device that is made for us, at most. */
-#define PIN_NODE_LEN	64
+#define PIN_NODE_LEN	64	/* room for the path of a device that is made for us */
 
 /*
  * Open the first of @nr devices that no other process has, each of which takes
- * one. Returns a descriptor, or -1 with errno.
+ * one. Their paths are PIN_NODE_LEN bytes apart. Returns a descriptor, or -1 with
+ * errno.
  */
-int pin_scratch_open_unused(char (*nodes)[PIN_NODE_LEN], int nr, int flags);
+int pin_scratch_open_unused(const char *paths, int nr, int flags);
 
 struct pin_scratch_fs {
 	const char *type;	/* as mount(2) has it */
