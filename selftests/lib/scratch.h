@@ -35,7 +35,7 @@ int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why);
 /*
  * Load a kernel module (of kernel option @config) with @options (one word each,
  * NULL at the end; or NULL) and unload it at the end. 1: it was there already,
- * and stays.
+ * and stays. rds_rdma stays in any case, and what it depends on.
  */
 int pin_scratch_module(const char *name, const char *config,
 		       const char *const *options, char *why);
