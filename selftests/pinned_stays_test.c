@@ -414,17 +414,10 @@ out:
 /* Does the file @name of the block begin with @word? */
 static bool block_is(unsigned long block, const char *name, const char *word)
 {
-	char path[128], text[32] = "";
-	int fd;
+	char path[128];
 
 	snprintf(path, sizeof(path), MEMORY "memory%lu/%s", block, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) <= 0)
-		*text = '\0';
-	close(fd);
-	return !strncmp(text, word, strlen(word));
+	return pin_file_begins(path, word);
 }
 
 /*

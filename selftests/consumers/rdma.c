@@ -125,11 +125,12 @@ int pin_rdma_soft_roce(const char *name, const char *netdev, char *why)
 	return 0;
 }
 
-static int make_device(char *why)
+static int make_device(const struct pin_kernel *k, char *why)
 {
 	char ignored[PIN_WHY_LEN];
 	int err = pin_rdma_soft_roce(DEVICE, "lo", why);
 
+	(void)k;
 	if (err)
 		return err;
 	pin_scratch_module("ib_uverbs", "INFINIBAND_USER_ACCESS", NULL, ignored);
@@ -141,16 +142,11 @@ static int make_device(char *why)
 		       "no node for " DEVICE ": modprobe ib_uverbs (kernel option INFINIBAND_USER_ACCESS)");
 }
 
-/* Once for all of them. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	(void)k;
-	if (made > 0)
-		made = make_device(reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_device, why);
 }
 
 /* --- verbs --- */

@@ -87,15 +87,11 @@ static int make_rdma(const struct pin_kernel *k, char *why)
 	return err ? pin_why(why, err, "RDS over soft-RoCE: %s", strerror(-err)) : 0;
 }
 
-/* Once for all of them. */
 static int probe_rdma(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	if (made > 0)
-		made = make_rdma(k, reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_rdma, why);
 }
 
 static void rds_close(struct pin_op *op)

@@ -102,22 +102,18 @@ static bool find_disk(void)
 	return found;
 }
 
-/* Once for all of them. Has more addresses than memory: the tape is far behind. */
-int pin_scsi_debug(char *why)
+/* Has more addresses than memory: the tape is far behind. */
+static int make_disk(const struct pin_kernel *k, char *why)
 {
 	static const char *const options[] = {
 		"dev_size_mb=8", "virtual_gb=1", "delay=0", NULL
 	};
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
 	char ignored[PIN_WHY_LEN];
-	int err;
+	int err = pin_scratch_module("scsi_debug", "SCSI_DEBUG", options, why);
 
-	if (made <= 0)
-		return made ? pin_why(why, made, "%s", reason) : 0;
-	err = pin_scratch_module("scsi_debug", "SCSI_DEBUG", options, reason);
+	(void)k;
 	if (err > 0)
-		err = pin_why(reason, -EBUSY, "scsi_debug is loaded, and may be somebody else's: rmmod scsi_debug");
+		err = pin_why(why, -EBUSY, "scsi_debug is loaded, and may be somebody else's: rmmod scsi_debug");
 	if (!err) {
 		/* Where udev does not see to them. */
 		pin_scratch_module("sd_mod", "BLK_DEV_SD", NULL, ignored);
@@ -126,10 +122,16 @@ int pin_scsi_debug(char *why)
 		for (int tries = 0; tries < 500 && !find_disk(); tries++)
 			usleep(10000);
 		if (!*nodes[BY_BLOCK])
-			err = pin_why(reason, -ENODEV, "scsi_debug makes no disk: modprobe sd_mod (kernel option BLK_DEV_SD)");
+			err = pin_why(why, -ENODEV, "scsi_debug makes no disk: modprobe sd_mod (kernel option BLK_DEV_SD)");
 	}
-	made = err;
-	return err ? pin_why(why, err, "%s", reason) : 0;
+	return err;
+}
+
+int pin_scsi_debug(char *why)
+{
+	static struct pin_once disk;
+
+	return pin_scratch_once(&disk, NULL, make_disk, why);
 }
 
 static int probe(char *why, enum way way, const char *option)

@@ -64,10 +64,11 @@ static void find_tapes(void)
 }
 
 /* Hosts get what type there is at the time; they go with the module. */
-static int make_tapes(char *why)
+static int make_tapes(const struct pin_kernel *k, char *why)
 {
 	int err = pin_scsi_debug(why);
 
+	(void)k;
 	if (!err)
 		err = pin_scratch_module("st", "CHR_DEV_ST", NULL, why);
 	if (err >= 0 && pin_read_number(DIRECT, 1) != 1)
@@ -88,16 +89,11 @@ static int make_tapes(char *why)
 			     nr_tapes, MAX_TAPES, strerror(-err)) : 0;
 }
 
-/* Once for both. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	(void)k;
-	if (made > 0)
-		made = make_tapes(reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_tapes, why);
 }
 
 /* --- the consumers --- */

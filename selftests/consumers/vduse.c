@@ -246,15 +246,11 @@ static int make_devices(const struct pin_kernel *k, char *why)
 	return err < 0 ? err : 0;
 }
 
-/* Once. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	if (made > 0)
-		made = make_devices(k, reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_devices, why);
 }
 
 /* --- the consumer --- */

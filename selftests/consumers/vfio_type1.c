@@ -111,12 +111,13 @@ static int take_device(const char *device, char *why)
 	return 0;
 }
 
-static int take_devices(char *why)
+static int take_devices(const struct pin_kernel *k, char *why)
 {
 	char ignored[PIN_WHY_LEN];
 	glob_t found;
 	int err = 0;
 
+	(void)k;
 	if (glob(DEVICES "*", 0, NULL, &found))
 		return pin_why(why, -ENODEV, "no PCI");
 	for (size_t i = 0; i < found.gl_pathc && nr_groups < MAX_DEVICES && !err; i++) {
@@ -143,16 +144,11 @@ static int take_devices(char *why)
 	return err;
 }
 
-/* Once for all of them. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	(void)k;
-	if (made > 0)
-		made = take_devices(reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, take_devices, why);
 }
 
 /* --- the consumers --- */

@@ -117,12 +117,13 @@ static int make_device(const char *name, char *why)
 	return pin_why(why, -ENODEV, "no /dev/vhost-vdpa-N for %s: kernel option VHOST_VDPA", name);
 }
 
-static int make_devices(char *why)
+static int make_devices(const struct pin_kernel *k, char *why)
 {
 	static const char *const pins[] = { "use_va=0", NULL };
 	char name[32];
 	int err = pin_scratch_module("vdpa_sim", "VDPA_SIM", pins, why);
 
+	(void)k;
 	if (err == 1)
 		return pin_why(why, -EBUSY, "module vdpa_sim is in use by others (modprobe vdpa_sim use_va=0)");
 	if (!err)
@@ -138,16 +139,11 @@ static int make_devices(char *why)
 	return err < 0 ? err : 0;
 }
 
-/* Once for all of them. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	(void)k;
-	if (made > 0)
-		made = make_devices(reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_devices, why);
 }
 
 /* --- the consumers --- */

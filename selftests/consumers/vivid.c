@@ -67,7 +67,7 @@ static void find_nodes(void)
 	globfree(&found);
 }
 
-static int make_devices(char *why)
+static int make_devices(const struct pin_kernel *k, char *why)
 {
 	/* Of each, only what captures pictures. */
 	static const char *const options[] = {
@@ -75,6 +75,7 @@ static int make_devices(char *why)
 	};
 	int err = pin_scratch_module("vivid", "VIDEO_VIVID", options, why);
 
+	(void)k;
 	if (err > 0)
 		return pin_why(why, -EBUSY, "vivid is loaded, and may be somebody else's: rmmod vivid");
 	for (int tries = 0; !err && tries < 300 && nr_nodes < DEVICES; tries++) {
@@ -86,16 +87,11 @@ static int make_devices(char *why)
 	return err;
 }
 
-/* Once. */
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static char reason[PIN_WHY_LEN];
-	static int made = 1;
+	static struct pin_once devices;
 
-	(void)k;
-	if (made > 0)
-		made = make_devices(reason);
-	return made ? pin_why(why, made, "%s", reason) : 0;
+	return pin_scratch_once(&devices, k, make_devices, why);
 }
 
 static int request_buffers(int fd, unsigned int count)

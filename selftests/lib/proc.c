@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proc.h"
 
@@ -41,6 +43,19 @@ bool pin_have_cap(int cap)
 	}
 	fclose(f);
 	return caps & (1ull << cap);
+}
+
+bool pin_file_begins(const char *path, const char *word)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		*text = '\0';
+	close(fd);
+	return !strncmp(text, word, strlen(word));
 }
 
 long long pin_read_number(const char *path, long long fallback)

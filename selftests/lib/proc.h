@@ -21,6 +21,9 @@ int pin_statement_read(pid_t pid, struct pin_statement *s);
 /* True if the effective capabilities include @cap (CAP_...). */
 bool pin_have_cap(int cap);
 
+/* Does the file @path begin with @word? */
+bool pin_file_begins(const char *path, const char *word);
+
 /* The first number in the file @path, or @fallback. */
 long long pin_read_number(const char *path, long long fallback);
 

@@ -301,6 +301,15 @@ int pin_scratch_undo(int (*call)(const char *arg), const char *arg, char *why)
 	return tell(&u, NULL, why);
 }
 
+int pin_scratch_once(struct pin_once *once, const struct pin_kernel *k,
+		     int (*make)(const struct pin_kernel *k, char *why), char *why)
+{
+	if (!once->tried)
+		once->err = make(k, once->why);
+	once->tried = true;
+	return once->err ? pin_why(why, once->err, "%s", once->why) : 0;
+}
+
 int pin_scratch_open_unused(const char *paths, int nr, int flags)
 {
 	int fd;

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pin_kernel;
+#include "memory.h"
 
 /* Start the janitor: call once, before any of the below. 0 or -errno. */
 int pin_scratch_start(void);
@@ -80,6 +80,17 @@ int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why);
 int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 
 #define PIN_MKFS_ARGS	8
+
+/* What several consumers need, and what is made for them when the first asks. */
+struct pin_once {
+	bool tried;
+	int err;
+	char why[PIN_WHY_LEN];
+};
+
+/* 0, or what make() returned the first time. */
+int pin_scratch_once(struct pin_once *once, const struct pin_kernel *k,
+		     int (*make)(const struct pin_kernel *k, char *why), char *why);
 
 #define PIN_NODE_LEN	64	/* room for the path of a device that is made for us */
 

@@ -44,15 +44,18 @@ def tool(name):
 
 
 def end_group(process):
-    """The command and all that it started: asked to end, then made to."""
+    """The command, unless it has ended, is asked to end, then made to; then what it left
+    behind, and the guard."""
     for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        if process.poll() is not None:
+            break
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-            break
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.stdin.close()
 
 
 def run(command, log, cwd=None, env=None, stdout=None, timeout=None):
@@ -66,12 +69,7 @@ def run(command, log, cwd=None, env=None, stdout=None, timeout=None):
         except subprocess.TimeoutExpired:
             return None
         finally:
-            # What it left behind, and the guard.
-            if process.poll() is None:
-                end_group(process)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.stdin.close()
+            end_group(process)
 
 
 def read(path):

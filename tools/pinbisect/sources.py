@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -280,11 +279,7 @@ class GitSource:
                     answers.flush()
             status = process.wait(60)
         finally:
-            if process.poll() is None:
-                end_group(process)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.stdin.close()
+            end_group(process)
             self.between = None
         text = read(log)[began:]
         if NO_SPACE in text:

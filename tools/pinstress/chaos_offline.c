@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "proc.h"
 #include "scratch.h"
 
 #define MEMORY		"/sys/devices/system/memory/"
@@ -21,17 +22,10 @@ static unsigned int block[MAX_BLOCKS], nr_blocks;
 
 static bool file_says(unsigned int number, const char *name, const char *word)
 {
-	char path[96], text[64] = "";
-	int fd;
+	char path[96];
 
 	snprintf(path, sizeof(path), MEMORY "memory%u/%s", number, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) <= 0)
-		*text = '\0';
-	close(fd);
-	return !strncmp(text, word, strlen(word));
+	return pin_file_begins(path, word);
 }
 
 /* Memory that is there to be movable, and nothing else: it can be let go. */
