@@ -166,14 +166,10 @@ static void __attribute__((noreturn)) child(const struct options *opt,
 	_exit(0);
 }
 
+/* In this process: a probe keeps in variables what it found. Sizes of a consumer adjoin. */
 void probe_all(const struct pin_kernel *k, struct cell *cells, unsigned int nr)
 {
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	/* In a process of its own, as some pin; all sizes of a consumer are side by side. */
-	for (unsigned int i = 0; !pid && i < nr; i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		if (i && cells[i].consumer == cells[i - 1].consumer) {
 			cells[i].err = cells[i - 1].err;
 			memcpy(cells[i].why, cells[i - 1].why, sizeof(cells[i].why));
@@ -181,10 +177,6 @@ void probe_all(const struct pin_kernel *k, struct cell *cells, unsigned int nr)
 			cells[i].err = cells[i].consumer->probe(k, cells[i].why);
 		}
 	}
-	if (!pid)
-		_exit(0);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 void run_round(const struct options *opt, const struct pin_kernel *k, struct cell *c)

@@ -134,7 +134,7 @@ static int judge(const struct pin_predict *foretold, const struct pin_count *mov
 	const int64_t left = acquired - (int64_t)(moved->released - foretold->released);
 
 	*why = "all that was pinned is released";
-	if (acquired >= 0 && !left)
+	if (acquired >= 0 && acquired <= (int64_t)foretold->migrated && !left)
 		return EXIT_BALANCED;
 	if (acquired > 0 || (!acquired && others)) {
 		*why = "other programs pinned pages, too: run it on a quiet machine";
