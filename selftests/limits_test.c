@@ -34,7 +34,7 @@
 #define ROUNDS		4
 #define MEMLOCK_PAGES	128
 #define RING_PAGES	32	/* that kernels charge for rings, at most */
-#define WAIT_NS		2000000000ull
+#define GIVEN_BACK_NS	10000000000ull /* memory of a ring comes back by a worker */
 #define SLACKS		3	/* pages that a full group has left: 0 to 2 */
 #define TOO_LONG_S	5
 /* Long-term pins had a table of folios, of at most that many (until 6.12). */
@@ -208,12 +208,13 @@ static long become_ordinary(void)
  */
 static long memlock_rounds(struct pin_op *op, unsigned int pages, bool must, char *why)
 {
-	const uint64_t deadline = pin_now_ns() + WAIT_NS;
 	unsigned int before;
+	uint64_t deadline;
 	long err = 0;
 
 	set_soft(RLIMIT_MEMLOCK, pages * op->kernel->page_size);
 	for (int i = 0; !err && i < ROUNDS; i++) {
+		deadline = pin_now_ns() + GIVEN_BACK_NS;
 		do {
 			before = shared->succeeded;
 			err = attempt(op, &no_strain, why);
@@ -221,8 +222,10 @@ static long memlock_rounds(struct pin_op *op, unsigned int pages, bool must, cha
 				pin_sleep_ns(1000000);
 		} while ((err == -ENOMEM || (!err && must && shared->succeeded == before)) &&
 			 pin_now_ns() < deadline);
-		if (!err && must && shared->succeeded == before)
+		if (!err && must && shared->succeeded == before) {
 			wrong("room for all, but pin", shared->result, 0);
+			break;
+		}
 	}
 	return err;
 }

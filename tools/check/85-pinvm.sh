@@ -143,7 +143,8 @@ check "its log is where it was asked for" test -s "$TMP/hang.log"
 for signal in INT TERM; do
 	"$pinvm" run --kernel 6.12 -- sh -c 'echo ready; sleep 1000' >"$TMP/output" 2>&1 &
 	job=$!
-	for _ in $(seq 400); do
+	# Long enough for a guest that is booted once more.
+	for _ in $(seq 1200); do
 		! grep -q ready "$TMP/output" || break
 		sleep 0.1
 	done

@@ -58,15 +58,15 @@ run() {
 	return $good
 }
 
-# Up to 40 the scripts build and read, and keep the CPUs busy; up to 80 they run the suite
-# here, and wait most of the time: side by side. Guests get the machine for themselves.
+# Some scripts build and read, and keep the CPUs busy; others run the suite here, which pins,
+# and wait most of the time: side by side. Guests get the machine for themselves.
 logs=() builds=() suites=() guests=()
 for script in "${scripts[@]}"; do
 	name=$(basename "$script" .sh)
 	logs+=("$folder/$name.tap")
 	case $name in
-	[0-3]?-*|40-*)	builds+=("$script") ;;
-	[4-7]?-*|80-*)	suites+=("$script") ;;
+	[12]?-*|35-*|40-*) builds+=("$script") ;;
+	[3-7]?-*|80-*)	suites+=("$script") ;;
 	*)		guests+=("$script") ;;
 	esac
 done
