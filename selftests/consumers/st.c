@@ -142,7 +142,7 @@ static int get_tape(const struct pin_op *op)
 	struct tape *t = op->priv;
 	struct mtget status;
 
-	t->fd = pin_scratch_open_unused(tapes[0], nr_tapes, O_RDWR | O_NONBLOCK);
+	t->fd = pin_scratch_open_unused(tapes[0], nr_tapes, O_RDWR | O_NONBLOCK, NULL);
 	if (t->fd < 0 || ioctl(t->fd, MTIOCGET, &status))
 		return -errno;
 	t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;

@@ -280,7 +280,7 @@ static int vduse_open(struct pin_op *op)
 	if (!v)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = v;
-	v->fd = pin_scratch_open_unused(nodes[0], nr_nodes, O_RDWR);
+	v->fd = pin_scratch_open_unused(nodes[0], nr_nodes, O_RDWR, NULL);
 	if (v->fd < 0) {
 		err = pin_why(op->why, -errno, "/dev/vduse: %s", strerror(errno));
 		vduse_close(op);

@@ -17,6 +17,7 @@
 #include "consumer.h"
 #include "proc.h"
 #include "scratch.h"
+#include "vfio.h"
 
 #define NEEDS		"devices that nobody uses behind an IOMMU, modules vfio_pci, vfio_iommu_type1"
 #define CONTAINER	"/dev/vfio/vfio"
@@ -25,15 +26,14 @@
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
 #define MAX_DEVICES	16
-#define IOVA		0x10000000ull
 
 static char groups[MAX_DEVICES][PIN_NODE_LEN];	/* nodes of the groups that are ours */
+static char devices[MAX_DEVICES][PIN_NODE_LEN];	/* what is in them, as sysfs has it */
 static int nr_groups;
 
 struct vfio {
 	bool write_memory;
-	int container, group;
-	bool mapped;
+	struct pin_vfio at;
 	long locked_kib;	/* what the mapping added to VmLck */
 };
 
@@ -105,6 +105,7 @@ static int take_device(const char *device, char *why)
 		return pin_why(why, err, "%s to " DRIVER ": %s", device, strerror(-err));
 	snprintf(groups[nr_groups], sizeof(groups[0]), "/dev/vfio/%s",
 		 strrchr(group, '/') + 1);
+	snprintf(devices[nr_groups], sizeof(devices[0]), "%s", device);
 	for (int tries = 0; tries < 100 && access(groups[nr_groups], F_OK); tries++)
 		usleep(10000);
 	nr_groups++;
@@ -144,11 +145,85 @@ static int take_devices(const struct pin_kernel *k, char *why)
 	return err;
 }
 
-static int probe(const struct pin_kernel *k, char *why)
+int pin_vfio_probe(const struct pin_kernel *k, char *why)
 {
-	static struct pin_once devices;
+	static struct pin_once once;
 
-	return pin_scratch_once(&devices, k, take_devices, why);
+	return pin_scratch_once(&once, k, take_devices, why);
+}
+
+/* --- containers --- */
+
+int pin_vfio_group(const char **device, char *why)
+{
+	int which, group = pin_scratch_open_unused(groups[0], nr_groups, O_RDWR, &which);
+
+	if (group < 0)
+		return pin_why(why, -errno, errno == EBUSY ?
+			       "VFIO: %s: more of these devices are needed, 8 for the matrix" :
+			       "VFIO: %s", strerror(errno));
+	*device = devices[which];
+	return group;
+}
+
+void pin_vfio_close(struct pin_vfio *v)
+{
+	if (v->group >= 0)
+		close(v->group);
+	if (v->container >= 0)
+		close(v->container);
+	v->group = -1;
+	v->container = -1;
+}
+
+int pin_vfio_open(struct pin_vfio *v, unsigned long type, char *why)
+{
+	int err = 0;
+
+	v->group = -1;
+	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
+	if (v->container < 0)
+		return pin_why(why, -errno, CONTAINER ": %s", strerror(errno));
+	v->group = pin_vfio_group(&v->device, why);
+	if (v->group < 0)
+		err = v->group;
+	else if (ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &v->container) ||
+		 ioctl(v->container, VFIO_SET_IOMMU, type))
+		err = pin_why(why, -errno, "VFIO_SET_IOMMU: %s", strerror(errno));
+	if (err)
+		pin_vfio_close(v);
+	return err;
+}
+
+int pin_vfio_map(const struct pin_vfio *v, const void *addr, size_t len, uint64_t iova,
+		 unsigned int flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)addr,
+		.iova = iova,
+		.size = len,
+	};
+
+	return ioctl(v->container, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
+}
+
+int pin_vfio_unmap(const struct pin_vfio *v, uint64_t iova, uint64_t len, unsigned int flags,
+		   uint64_t *done)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.flags = flags,
+		.iova = iova,
+		.size = len,
+	};
+
+	*done = 0;
+	if (ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		return -errno;
+	*done = unmap.size;
+	return 0;
 }
 
 /* --- the consumers --- */
@@ -159,10 +234,7 @@ static void vfio_close(struct pin_op *op)
 
 	if (!v)
 		return;
-	if (v->group >= 0)
-		close(v->group);
-	if (v->container >= 0)
-		close(v->container);
+	pin_vfio_close(&v->at);
 	free(v);
 	op->priv = NULL;
 }
@@ -170,23 +242,16 @@ static void vfio_close(struct pin_op *op)
 static int vfio_open(struct pin_op *op, bool write_memory)
 {
 	struct vfio *v = calloc(1, sizeof(*v));
-	int err = 0;
+	int err;
 
 	if (!v)
 		return pin_why(op->why, -ENOMEM, "out of memory");
-	op->priv = v;
 	v->write_memory = write_memory;
-	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
-	v->group = pin_scratch_open_unused(groups[0], nr_groups, O_RDWR);
-	if (v->container < 0 || v->group < 0)
-		err = pin_why(op->why, -errno, errno == EBUSY ?
-			      "VFIO: %s: more of these devices are needed, 8 for the matrix" :
-			      "VFIO: %s", strerror(errno));
-	else if (ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &v->container) ||
-		 ioctl(v->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		err = pin_why(op->why, -errno, "VFIO_SET_IOMMU: %s", strerror(errno));
+	err = pin_vfio_open(&v->at, VFIO_TYPE1v2_IOMMU, op->why);
 	if (err)
-		vfio_close(op);
+		free(v);
+	else
+		op->priv = v;
 	return err;
 }
 
@@ -224,24 +289,16 @@ static long locked_kib(void)
 static long pin(struct pin_op *op)
 {
 	struct vfio *v = op->priv;
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ |
-			 (v->write_memory ? VFIO_DMA_MAP_FLAG_WRITE : 0),
-		.vaddr = (uintptr_t)op->mem->addr,
-		.iova = IOVA,
-		.size = op->mem->len,
-	};
+	const unsigned int flags = VFIO_DMA_MAP_FLAG_READ |
+				   (v->write_memory ? VFIO_DMA_MAP_FLAG_WRITE : 0);
 	struct pin_predict want = { .acquired = 0 };
-	long before = locked_kib(), err = 0;
+	long before = locked_kib(), err;
 
 	predict(op, &want);
-	if (ioctl(v->container, VFIO_IOMMU_MAP_DMA, &map))
-		err = -errno;
-	v->mapped = !err;
+	err = pin_vfio_map(&v->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
 	v->locked_kib = locked_kib() - before;
 	/* What is pinned is locked: nothing if refused. */
-	if (v->locked_kib != (long)(want.acquired - want.released) *
+	if (v->locked_kib != (err ? 0 : (long)(want.acquired - want.released)) *
 			     (op->kernel->page_size / 1024))
 		return -EUCLEAN;
 	return err;
@@ -250,17 +307,13 @@ static long pin(struct pin_op *op)
 static long unpin(struct pin_op *op)
 {
 	struct vfio *v = op->priv;
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = IOVA,
-		.size = op->mem->len,
-	};
-	long before = locked_kib();
+	long before = locked_kib(), err;
+	uint64_t done;
 
-	if (ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
-		return -errno;
-	v->mapped = false;
-	if (unmap.size != op->mem->len)
+	err = pin_vfio_unmap(&v->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
+	if (err)
+		return err;
+	if (done != op->mem->len)
 		return -EIO;
 	return before - locked_kib() == v->locked_kib ? 0 : -EUCLEAN;
 }
@@ -275,7 +328,7 @@ const struct pin_consumer pin_consumer_vfio_type1 = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
-	.probe = probe,
+	.probe = pin_vfio_probe,
 	.open = open_write,
 	.predict = predict,
 	.pin = pin,
@@ -291,7 +344,7 @@ const struct pin_consumer pin_consumer_vfio_type1_read = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
-	.probe = probe,
+	.probe = pin_vfio_probe,
 	.open = open_read,
 	.predict = predict,
 	.pin = pin,

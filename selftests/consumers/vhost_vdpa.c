@@ -170,7 +170,7 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = v;
 	v->perm = perm;
-	v->fd = pin_scratch_open_unused(nodes[0], nr_nodes, O_RDWR);
+	v->fd = pin_scratch_open_unused(nodes[0], nr_nodes, O_RDWR, NULL);
 	if (v->fd < 0 || ioctl(v->fd, VHOST_SET_OWNER) ||
 	    ioctl(v->fd, VHOST_SET_BACKEND_FEATURES, &features)) {
 		err = pin_why(op->why, -errno, "vhost-vdpa: %s", strerror(errno));

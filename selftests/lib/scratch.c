@@ -311,13 +311,15 @@ int pin_scratch_once(struct pin_once *once, const struct pin_kernel *k,
 	return once->err ? pin_why(why, once->err, "%s", once->why) : 0;
 }
 
-int pin_scratch_open_unused(const char *paths, int nr, int flags)
+int pin_scratch_open_unused(const char *paths, int nr, int flags, int *which)
 {
 	int fd;
 
 	errno = ENODEV;
 	for (int i = 0; i < nr; i++) {
 		fd = open(paths + i * PIN_NODE_LEN, flags | O_CLOEXEC);
+		if (which)
+			*which = i;
 		if (fd >= 0 || errno != EBUSY)
 			return fd;
 	}

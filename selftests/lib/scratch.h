@@ -96,10 +96,10 @@ int pin_scratch_once(struct pin_once *once, const struct pin_kernel *k,
 
 /*
  * Open the first of @nr devices that no other process has, each of which takes
- * one. Their paths are PIN_NODE_LEN bytes apart. Returns a descriptor, or -1 with
- * errno.
+ * one. Their paths are PIN_NODE_LEN bytes apart. Returns a descriptor, and in *@which
+ * (unless NULL) whose, or -1 with errno.
  */
-int pin_scratch_open_unused(const char *paths, int nr, int flags);
+int pin_scratch_open_unused(const char *paths, int nr, int flags, int *which);
 
 struct pin_scratch_fs {
 	const char *type;	/* as mount(2) has it */

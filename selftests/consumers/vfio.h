@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Containers of VFIO type 1 over devices that nobody else uses. */
+#ifndef PIN_VFIO_H
+#define PIN_VFIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel_facts.h"
+
+#define PIN_VFIO_IOVA	0x10000000ull	/* a device may use memory from here on */
+
+struct pin_vfio {
+	int container, group;	/* -1: closed */
+	const char *device;	/* of the group, as sysfs has it */
+};
+
+/* Take the devices: 0, or a negative errno and the reason with its cure in @why. */
+int pin_vfio_probe(const struct pin_kernel *k, char *why);
+
+/* A group of its own in a container with IOMMU @type, VFIO_TYPE1_IOMMU or the like. */
+int pin_vfio_open(struct pin_vfio *v, unsigned long type, char *why);
+
+/* One more group that nobody has, in no container yet: a descriptor, or -errno. */
+int pin_vfio_group(const char **device, char *why);
+
+void pin_vfio_close(struct pin_vfio *v);
+
+/* These return 0 or -errno. */
+int pin_vfio_map(const struct pin_vfio *v, const void *addr, size_t len, uint64_t iova,
+		 unsigned int flags);
+
+/* *@done: bytes that were unmapped. */
+int pin_vfio_unmap(const struct pin_vfio *v, uint64_t iova, uint64_t len, unsigned int flags,
+		   uint64_t *done);
+
+#endif

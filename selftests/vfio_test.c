@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VFIO type 1 in sequences that a matrix cannot express: mappings beside and
+ * over each other, parts unmapped, groups that come and go. Every step is
+ * exact, in pins and in VmLck.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "consumers/vfio.h"
+#include "proc.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define PAGES		16
+#define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+#define INTERRUPTS	0xfee00000ull	/* of x86: no memory of a device's */
+#define READ_WRITE	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+static char unable[PIN_WHY_LEN];	/* to have a device: why */
+
+/* One sequence while it runs. */
+struct seq {
+	struct pin_audit *au;
+	const struct pin_kernel *k;
+	size_t page;
+	struct pin_vfio v;
+	struct pin_mem mem;
+	uint64_t held;		/* pages, by prediction */
+	long locked_kib;	/* VmLck at the beginning */
+};
+
+static long locked_kib(void)
+{
+	struct pin_statement s = { .vmlck_kib = 0 };
+
+	pin_statement_read(getpid(), &s);
+	return s.vmlck_kib;
+}
+
+/* Takes @pins pages (or lets go of them: < 0), and the call returns @result. */
+static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
+{
+	const struct pin_predict p = {
+		.acquired = pins > 0 ? pins : 0,
+		.released = pins < 0 ? -pins : 0,
+		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
+		.result = want,
+		.or_result = want,
+	};
+	long locked;
+
+	s->held += pins;
+	if (!pin_audit_step(s->au, what, &p, result, 0))
+		return false;
+	locked = locked_kib() - s->locked_kib;
+	if (locked == (long)(s->held * s->page / 1024))
+		return true;
+	pin_audit_fail(s->au, "%s: VmLck is %+ld kB, predicted %+ld kB", what, locked,
+		       (long)(s->held * s->page / 1024));
+	return false;
+}
+
+static bool begin_as(struct seq *s, struct pin_audit *au, const char *kind, unsigned long type)
+{
+	char why[PIN_WHY_LEN];
+
+	memset(s, 0, sizeof(*s));
+	s->au = au;
+	s->k = pin_audit_kernel(au);
+	s->page = s->k->page_size;
+	if (*unable || pin_vfio_open(&s->v, type, why)) {
+		pin_audit_skip(au, "%s", *unable ? unable : why);
+		return false;
+	}
+	if (pin_mem_alloc(&s->mem, pin_memkind_find(kind), s->k, PAGES)) {
+		pin_audit_skip(au, "%s", s->mem.why);
+		pin_vfio_close(&s->v);
+		return false;
+	}
+	s->locked_kib = locked_kib();
+	return step(s, "open", 0, 0, 0);
+}
+
+static bool begin(struct seq *s, struct pin_audit *au)
+{
+	return begin_as(s, au, "anon", VFIO_TYPE1v2_IOMMU);
+}
+
+/* Whatever is still mapped goes with the container. */
+static enum pin_verdict end(struct seq *s)
+{
+	pin_vfio_close(&s->v);
+	step(s, "close", -s->held, 0, 0);
+	pin_mem_free(&s->mem);
+	return PIN_PASS;
+}
+
+static uint64_t iova_of(const struct seq *s, unsigned int first)
+{
+	return PIN_VFIO_IOVA + first * s->page;
+}
+
+/* @pages of the memory from page @first on, at the address for the device that @at says. */
+static int map_at(const struct seq *s, unsigned int first, unsigned int pages, unsigned int at)
+{
+	return pin_vfio_map(&s->v, (char *)s->mem.addr + first * s->page, pages * s->page,
+			    iova_of(s, at), READ_WRITE);
+}
+
+static bool map(struct seq *s, unsigned int first, unsigned int pages)
+{
+	return step(s, "map", pages, 0, map_at(s, first, pages, first));
+}
+
+static bool refused(struct seq *s, const char *what, long want, long result)
+{
+	return step(s, what, 0, want, result);
+}
+
+/*
+ * Unmap [@first, @first + @pages): the call returns @want, and @gone pages, by
+ * what it says and by the counters.
+ */
+static bool unmap(struct seq *s, const char *what, unsigned int first, unsigned int pages,
+		  unsigned int gone, long want)
+{
+	uint64_t done;
+	long err = pin_vfio_unmap(&s->v, iova_of(s, first), pages * s->page, 0, &done);
+
+	if (!step(s, what, -(int64_t)gone, want, err))
+		return false;
+	if (done == gone * s->page)
+		return true;
+	pin_audit_fail(s->au, "%s: says that it unmapped %llu bytes, predicted %llu", what,
+		       (unsigned long long)done, (unsigned long long)gone * s->page);
+	return false;
+}
+
+/* --- maps that are refused: no pin stays --- */
+
+static enum pin_verdict overlap(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	if (map(&s, 4, 8) &&
+	    refused(&s, "the same again", -EEXIST, map_at(&s, 4, 8, 4)) &&
+	    refused(&s, "over its first page", -EEXIST, map_at(&s, 0, 5, 0)) &&
+	    refused(&s, "over its last page", -EEXIST, map_at(&s, 11, 5, 11)) &&
+	    refused(&s, "inside", -EEXIST, map_at(&s, 6, 2, 6)) &&
+	    refused(&s, "around", -EEXIST, map_at(&s, 0, PAGES, 0)) &&
+	    map(&s, 0, 4) && map(&s, 12, 4))
+		unmap(&s, "unmap all three", 0, PAGES, PAGES, 0);
+	return end(&s);
+}
+
+static enum pin_verdict bad_map(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	refused(&s, "neither read nor write", -EINVAL,
+		pin_vfio_map(&s.v, s.mem.addr, s.mem.len, PIN_VFIO_IOVA, 0));
+	refused(&s, "no length", -EINVAL,
+		pin_vfio_map(&s.v, s.mem.addr, 0, PIN_VFIO_IOVA, READ_WRITE));
+	refused(&s, "address inside a page", -EINVAL,
+		pin_vfio_map(&s.v, (char *)s.mem.addr + 512, s.page, PIN_VFIO_IOVA, READ_WRITE));
+	refused(&s, "device's address inside a page", -EINVAL,
+		pin_vfio_map(&s.v, s.mem.addr, s.page, PIN_VFIO_IOVA + 512, READ_WRITE));
+	refused(&s, "beyond the last address", -EINVAL,
+		pin_vfio_map(&s.v, s.mem.addr, s.mem.len, -s.page, READ_WRITE));
+#ifdef __x86_64__
+	refused(&s, "where interrupts are", -EINVAL,
+		pin_vfio_map(&s.v, s.mem.addr, s.mem.len, INTERRUPTS - s.page, READ_WRITE));
+#endif
+	return end(&s);
+}
+
+/* As many mappings as the module allows. */
+static enum pin_verdict entry_limit(struct pin_audit *au, const void *arg)
+{
+	char why[PIN_WHY_LEN], before[24];
+	struct seq s;
+
+	(void)arg;
+	if (*unable)
+		return pin_audit_skip(au, "%s", unable);
+	snprintf(before, sizeof(before), "%lld", pin_read_number(ENTRY_LIMIT, 0));
+	if (pin_scratch_setting(ENTRY_LIMIT, "2", why))
+		return pin_audit_skip(au, "%s", why);
+	if (begin(&s, au)) {
+		if (map(&s, 0, 4) && map(&s, 4, 4) &&
+		    refused(&s, "a third", -ENOSPC, map_at(&s, 8, 4, 8)) &&
+		    unmap(&s, "unmap the first", 0, 4, 4, 0))
+			map(&s, 8, 4);
+		end(&s);
+	}
+	pin_write_file(ENTRY_LIMIT, before);
+	return PIN_PASS;
+}
+
+/* Pages before the hole were pinned and mapped already. */
+static enum pin_verdict hole(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+	char *gap;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	gap = (char *)s.mem.addr + 8 * s.page;
+	munmap(gap, s.page);
+	if (map(&s, 0, 8)) {
+		const struct pin_predict p = {
+			.acquired = 3, .released = 3, .result = -EFAULT, .or_result = -EFAULT,
+			.migrated = s.k->movable_memory ? 3 : 0,
+		};
+
+		pin_audit_step(au, "map over the hole", &p, map_at(&s, 5, 6, 32), 0);
+		unmap(&s, "unmap", 0, 8, 8, 0);
+	}
+	return end(&s);
+}
+
+/* --- what can be unmapped --- */
+
+static enum pin_verdict part(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	if (map(&s, 0, PAGES) &&
+	    unmap(&s, "the first half", 0, PAGES / 2, 0, -EINVAL) &&
+	    unmap(&s, "the last half", PAGES / 2, PAGES / 2, 0, -EINVAL) &&
+	    unmap(&s, "the middle", 4, 8, 0, -EINVAL) &&
+	    unmap(&s, "one page more", 0, PAGES + 1, PAGES, 0))
+		unmap(&s, "what is unmapped already", 0, PAGES, 0, 0);
+	return end(&s);
+}
+
+/* Version 1 of the interface: whole mappings, or nothing and no error. */
+static enum pin_verdict part_v1(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin_as(&s, au, "anon", VFIO_TYPE1_IOMMU))
+		return PIN_PASS;
+	if (map(&s, 0, 8) && map(&s, 8, 8) &&
+	    unmap(&s, "the middle", 2, 4, 0, 0) &&
+	    unmap(&s, "from the middle into the second", 4, 8, 0, 0) &&
+	    unmap(&s, "the second by its first page", 8, 1, 8, 0))
+		unmap(&s, "the first by its first half", 0, 4, 8, 0);
+	return end(&s);
+}
+
+/* The same where the IOMMU has large pages. */
+static enum pin_verdict part_huge(struct pin_audit *au, const void *arg)
+{
+	const unsigned long type = *(const unsigned long *)arg;
+	struct seq s;
+
+	if (!begin_as(&s, au, "thp", type))
+		return PIN_PASS;
+	if (map(&s, 0, s.mem.pages)) {
+		if (type == VFIO_TYPE1v2_IOMMU)
+			unmap(&s, "its first page", 0, 1, 0, -EINVAL);
+		else
+			unmap(&s, "its last page", s.mem.pages - 1, 1, 0, 0);
+		unmap(&s, "all", 0, type == VFIO_TYPE1v2_IOMMU ? s.mem.pages : 1, s.mem.pages, 0);
+	}
+	return end(&s);
+}
+
+static enum pin_verdict several(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	/* A gap of two pages between the second and the third. */
+	if (map(&s, 0, 4) && map(&s, 4, 4) && map(&s, 10, 2) && map(&s, 12, 4) &&
+	    unmap(&s, "the first and half of the second", 0, 6, 0, -EINVAL) &&
+	    unmap(&s, "half of the first and the second", 2, 6, 0, -EINVAL) &&
+	    unmap(&s, "the gap", 8, 2, 0, 0) &&
+	    unmap(&s, "the second, the gap and the third", 4, 8, 6, 0) &&
+	    refused(&s, "over the first", -EEXIST, map_at(&s, 0, 8, 0)))
+		map(&s, 4, 8);
+	return end(&s);
+}
+
+static enum pin_verdict twice(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	if (map(&s, 0, PAGES) &&
+	    step(&s, "map the same elsewhere", PAGES, 0, map_at(&s, 0, PAGES, 2 * PAGES)))
+		unmap(&s, "the first", 0, PAGES, PAGES, 0);
+	return end(&s);
+}
+
+static bool has_extension(struct seq *s, int extension, const char *what)
+{
+	if (ioctl(s->v.container, VFIO_CHECK_EXTENSION, extension) > 0)
+		return true;
+	pin_audit_skip(s->au, "VFIO cannot %s here: Linux 5.12 or later", what);
+	return false;
+}
+
+static enum pin_verdict all(struct pin_audit *au, const void *arg)
+{
+	uint64_t done;
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	if (has_extension(&s, VFIO_UNMAP_ALL, "unmap all") &&
+	    map(&s, 0, 4) && map(&s, 8, 8) &&
+	    refused(&s, "all, of a part", -EINVAL,
+		    pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.page, VFIO_DMA_UNMAP_FLAG_ALL, &done)) &&
+	    step(&s, "all", -12, 0,
+		 pin_vfio_unmap(&s.v, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &done))) {
+		if (done != 12 * s.page)
+			pin_audit_fail(au, "all: says that it unmapped %llu bytes",
+				       (unsigned long long)done);
+		map(&s, 0, PAGES);
+	}
+	return end(&s);
+}
+
+/* The process moves, as when it is updated: the same pages at another address. */
+static enum pin_verdict moved(struct pin_audit *au, const void *arg)
+{
+	uint64_t done;
+	struct seq s;
+	char *there;
+	long err;
+
+	(void)arg;
+	if (!begin_as(&s, au, "memfd", VFIO_TYPE1v2_IOMMU))
+		return PIN_PASS;
+	there = mmap(NULL, s.mem.len, PROT_READ | PROT_WRITE, MAP_SHARED, s.mem.fd, 0);
+	if (there == MAP_FAILED) {
+		pin_audit_fail(au, "mmap: %s", strerror(errno));
+	} else if (has_extension(&s, VFIO_UPDATE_VADDR, "change addresses") && map(&s, 0, PAGES)) {
+		err = pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+				     &done);
+		if (step(&s, "take the address away", 0, 0, err) &&
+		    step(&s, "another address", 0, 0,
+			 pin_vfio_map(&s.v, there, s.mem.len, PIN_VFIO_IOVA,
+				      VFIO_DMA_MAP_FLAG_VADDR)))
+			unmap(&s, "unmap", 0, PAGES, PAGES, 0);
+	}
+	end(&s);
+	if (there != MAP_FAILED)
+		munmap(there, s.mem.len);
+	return PIN_PASS;
+}
+
+/* --- groups and devices --- */
+
+/* The last group takes the mappings along. */
+static enum pin_verdict leave(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	if (map(&s, 0, 8) && map(&s, 8, 8))
+		step(&s, "the group leaves", -PAGES, 0,
+		     ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
+	return end(&s);
+}
+
+/* A second group shares what is mapped, whenever it comes. */
+static enum pin_verdict second_group(struct pin_audit *au, const void *arg)
+{
+	const char *device;
+	char why[PIN_WHY_LEN];
+	struct seq s;
+	int group;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	group = pin_vfio_group(&device, why);
+	if (group < 0) {
+		pin_audit_skip(au, "%s", why);
+		return end(&s);
+	}
+	if (map(&s, 0, 8) &&
+	    step(&s, "a second group", 0, 0,
+		 ioctl(group, VFIO_GROUP_SET_CONTAINER, &s.v.container) ? -errno : 0) &&
+	    map(&s, 8, 8) &&
+	    step(&s, "the first group leaves", 0, 0,
+		 ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0) &&
+	    unmap(&s, "unmap the first", 0, 8, 8, 0))
+		step(&s, "the second group leaves", -8, 0,
+		     ioctl(group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
+	close(group);
+	return end(&s);
+}
+
+/* Group and container are closed; the device is open. */
+static enum pin_verdict device_last(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+	int device;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	device = ioctl(s.v.group, VFIO_GROUP_GET_DEVICE_FD, s.v.device);
+	if (!step(&s, "open the device", 0, 0, device < 0 ? -errno : 0) || !map(&s, 0, PAGES))
+		goto out;
+	if (step(&s, "the group cannot leave", 0, -EBUSY,
+		 ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0)) {
+		pin_vfio_close(&s.v);
+		if (step(&s, "close group and container", 0, 0, 0)) {
+			close(device);
+			device = -1;
+		}
+	}
+out:
+	if (device >= 0)
+		close(device);
+	return end(&s);
+}
+
+/* --- processes --- */
+
+static int run_child(struct seq *s)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		pin_scratch_disown();
+		_exit(-map_at(s, 0, PAGES, 0));
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return pid < 0 || !WIFEXITED(status) ? -ECHILD : -WEXITSTATUS(status);
+}
+
+/* What a child has mapped of its own memory stays pinned when it is gone. */
+static enum pin_verdict child(struct pin_audit *au, const void *arg)
+{
+	struct pin_predict p = { .acquired = PAGES };
+	uint64_t done;
+	struct seq s;
+
+	(void)arg;
+	if (!begin(&s, au))
+		return PIN_PASS;
+	p.migrated = s.k->movable_memory ? PAGES : 0;
+	if (pin_audit_step(au, "a child maps and ends", &p, run_child(&s), 0) &&
+	    refused(&s, "there is something already", -EEXIST, map_at(&s, 0, PAGES, 0))) {
+		p = (struct pin_predict){ .released = PAGES };
+		pin_audit_step(au, "unmap", &p,
+			       pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done), 0);
+		map(&s, 0, PAGES);
+	} else {
+		pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done);
+	}
+	return end(&s);
+}
+
+static const unsigned long v1 = VFIO_TYPE1_IOMMU, v2 = VFIO_TYPE1v2_IOMMU;
+
+static void add_tests(struct pin_suite *s)
+{
+	pin_suite_add(s, overlap, NULL, "map.overlap");
+	pin_suite_add(s, bad_map, NULL, "map.bad");
+	pin_suite_add(s, entry_limit, NULL, "map.entry_limit");
+	pin_suite_add(s, hole, NULL, "map.hole");
+	pin_suite_add(s, twice, NULL, "map.twice");
+	pin_suite_add(s, child, NULL, "map.child");
+	pin_suite_add(s, moved, NULL, "map.moved");
+	pin_suite_add(s, part, NULL, "unmap.part");
+	pin_suite_add(s, part_v1, NULL, "unmap.part_v1");
+	pin_suite_add(s, part_huge, &v2, "unmap.part_huge");
+	pin_suite_add(s, part_huge, &v1, "unmap.part_huge_v1");
+	pin_suite_add(s, several, NULL, "unmap.several");
+	pin_suite_add(s, all, NULL, "unmap.all");
+	pin_suite_add(s, leave, NULL, "group.leaves");
+	pin_suite_add(s, second_group, NULL, "group.second");
+	pin_suite_add(s, device_last, NULL, "group.device_last");
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_vfio_probe(pin_suite_kernel(s), unable);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "vfio_test",
+		.doc = "Sequences on VFIO type 1: mappings refused and unmapped in parts, groups that leave, devices and processes that end last. Each step must move the counters, and VmLck, by exactly what is predicted.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
