@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * RDMA memory regions, registered with soft-RoCE over the loopback device: no
- * hardware, no library, the kernel's own write() interface. The RDMA device is
- * made for it and removed at the end.
+ * RDMA memory regions, registered with soft-RoCE or soft-iWARP over the loopback
+ * device: no hardware, no library, the kernel's own write() interface. The RDMA
+ * device is made for it and removed at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,23 +19,22 @@
 
 #include "consumer.h"
 #include "netlink.h"
+#include "proc.h"
 #include "rdma.h"
 #include "scratch.h"
 
 #define NEEDS		"modules rdma_rxe, ib_uverbs, crc32_generic"
+#define NEEDS_SIW	"modules siw, ib_uverbs"
 #define DEVICE		"pinrxe0"
-#define LOCAL_WRITE	(1u << 0)
+#define DEVICE_SIW	"pinsiw0"
 #define ON_DEMAND	(1u << 6)
-#define REREG_ACCESS	(1u << 2)
 
-static char node[64];		/* /dev/infiniband/uverbsN */
+static struct pin_rdma_device rxe, siw;
 
 struct region {
 	unsigned int access;
-	int fd;
-	unsigned int pd;
+	struct pin_rdma at;
 	unsigned int mr;
-	bool registered;
 };
 
 /* --- the device --- */
@@ -59,7 +58,7 @@ static int index_of(const struct nlmsghdr *h, const char *name)
 	return index;
 }
 
-static int remove_device(const char *name)
+int pin_rdma_remove(const char *name)
 {
 	static char answer[32768];
 	struct pin_nl m;
@@ -80,73 +79,104 @@ static int remove_device(const char *name)
 	return pin_nl_order(NETLINK_RDMA, &m);
 }
 
-static bool find_node(void)
+static bool find_node(struct pin_rdma_device *d)
 {
-	char name[64] = "", *slash;
+	char name[PIN_NODE_LEN + 1], *slash;
 	glob_t found;
-	FILE *f;
 
+	snprintf(name, sizeof(name), "%s\n", d->name);
 	if (glob("/sys/class/infiniband_verbs/uverbs*/ibdev", 0, NULL, &found))
 		return false;
-	for (size_t i = 0; i < found.gl_pathc && !*node; i++) {
-		f = fopen(found.gl_pathv[i], "re");
-		if (f && fgets(name, sizeof(name), f) && !strcmp(name, DEVICE "\n")) {
-			slash = strrchr(found.gl_pathv[i], '/');
-			*slash = '\0';
-			snprintf(node, sizeof(node), "/dev/infiniband/%s",
-				 strrchr(found.gl_pathv[i], '/') + 1);
-		}
-		if (f)
-			fclose(f);
+	for (size_t i = 0; i < found.gl_pathc && !*d->node; i++) {
+		if (!pin_file_begins(found.gl_pathv[i], name))
+			continue;
+		slash = strrchr(found.gl_pathv[i], '/');
+		*slash = '\0';
+		snprintf(d->node, sizeof(d->node), "/dev/infiniband/%s",
+			 strrchr(found.gl_pathv[i], '/') + 1);
 	}
 	globfree(&found);
-	return *node && !access(node, F_OK);
+	return *d->node && !access(d->node, F_OK);
 }
 
-int pin_rdma_soft_roce(const char *name, const char *netdev, char *why)
+static int add_link(const char *name, const char *type, const char *netdev, char *why)
 {
 	struct pin_nl m;
-	int err = pin_scratch_module("rdma_rxe", "RDMA_RXE", NULL, why);
+	int err = pin_scratch_undo(pin_rdma_remove, name, why);
 
-	if (err >= 0)
-		err = pin_scratch_undo(remove_device, name, why);
 	if (err)
 		return err;
 	begin(&m, RDMA_NLDEV_CMD_NEWLINK, 0);
 	pin_nl_string(&m, RDMA_NLDEV_ATTR_DEV_NAME, name);
-	pin_nl_string(&m, RDMA_NLDEV_ATTR_LINK_TYPE, "rxe");
+	pin_nl_string(&m, RDMA_NLDEV_ATTR_LINK_TYPE, type);
 	pin_nl_string(&m, RDMA_NLDEV_ATTR_NDEV_NAME, netdev);
 	err = pin_nl_order(NETLINK_RDMA, &m);
 	if (err)
 		return pin_why(why, err, err != -ENOENT ?
-			       "rdma link add %s type rxe netdev %s: %s" :
-			       "rdma link add %s type rxe netdev %s: %s: kernel option CRYPTO_CRC32 (modprobe crc32_generic)",
-			       name, netdev, strerror(-err));
+			       "rdma link add %s type %s netdev %s: %s" :
+			       "rdma link add %s type %s netdev %s: %s: kernel option CRYPTO_CRC32 (modprobe crc32_generic)",
+			       name, type, netdev, strerror(-err));
 	return 0;
 }
 
-static int make_device(const struct pin_kernel *k, char *why)
+int pin_rdma_soft_roce(const char *name, const char *netdev, char *why)
+{
+	int err = pin_scratch_module("rdma_rxe", "RDMA_RXE", NULL, why);
+
+	return err < 0 ? err : add_link(name, "rxe", netdev, why);
+}
+
+int pin_rdma_soft_iwarp(const char *name, const char *netdev, char *why)
+{
+	int err = pin_scratch_module("siw", "RDMA_SIW", NULL, why);
+
+	return err < 0 ? err : add_link(name, "siw", netdev, why);
+}
+
+int pin_rdma_find(struct pin_rdma_device *d, const char *name, char *why)
 {
 	char ignored[PIN_WHY_LEN];
+
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	*d->node = '\0';
+	pin_scratch_module("ib_uverbs", "INFINIBAND_USER_ACCESS", NULL, ignored);
+	for (int tries = 0; tries < 500 && !find_node(d); tries++)
+		usleep(10000);
+	if (*d->node)
+		return 0;
+	return pin_why(why, -ENODEV,
+		       "no node for %s: modprobe ib_uverbs (kernel option INFINIBAND_USER_ACCESS)",
+		       name);
+}
+
+static int make_rxe(const struct pin_kernel *k, char *why)
+{
 	int err = pin_rdma_soft_roce(DEVICE, "lo", why);
 
 	(void)k;
-	if (err)
-		return err;
-	pin_scratch_module("ib_uverbs", "INFINIBAND_USER_ACCESS", NULL, ignored);
-	for (int tries = 0; tries < 500 && !find_node(); tries++)
-		usleep(10000);
-	if (*node)
-		return 0;
-	return pin_why(why, -ENODEV,
-		       "no node for " DEVICE ": modprobe ib_uverbs (kernel option INFINIBAND_USER_ACCESS)");
+	return err ? err : pin_rdma_find(&rxe, DEVICE, why);
+}
+
+static int make_siw(const struct pin_kernel *k, char *why)
+{
+	int err = pin_rdma_soft_iwarp(DEVICE_SIW, "lo", why);
+
+	(void)k;
+	return err ? err : pin_rdma_find(&siw, DEVICE_SIW, why);
 }
 
 static int probe(const struct pin_kernel *k, char *why)
 {
-	static struct pin_once devices;
+	static struct pin_once device;
 
-	return pin_scratch_once(&devices, k, make_device, why);
+	return pin_scratch_once(&device, k, make_rxe, why);
+}
+
+static int probe_siw(const struct pin_kernel *k, char *why)
+{
+	static struct pin_once device;
+
+	return pin_scratch_once(&device, k, make_siw, why);
 }
 
 /* --- verbs --- */
@@ -164,9 +194,17 @@ static int verb(int fd, unsigned int command, void *cmd, size_t len, size_t answ
 	return write(fd, cmd, len) == (ssize_t)len ? 0 : -errno;
 }
 
+/* What soft-iWARP tells besides; nobody else minds the room. */
+struct extra {
+	uint32_t word[2];
+};
+
 static int get_context(int fd)
 {
-	struct ib_uverbs_get_context_resp answer;
+	struct {
+		struct ib_uverbs_get_context_resp body;
+		struct extra extra;
+	} answer;
 	struct {
 		struct ib_uverbs_cmd_hdr hdr;
 		struct ib_uverbs_get_context body;
@@ -175,18 +213,18 @@ static int get_context(int fd)
 		       sizeof(answer));
 
 	if (!err)
-		close(answer.async_fd);
+		close(answer.body.async_fd);
 	return err;
 }
 
-static int alloc_pd(int fd, unsigned int *pd)
+int pin_rdma_alloc_pd(const struct pin_rdma *r, unsigned int *pd)
 {
 	struct ib_uverbs_alloc_pd_resp answer;
 	struct {
 		struct ib_uverbs_cmd_hdr hdr;
 		struct ib_uverbs_alloc_pd body;
 	} cmd = { .body.response = (uintptr_t)&answer };
-	int err = verb(fd, IB_USER_VERBS_CMD_ALLOC_PD, &cmd, sizeof(cmd),
+	int err = verb(r->fd, IB_USER_VERBS_CMD_ALLOC_PD, &cmd, sizeof(cmd),
 		       sizeof(answer));
 
 	if (!err)
@@ -194,12 +232,38 @@ static int alloc_pd(int fd, unsigned int *pd)
 	return err;
 }
 
-static int reg_mr(struct region *r, const void *addr, size_t len)
+int pin_rdma_open(struct pin_rdma *r, const struct pin_rdma_device *d, char *why)
 {
-	struct ib_uverbs_reg_mr_resp answer;
+	int err;
+
+	r->fd = open(d->node, O_RDWR | O_CLOEXEC);
+	err = r->fd < 0 ? -errno : get_context(r->fd);
+	if (!err)
+		err = pin_rdma_alloc_pd(r, &r->pd);
+	if (!err)
+		return 0;
+	pin_rdma_close(r);
+	return pin_why(why, err, "%s: %s", d->node, strerror(-err));
+}
+
+void pin_rdma_close(struct pin_rdma *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+}
+
+int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
+		    unsigned int access, unsigned int *mr)
+{
+	struct {
+		struct ib_uverbs_reg_mr_resp body;
+		struct extra extra;
+	} answer;
 	struct {
 		struct ib_uverbs_cmd_hdr hdr;
 		struct ib_uverbs_reg_mr body;
+		struct extra extra;	/* the low byte of the key */
 	} cmd = {
 		.body = {
 			.response = (uintptr_t)&answer,
@@ -207,20 +271,19 @@ static int reg_mr(struct region *r, const void *addr, size_t len)
 			.length = len,
 			.hca_va = (uintptr_t)addr,
 			.pd_handle = r->pd,
-			.access_flags = r->access,
+			.access_flags = access,
 		},
 	};
 	int err = verb(r->fd, IB_USER_VERBS_CMD_REG_MR, &cmd, sizeof(cmd),
 		       sizeof(answer));
 
-	if (!err) {
-		r->mr = answer.mr_handle;
-		r->registered = true;
-	}
+	if (!err)
+		*mr = answer.body.mr_handle;
 	return err;
 }
 
-static int rereg_access(struct region *r)
+int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int what,
+		      const void *addr, size_t len, unsigned int access)
 {
 	struct ib_uverbs_rereg_mr_resp answer;
 	struct {
@@ -229,10 +292,13 @@ static int rereg_access(struct region *r)
 	} cmd = {
 		.body = {
 			.response = (uintptr_t)&answer,
-			.mr_handle = r->mr,
-			.flags = REREG_ACCESS,
+			.mr_handle = mr,
+			.flags = what,
+			.start = (uintptr_t)addr,
+			.length = len,
+			.hca_va = (uintptr_t)addr,
 			.pd_handle = r->pd,
-			.access_flags = r->access,
+			.access_flags = access,
 		},
 	};
 
@@ -240,17 +306,55 @@ static int rereg_access(struct region *r)
 		    sizeof(answer));
 }
 
-static int dereg_mr(struct region *r)
+int pin_rdma_dereg_mr(const struct pin_rdma *r, unsigned int mr)
 {
 	struct {
 		struct ib_uverbs_cmd_hdr hdr;
 		struct ib_uverbs_dereg_mr body;
-	} cmd = { .body.mr_handle = r->mr };
-	int err = verb(r->fd, IB_USER_VERBS_CMD_DEREG_MR, &cmd, sizeof(cmd), 0);
+	} cmd = { .body.mr_handle = mr };
+
+	return verb(r->fd, IB_USER_VERBS_CMD_DEREG_MR, &cmd, sizeof(cmd), 0);
+}
+
+int pin_rdma_dealloc_pd(const struct pin_rdma *r, unsigned int pd)
+{
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_dealloc_pd body;
+	} cmd = { .body.pd_handle = pd };
+
+	return verb(r->fd, IB_USER_VERBS_CMD_DEALLOC_PD, &cmd, sizeof(cmd), 0);
+}
+
+int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw)
+{
+	struct ib_uverbs_alloc_mw_resp answer;
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_alloc_mw body;
+	} cmd = {
+		.body = {
+			.response = (uintptr_t)&answer,
+			.pd_handle = r->pd,
+			.mw_type = type,
+		},
+	};
+	int err = verb(r->fd, IB_USER_VERBS_CMD_ALLOC_MW, &cmd, sizeof(cmd),
+		       sizeof(answer));
 
 	if (!err)
-		r->registered = false;
+		*mw = answer.mw_handle;
 	return err;
+}
+
+int pin_rdma_dealloc_mw(const struct pin_rdma *r, unsigned int mw)
+{
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_dealloc_mw body;
+	} cmd = { .body.mw_handle = mw };
+
+	return verb(r->fd, IB_USER_VERBS_CMD_DEALLOC_MW, &cmd, sizeof(cmd), 0);
 }
 
 /* --- the consumers --- */
@@ -261,45 +365,45 @@ static void mr_close(struct pin_op *op)
 
 	if (!r)
 		return;
-	if (r->fd >= 0)
-		close(r->fd);
+	pin_rdma_close(&r->at);
 	free(r);
 	op->priv = NULL;
 }
 
-static int mr_open(struct pin_op *op, unsigned int access)
+static int mr_open(struct pin_op *op, const struct pin_rdma_device *d, unsigned int access)
 {
 	struct region *r = calloc(1, sizeof(*r));
 	int err;
 
 	if (!r)
 		return pin_why(op->why, -ENOMEM, "out of memory");
-	op->priv = r;
 	r->access = access;
-	r->fd = open(node, O_RDWR | O_CLOEXEC);
-	err = r->fd < 0 ? -errno : get_context(r->fd);
-	if (!err)
-		err = alloc_pd(r->fd, &r->pd);
-	if (err) {
-		pin_why(op->why, err, "%s: %s", node, strerror(-err));
-		mr_close(op);
-	}
+	err = pin_rdma_open(&r->at, d, op->why);
+	if (err)
+		free(r);
+	else
+		op->priv = r;
 	return err;
 }
 
 static int open_write(struct pin_op *op)
 {
-	return mr_open(op, LOCAL_WRITE);
+	return mr_open(op, &rxe, PIN_RDMA_LOCAL_WRITE);
 }
 
 static int open_read(struct pin_op *op)
 {
-	return mr_open(op, 0);
+	return mr_open(op, &rxe, 0);
+}
+
+static int open_siw(struct pin_op *op)
+{
+	return mr_open(op, &siw, PIN_RDMA_LOCAL_WRITE);
 }
 
 static int open_odp(struct pin_op *op)
 {
-	return mr_open(op, LOCAL_WRITE | ON_DEMAND);
+	return mr_open(op, &rxe, PIN_RDMA_LOCAL_WRITE | ON_DEMAND);
 }
 
 /* As somebody who may lock one page. First: uverbs refuses a change of credentials. */
@@ -315,14 +419,14 @@ static int open_limited(struct pin_op *op)
 	caps[word].effective &= ~bit;
 	if (syscall(SYS_capset, &hdr, caps) || setrlimit(RLIMIT_MEMLOCK, &limit))
 		return pin_why(op->why, -errno, "RLIMIT_MEMLOCK: %s", strerror(errno));
-	return mr_open(op, LOCAL_WRITE);
+	return mr_open(op, &rxe, PIN_RDMA_LOCAL_WRITE);
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct region *r = op->priv;
 	struct pin_access access = {
-		.write = r->access & LOCAL_WRITE, .longterm = true, .fast = true,
+		.write = r->access & PIN_RDMA_LOCAL_WRITE, .longterm = true, .fast = true,
 	};
 
 	/* Always for writing, by FOLL_FORCE where the mapping forbids it. */
@@ -356,20 +460,25 @@ static void predict_limited(const struct pin_op *op, struct pin_predict *p)
 
 static long pin(struct pin_op *op)
 {
-	return reg_mr(op->priv, op->mem->addr, op->mem->len);
+	struct region *r = op->priv;
+
+	return pin_rdma_reg_mr(&r->at, op->mem->addr, op->mem->len, r->access, &r->mr);
 }
 
 /* Registered anew with the same rights: it keeps its pins. */
 static long use(struct pin_op *op)
 {
-	int err = rereg_access(op->priv);
+	const struct region *r = op->priv;
+	int err = pin_rdma_rereg_mr(&r->at, r->mr, PIN_RDMA_REREG_ACCESS, NULL, 0, r->access);
 
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
 static long unpin(struct pin_op *op)
 {
-	return dereg_mr(op->priv);
+	const struct region *r = op->priv;
+
+	return pin_rdma_dereg_mr(&r->at, r->mr);
 }
 
 /* Does the device do without pins? */
@@ -378,12 +487,14 @@ static int probe_odp(const struct pin_kernel *k, char *why)
 	struct pin_mem mem = { .kernel = k };
 	struct pin_op op = { .kernel = k, .mem = &mem };
 	int err = probe(k, why);
+	struct region *r;
 
 	if (!err)
 		err = open_odp(&op);
 	if (err)
 		return err;
-	err = reg_mr(op.priv, why, 1);
+	r = op.priv;
+	err = pin_rdma_reg_mr(&r->at, why, 1, r->access, &r->mr);
 	mr_close(&op);
 	if (err)
 		pin_why(why, err, "soft-RoCE has no on-demand paging (6.15, kernel option INFINIBAND_ON_DEMAND_PAGING): %s",
@@ -454,6 +565,22 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_read = {
 	.predict = predict,
 	.pin = pin,
 	.use = use,
+	.unpin = unpin,
+	.close = mr_close,
+};
+
+const struct pin_consumer pin_consumer_rdma_siw_mr = {
+	.name = "rdma_siw_mr",
+	.help = "the same by soft-iWARP",
+	.path = "ib_uverbs_reg_mr > siw_reg_user_mr > siw_umem_get > ib_umem_get > pin_user_pages_fast",
+	.since = "5.6",
+	.doc_case = 2,
+	.needs = NEEDS_SIW,
+	.held = true,
+	.probe = probe_siw,
+	.open = open_siw,
+	.predict = predict,
+	.pin = pin,
 	.unpin = unpin,
 	.close = mr_close,
 };

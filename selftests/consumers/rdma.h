@@ -1,9 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Software RDMA devices, for whoever needs one. */
+/* Software RDMA devices, for whoever needs one, and memory regions on them. */
 #ifndef PIN_RDMA_H
 #define PIN_RDMA_H
 
+#include <stddef.h>
+
+#include "scratch.h"
+
+#define PIN_RDMA_LOCAL_WRITE	(1u << 0)
+#define PIN_RDMA_REREG_TRANS	(1u << 0)
+#define PIN_RDMA_REREG_PD	(1u << 1)
+#define PIN_RDMA_REREG_ACCESS	(1u << 2)
+
+struct pin_rdma_device {
+	char name[PIN_NODE_LEN];
+	char node[PIN_NODE_LEN];	/* /dev/infiniband/uverbsN */
+};
+
 /* A soft-RoCE device @name over network device @netdev, removed at the end. */
 int pin_rdma_soft_roce(const char *name, const char *netdev, char *why);
+
+/* The same with soft-iWARP. */
+int pin_rdma_soft_iwarp(const char *name, const char *netdev, char *why);
+
+/* The node of device @name goes to @d: 0, or a negative errno and why. */
+int pin_rdma_find(struct pin_rdma_device *d, const char *name, char *why);
+
+/* 0, -ENOENT if there is none, or -errno. */
+int pin_rdma_remove(const char *name);
+
+/* A context with a protection domain. */
+struct pin_rdma {
+	int fd;			/* -1: closed */
+	unsigned int pd;
+};
+
+int pin_rdma_open(struct pin_rdma *r, const struct pin_rdma_device *d, char *why);
+void pin_rdma_close(struct pin_rdma *r);
+
+/* These return 0 or -errno. */
+int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
+		    unsigned int access, unsigned int *mr);
+int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int what,
+		      const void *addr, size_t len, unsigned int access);
+int pin_rdma_dereg_mr(const struct pin_rdma *r, unsigned int mr);
+int pin_rdma_alloc_pd(const struct pin_rdma *r, unsigned int *pd);
+int pin_rdma_dealloc_pd(const struct pin_rdma *r, unsigned int pd);
+int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw);
+int pin_rdma_dealloc_mw(const struct pin_rdma *r, unsigned int mw);
 
 #endif

@@ -41,7 +41,7 @@ MODULES = (
     " loop zram lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
     " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net"
     " virtio_vdpa virtio_net"
-    " dummy rdma_rxe ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
+    " dummy rdma_rxe siw ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
     # crypto by AF_ALG
     " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
     " sha256_generic sha256")

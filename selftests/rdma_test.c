@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RDMA memory regions in sequences that a matrix cannot express: registered
+ * anew, given to another protection domain, on a device that is taken away.
+ * Every step is exact, in pins and in VmPin.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "consumers/rdma.h"
+#include "proc.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define MS		1000000ull
+#define PAGES		16
+#define LINK		"pinrdma0"	/* a soft-RoCE device on lo is the matrix's */
+#define ADDRESS		0xc0000202u	/* 192.0.2.2, for documentation only */
+#define AT_ONCE_NS	(500 * MS)	/* a removal that waits for nobody is over by then */
+#define WINDOW_1	1
+#define WINDOW_2	2
+
+struct provider {
+	const char *name;
+	int (*add)(const char *name, const char *netdev, char *why);
+};
+
+static const struct provider providers[] = {
+	{ "rxe", pin_rdma_soft_roce },
+	{ "siw", pin_rdma_soft_iwarp },
+};
+
+/* One sequence while it runs. */
+struct seq {
+	struct pin_audit *au;
+	const struct pin_kernel *k;
+	char device[PIN_NODE_LEN];
+	struct pin_rdma r;
+	struct pin_mem mem;
+	unsigned int mr;
+	int64_t held;		/* pages, by prediction */
+};
+
+/* Takes @pins pages (or lets go of them: < 0), and the call returns @want. */
+static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
+{
+	const struct pin_predict p = {
+		.acquired = pins > 0 ? pins : 0,
+		.released = pins < 0 ? -pins : 0,
+		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
+		.vmpin = pins,
+		.result = want,
+		.or_result = want,
+	};
+
+	s->held += pins;
+	return pin_audit_step(s->au, what, &p, result, getpid());
+}
+
+static char unable[PIN_WHY_LEN];	/* to have a network device: why */
+
+/* Each test has a device of its own, as some take it away. */
+static bool begin(struct seq *s, struct pin_audit *au, const struct provider *p)
+{
+	struct pin_rdma_device device;
+	char why[PIN_WHY_LEN];
+
+	memset(s, 0, sizeof(*s));
+	s->au = au;
+	s->k = pin_audit_kernel(au);
+	if (*unable) {
+		pin_audit_skip(au, "%s", unable);
+		return false;
+	}
+	snprintf(s->device, sizeof(s->device), "pin%s9", p->name);
+	if (p->add(s->device, LINK, why) || pin_rdma_find(&device, s->device, why) ||
+	    pin_rdma_open(&s->r, &device, why) ||
+	    (pin_mem_alloc(&s->mem, pin_memkind_find("anon"), s->k, PAGES) &&
+	     snprintf(why, sizeof(why), "%s", s->mem.why))) {
+		pin_audit_skip(au, "%s", why);
+		return false;
+	}
+	pin_audit_base_vmpin(au, getpid());
+	return step(s, "open", 0, 0, 0);
+}
+
+static enum pin_verdict end(struct seq *s)
+{
+	pin_rdma_close(&s->r);
+	step(s, "close", -s->held, 0, 0);
+	pin_mem_free(&s->mem);
+	pin_rdma_remove(s->device);
+	return PIN_PASS;
+}
+
+static bool reg(struct seq *s)
+{
+	return step(s, "register", PAGES, 0,
+		    pin_rdma_reg_mr(&s->r, s->mem.addr, s->mem.len, PIN_RDMA_LOCAL_WRITE, &s->mr));
+}
+
+static bool dereg(struct seq *s)
+{
+	return step(s, "deregister", -PAGES, 0, pin_rdma_dereg_mr(&s->r, s->mr));
+}
+
+/* --- regions and protection domains --- */
+
+static enum pin_verdict twice(struct pin_audit *au, const void *arg)
+{
+	unsigned int first;
+	struct seq s;
+
+	if (!begin(&s, au, arg))
+		return PIN_PASS;
+	if (reg(&s)) {
+		first = s.mr;
+		if (reg(&s) && step(&s, "deregister the first", -PAGES, 0,
+				    pin_rdma_dereg_mr(&s.r, first)))
+			step(&s, "deregister it again", 0, -ENOENT,
+			     pin_rdma_dereg_mr(&s.r, first));
+	}
+	return end(&s);
+}
+
+static enum pin_verdict busy_domain(struct pin_audit *au, const void *arg)
+{
+	struct seq s;
+
+	if (!begin(&s, au, arg))
+		return PIN_PASS;
+	if (reg(&s) &&
+	    step(&s, "give up the domain", 0, -EBUSY, pin_rdma_dealloc_pd(&s.r, s.r.pd)) &&
+	    dereg(&s))
+		step(&s, "give up the empty domain", 0, 0, pin_rdma_dealloc_pd(&s.r, s.r.pd));
+	return end(&s);
+}
+
+/* Only rights and domain can change; these drivers pin no other memory. */
+static enum pin_verdict again(struct pin_audit *au, const void *arg)
+{
+	const struct provider *provider = arg;
+	unsigned int first;
+	struct seq s;
+	long err;
+
+	if (!begin(&s, au, arg))
+		return PIN_PASS;
+	first = s.r.pd;
+	if (!reg(&s) ||
+	    !step(&s, "again, at another address", 0, -EOPNOTSUPP,
+		  pin_rdma_rereg_mr(&s.r, s.mr, PIN_RDMA_REREG_TRANS, s.mem.addr, s.mem.len / 2,
+				    0)) ||
+	    !step(&s, "another domain", 0, 0, pin_rdma_alloc_pd(&s.r, &s.r.pd)))
+		return end(&s);
+	err = pin_rdma_rereg_mr(&s.r, s.mr, PIN_RDMA_REREG_PD, NULL, 0, 0);
+	/* soft-RoCE can since 6.4. */
+	if (err == -EOPNOTSUPP && (s.k->version < PIN_KVER(6, 4) || strcmp(provider->name, "rxe")))
+		step(&s, "move it there", 0, -EOPNOTSUPP, err);
+	else if (step(&s, "move it there", 0, 0, err) &&
+		 step(&s, "give up the old domain", 0, 0, pin_rdma_dealloc_pd(&s.r, first)))
+		step(&s, "give up the new one", 0, -EBUSY, pin_rdma_dealloc_pd(&s.r, s.r.pd));
+	dereg(&s);
+	return end(&s);
+}
+
+/* A window shows a part of a region: it has no pins of its own. */
+static enum pin_verdict window(struct pin_audit *au, const void *arg)
+{
+	const long can = strcmp(((const struct provider *)arg)->name, "rxe") ? -EOPNOTSUPP : 0;
+	unsigned int mw[2];
+	struct seq s;
+
+	if (!begin(&s, au, arg))
+		return PIN_PASS;
+	if (reg(&s) &&
+	    step(&s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_1, &mw[0])) &&
+	    step(&s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_2, &mw[1])) &&
+	    !can && step(&s, "close a window", 0, 0, pin_rdma_dealloc_mw(&s.r, mw[0])))
+		dereg(&s);
+	return end(&s);
+}
+
+/* --- the device is taken away --- */
+
+/* Another process does it: it may have to wait. */
+static pid_t remove_device(struct seq *s)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pin_scratch_disown();
+		pin_rdma_close(&s->r);
+		_exit(-pin_rdma_remove(s->device));
+	}
+	return pid;
+}
+
+static bool over(pid_t pid, uint64_t patience, int *result)
+{
+	const uint64_t deadline = pin_now_ns() + patience;
+	pid_t done;
+	int status = 0;
+
+	do {
+		done = waitpid(pid, &status, WNOHANG);
+		if (!done)
+			pin_sleep_ns(5 * MS);
+	} while (!done && pin_now_ns() < deadline);
+	*result = WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	return done == pid;
+}
+
+/*
+ * Either the removal waits for us to let go, and takes no pin away from us, or
+ * it takes the regions away itself and is over then: some driver's device can
+ * go while it is in use (disassociate_ucontext).
+ */
+static enum pin_verdict removed(struct pin_audit *au, const void *arg)
+{
+	unsigned int mr;
+	struct seq s;
+	int result;
+	pid_t pid;
+
+	if (!begin(&s, au, arg))
+		return PIN_PASS;
+	if (!reg(&s))
+		return end(&s);
+	pid = remove_device(&s);
+	if (over(pid, AT_ONCE_NS, &result)) {
+		if (step(&s, "the device goes", -PAGES, 0, result))
+			step(&s, "register without a device", 0, -EIO,
+			     pin_rdma_reg_mr(&s.r, s.mem.addr, s.mem.len, 0, &mr));
+		pin_audit_note(au, "its regions went with the device");
+		return end(&s);
+	}
+	pin_audit_note(au, "the removal waited for the region's owner");
+	step(&s, "the device is to go", 0, 0, 0);
+	pin_rdma_close(&s.r);
+	if (!over(pid, 10000 * MS, &result))
+		pin_audit_fail(au, "the device does not go though nobody uses it any more");
+	step(&s, "close", -s.held, 0, result);
+	return end(&s);
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++) {
+		const struct provider *p = &providers[i];
+
+		pin_suite_add(s, twice, p, "%s.twice", p->name);
+		pin_suite_add(s, busy_domain, p, "%s.busy_domain", p->name);
+		pin_suite_add(s, again, p, "%s.again", p->name);
+		pin_suite_add(s, window, p, "%s.window", p->name);
+		pin_suite_add(s, removed, p, "%s.removed", p->name);
+	}
+}
+
+static void setup(struct pin_suite *s)
+{
+	(void)s;
+	pin_scratch_link(LINK, ADDRESS, unable);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "rdma_test",
+		.doc = "Sequences on RDMA memory regions: registered anew, moved to another protection domain, seen through windows, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
