@@ -43,6 +43,7 @@
 #define HUGEPAGES	1
 #define MAX_EXTENTS	256
 #define MAX_VEC		1024
+#define DM_KEY		"00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 enum engine {
 	BLOCK,		/* block/fops.c */
@@ -55,6 +56,7 @@ enum where {
 	ZRAM,
 	LOOP,
 	LOOP_DIRECT,
+	MAPPED,		/* by device mapper, over a loop device */
 	FILESYSTEM,	/* on its own loop device */
 };
 
@@ -74,7 +76,10 @@ struct target {
 	bool gap_fails;		/* a write that meets bad memory fails whole */
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
 	bool whole_pages;	/* goes wrong where memory is not page aligned */
-	struct pin_scratch_fs fs;
+	union {
+		struct pin_scratch_fs fs;
+		struct pin_scratch_dm dm;
+	};
 };
 
 static const struct target targets[] = {
@@ -88,6 +93,15 @@ static const struct target targets[] = {
 	}, {
 		.name = "loop_direct", .where = LOOP_DIRECT, .engine = BLOCK,
 		.partial = true,
+	}, {
+		.name = "dm_linear", .where = MAPPED, .engine = BLOCK, .partial = true,
+		.dm = { .type = "linear", .before = "", .config = "BLK_DEV_DM" },
+	}, {
+		.name = "dm_crypt", .where = MAPPED, .engine = BLOCK, .partial = true,
+		.dm = {
+			.type = "crypt", .before = "aes-xts-plain64 " DM_KEY " 0 ",
+			.config = "DM_CRYPT",
+		},
 	}, {
 		.name = "ext4", .where = FILESYSTEM, .engine = IOMAP,
 		.image_mib = 32, .sparse = true,
@@ -1235,7 +1249,12 @@ static int make_device(struct site *st, char *dev, size_t len)
 		pin_scratch_file(scratch, name, bytes, file, sizeof(file), st->why);
 	if (err)
 		return err;
-	return pin_scratch_loop(file, t->where == LOOP_DIRECT, dev, len, st->why);
+	err = pin_scratch_loop(file, t->where == LOOP_DIRECT, dev, len, st->why);
+	if (err || t->where != MAPPED)
+		return err;
+	snprintf(file, sizeof(file), "%s", dev);
+	snprintf(name, sizeof(name), "pin-%s-%d", t->name, getpid());
+	return pin_scratch_dm(name, &t->dm, file, bytes, dev, len, st->why);
 }
 
 /* Write all of what the target is to contain, through the page cache. */

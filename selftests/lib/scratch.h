@@ -76,7 +76,17 @@ int pin_scratch_loop(const char *file, bool direct_io, char *dev, size_t len,
 /* A zram device of @bytes that nobody else uses. */
 int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why);
 
-/* The same, in use for swapping. */
+struct pin_scratch_dm {
+	const char *type;	/* of the target */
+	const char *before;	/* its parameters up to the device below */
+	const char *config;	/* kernel option */
+};
+
+/* The mapped device @name of @bytes over the block device @below. */
+int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
+		   size_t bytes, char *dev, size_t len, char *why);
+
+/* A zram device as above, in use for swapping. */
 int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 
 #define PIN_MKFS_ARGS	8

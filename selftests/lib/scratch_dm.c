@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mapped block devices, by the ioctls of /dev/mapper/control. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "scratch.h"
+
+#define CONTROL		"/dev/mapper/control"
+#define PARAMS		512
+
+struct order {
+	struct dm_ioctl head;
+	struct dm_target_spec spec;
+	char params[PARAMS];
+};
+
+static int dm(unsigned long request, const char *name, struct order *o)
+{
+	int fd = open(CONTROL, O_RDWR | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	/* Of what the kernel has always had. */
+	o->head.version[0] = DM_VERSION_MAJOR;
+	o->head.data_size = sizeof(*o);
+	o->head.data_start = offsetof(struct order, spec);
+	snprintf(o->head.name, sizeof(o->head.name), "%s", name);
+	if (ioctl(fd, request, o))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static int remove_device(const char *name)
+{
+	struct order o = { .head.dev = 0 };
+	int err = dm(DM_DEV_REMOVE, name, &o);
+
+	return err == -ENXIO ? -ENOENT : err;
+}
+
+int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
+		   size_t bytes, char *dev, size_t len, char *why)
+{
+	struct order create = { .head.dev = 0 }, load = { .head.target_count = 1 };
+	struct order resume = { .head.dev = 0 };
+	int err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, why);
+
+	if (err < 0)
+		return err;
+	err = pin_scratch_undo(remove_device, name, why);
+	if (err)
+		return err;
+	err = dm(DM_DEV_CREATE, name, &create);
+	if (err)
+		return pin_why(why, err, "DM_DEV_CREATE: %s (kernel option BLK_DEV_DM)", strerror(-err));
+	load.spec.length = bytes / 512;
+	snprintf(load.spec.target_type, sizeof(load.spec.target_type), "%s", d->type);
+	snprintf(load.params, sizeof(load.params), "%s%s 0", d->before, below);
+	err = dm(DM_TABLE_LOAD, name, &load);
+	if (err)
+		return pin_why(why, err, "dmsetup create %s --table \"0 %zu %s %s\": %s (kernel option %s)",
+			       name, bytes / 512, d->type, load.params, strerror(-err), d->config);
+	/* Without DM_SUSPEND_FLAG: resume, and the table is in force. */
+	err = dm(DM_DEV_SUSPEND, name, &resume);
+	if (err)
+		return pin_why(why, err, "dmsetup resume %s: %s", name, strerror(-err));
+	snprintf(dev, len, "/dev/dm-%u", minor(create.head.dev));
+	for (int wait = 0; wait < 100 && access(dev, F_OK); wait++)
+		usleep(10000);
+	return 0;
+}
