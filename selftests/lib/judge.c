@@ -298,6 +298,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			break;
 		if (au.mismatch) {
 			s->alert = true;
+			if (s->verbose)
+				printf("# %s, attempt %u: %s", t->name, attempts + 1, au.text);
 			all_off.acquired += au.off.acquired;
 			all_off.released += au.off.released;
 			/* The same again is not worth as long a wait. */

@@ -76,9 +76,9 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "vhost-vdpa-chunk-leak",
-		.consumer = "fail_nth_vhost_vdpa*", .target = "anon", .untried = true,
+		.consumer = "fail_nth_vhost_vdpa*", .target = "anon",
 		.from = PIN_KVER(5, 10),
-		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever; memory that is not contiguous is not tried",
+		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever",
 	},
 	{
 		.id = "iommu-release-warns",

@@ -26,13 +26,25 @@ static void on_signal(int sig)
 	pin_interrupted = sig;
 }
 
+/* The line of a test's notes that stands in its result. */
+static void find_reason(const struct pin_test *t, char *reason, size_t len)
+{
+	const char *text = t->text ?: "";
+	const char *at = t->verdict == PIN_XFAIL ? strstr(text, "known issue") : NULL;
+
+	while (at && at > text && at[-1] != '\n')
+		at--;
+	if (!at)
+		at = text + strspn(text, "\n");
+	snprintf(reason, len, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
 static void print_result(struct pin_suite *s, const struct pin_test *t)
 {
-	char reason[256] = "", *save = NULL, *copy = strdup(t->text ?: "");
+	char reason[256], *save = NULL, *copy = strdup(t->text ?: "");
 	char *line = strtok_r(copy, "\n", &save);
 
-	if (line)
-		snprintf(reason, sizeof(reason), "%s", line);
+	find_reason(t, reason, sizeof(reason));
 	if (t->verdict == PIN_FAIL || t->verdict == PIN_INCONCLUSIVE || s->verbose)
 		for (; line; line = strtok_r(NULL, "\n", &save))
 			ksft_print_msg("%s: %s\n", t->name, line);
