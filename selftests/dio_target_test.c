@@ -11,6 +11,7 @@
  *   the border of two extents cuts a page;
  * - file systems still on fs/direct-io.c do the same, in rounds of 64 pages;
  *   see walk_legacy() for the pins that kernel code loses count of;
+ * - fs/netfs pins the whole vector before it asks the server for anything;
  * - btrfs and f2fs leave to the page cache what is not aligned to a block,
  *   btrfs also every write of data with checksums: no pins.
  */
@@ -43,12 +44,14 @@
 #define HUGEPAGES	1
 #define MAX_EXTENTS	256
 #define MAX_VEC		1024
+#define SHARE		"PIN_SCRATCH_9P"
 #define DM_KEY		"00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 enum engine {
 	BLOCK,		/* block/fops.c */
 	IOMAP,		/* fs/iomap/direct-io.c */
 	LEGACY,		/* fs/direct-io.c */
+	NETFS,		/* fs/netfs/direct_*.c: no alignment, no end of file */
 };
 
 enum where {
@@ -58,6 +61,7 @@ enum where {
 	LOOP_DIRECT,
 	MAPPED,		/* by device mapper, over a loop device */
 	FILESYSTEM,	/* on its own loop device */
+	SHARED,		/* with the host of a guest, by the name in PIN_SCRATCH_9P */
 };
 
 struct target {
@@ -231,6 +235,13 @@ static const struct target targets[] = {
 			.type = "hfsplus", .mkfs = "mkfs.hfsplus",
 			.args = { NULL }, .package = "hfsprogs",
 			.config = "HFSPLUS_FS",
+		},
+	}, {
+		/* Only what is opened for it is direct: cache=loose. */
+		.name = "9p", .where = SHARED, .engine = NETFS, .sparse = true, .partial = true,
+		.fs = {
+			.type = "9p", .options = "trans=virtio,version=9p2000.L,cache=loose",
+			.config = "9P_FS",
 		},
 	},
 };
@@ -524,6 +535,21 @@ static size_t walk_legacy(const struct run *r, const struct extents *e,
 	return done;
 }
 
+/* fs/netfs: what bad memory leaves of the vector, pinned at once. */
+static size_t walk_netfs(const struct run *r, uint64_t *pins)
+{
+	size_t done = 0, got;
+
+	for (unsigned int i = 0; i < r->nr; i++) {
+		got = r->iov[i].iov_len;
+		*pins += pages_up_to_gap(r, (uintptr_t)r->iov[i].iov_base, &got);
+		done += got;
+		if (got < r->iov[i].iov_len)
+			break;
+	}
+	return done < there_is(r) ? done : there_is(r);
+}
+
 static bool aligned(const struct run *r, size_t to)
 {
 	if (r->pos & (to - 1))
@@ -540,13 +566,16 @@ static bool refused(const struct run *r)
 {
 	size_t mem = r->site->sector;
 
-	if (r->kernel->version >= PIN_KVER(6, 18) && r->engine != LEGACY) {
+	if (r->kernel->version >= PIN_KVER(6, 18) && r->engine != LEGACY &&
+	    r->engine != NETFS) {
 		if ((r->pos | r->len) & (r->site->sector - 1))
 			return true;
 		mem = 512;
 	}
 	if (r->engine == LEGACY)
 		return !aligned(r, mem);
+	if (r->engine == NETFS)
+		return false;
 	for (unsigned int i = 0; i < r->nr; i++) {
 		if ((uintptr_t)r->iov[i].iov_base & 511 || r->iov[i].iov_len & (mem - 1))
 			return true;
@@ -622,7 +651,9 @@ static void forecast(const struct run *r, struct forecast *f)
 		f->p.or_result = -EAGAIN;
 		return;
 	}
-	if (r->engine == LEGACY)
+	if (r->engine == NETFS)
+		done = walk_netfs(r, &pins);
+	else if (r->engine == LEGACY)
 		done = there_is(r) ? walk_legacy(r, &e, &pins, &f->sections) : 0;
 	else
 		done = walk_bio(r, &e, &pins);
@@ -1148,7 +1179,9 @@ static bool other_file(struct run *r, off_t size)
 		ioctl(r->cached, FS_IOC_SETFLAGS, &flags);
 	}
 	r->fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	unlink(path);
+	/* A 9p server may know files by their names only. */
+	if (r->site->target->where != SHARED)
+		unlink(path);
 	if (r->cached < 0 || r->fd < 0 || ftruncate(r->fd, size)) {
 		pin_audit_fail(r->au, "%s: %s", path, strerror(errno));
 		return false;
@@ -1234,6 +1267,13 @@ static int make_device(struct site *st, char *dev, size_t len)
 	size_t bytes = t->image_mib ? (size_t)t->image_mib << 20 : SPAN;
 	int err;
 
+	if (t->where == SHARED) {
+		if (!getenv(SHARE))
+			return pin_why(st->why, -ENODEV, "no directory shared with a host: " SHARE "=TAG, in a guest with QEMU's -virtfs local,mount_tag=TAG,...");
+		snprintf(dev, len, "%s", getenv(SHARE));
+		return pin_scratch_module("9pnet_virtio", "NET_9P_VIRTIO", NULL, st->why) < 0 ?
+			-ENODEV : 0;
+	}
 	if (t->where == ZRAM)
 		return pin_scratch_zram(bytes, dev, len, st->why);
 	if (!*scratch) {
@@ -1331,13 +1371,15 @@ static int set_up(struct site *st)
 		err = make_device(st, dev, sizeof(dev));
 		if (err)
 			return err;
+	}
+	if (t->where != AT_HAND && t->where != SHARED) {
 		fd = open(dev, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || ioctl(fd, BLKSSZGET, &size))
 			return pin_why(st->why, -errno, "%s: %s", dev, strerror(errno));
 		st->sector = size;
 		close(fd);
 	}
-	if (t->where == FILESYSTEM) {
+	if (t->where == FILESYSTEM || t->where == SHARED) {
 		err = pin_scratch_mount(&t->fs, dev, st->dir, sizeof(st->dir), st->why);
 		if (err)
 			return err;

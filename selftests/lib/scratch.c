@@ -696,7 +696,7 @@ static int run_mkfs(const struct pin_scratch_fs *fs, const char *dev, char *why)
 int pin_scratch_mount(const struct pin_scratch_fs *fs, const char *dev, char *dir,
 		      size_t len, char *why)
 {
-	int err = run_mkfs(fs, dev, why);
+	int err = fs->mkfs ? run_mkfs(fs, dev, why) : 0;
 
 	if (!err)
 		err = pin_scratch_dir(dir, len, why);

@@ -114,7 +114,7 @@ int pin_scratch_open_unused(const char *paths, int nr, int flags, int *which);
 struct pin_scratch_fs {
 	const char *type;	/* as mount(2) has it */
 	const char *options;	/* of mount(2), or NULL */
-	const char *mkfs;	/* program */
+	const char *mkfs;	/* program, NULL: there is one already */
 	const char *args[PIN_MKFS_ARGS];
 	const char *package;	/* Debian's, that has it */
 	const char *config;	/* kernel option */

@@ -34,11 +34,12 @@ TOOLS = ("mkfs.ext4", "mkfs.ext3", "mkfs.ext2", "mkfs.xfs", "mkfs.btrfs", "mkfs.
 FILES = ("/etc/mke2fs.conf",)
 MODULES = (
     # file systems, and what they ask for by other names
-    "ext4 ext2 xfs btrfs f2fs vfat exfat udf ntfs3 jfs nilfs2 hfsplus fuse"
+    "ext4 ext2 xfs btrfs f2fs vfat exfat udf ntfs3 jfs nilfs2 hfsplus fuse 9p 9pnet_virtio"
     " nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 nls_ucs2_utils crc32c crc32c_generic"
     " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
     # devices
-    " loop dm_mod dm_crypt xts zram ublk_drv lz4 zstd lzo lzo_rle null_blk scsi_debug sd_mod sg st vivid udmabuf vduse"
+    " loop dm_mod dm_crypt xts zram lz4 zstd lzo lzo_rle null_blk ublk_drv scsi_debug sd_mod sg st"
+    " vivid udmabuf vduse"
     " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net"
     " virtio_vdpa virtio_net"
     " dummy rdma_rxe siw ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
@@ -362,6 +363,12 @@ def run_suite(name, options, folder):
         # VFIO: a group has one owner, and many cells are at work at a time.
         machine_options.iommu = kernel.arch == "amd64"
         machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
+        share = Path(scratch) / "share"
+        share.mkdir()
+        machine_options.device.append(
+            f"-fsdev local,id=share,path={share},security_model=mapped-xattr"
+            " -device virtio-9p-pci,fsdev=share,mount_tag=share")
+        machine_options.env.append("PIN_SCRATCH_9P=share")
         machine_options.copy += [
             f"{script}:/suite.sh", *suite_copies(selftests, list(tests)),
             *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
