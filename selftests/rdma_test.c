@@ -140,7 +140,7 @@ static enum pin_verdict busy_domain(struct pin_audit *au, const void *arg)
 }
 
 /* Only rights and domain can change; these drivers pin no other memory. */
-static enum pin_verdict again(struct pin_audit *au, const void *arg)
+static enum pin_verdict reregister(struct pin_audit *au, const void *arg)
 {
 	const struct provider *provider = arg;
 	unsigned int first;
@@ -168,7 +168,7 @@ static enum pin_verdict again(struct pin_audit *au, const void *arg)
 }
 
 /* A window shows a part of a region: it has no pins of its own. */
-static enum pin_verdict window(struct pin_audit *au, const void *arg)
+static enum pin_verdict windows(struct pin_audit *au, const void *arg)
 {
 	const long can = strcmp(((const struct provider *)arg)->name, "rxe") ? -EOPNOTSUPP : 0;
 	unsigned int mw[2];
@@ -254,8 +254,8 @@ static void add_tests(struct pin_suite *s)
 
 		pin_suite_add(s, twice, p, "%s.twice", p->name);
 		pin_suite_add(s, busy_domain, p, "%s.busy_domain", p->name);
-		pin_suite_add(s, again, p, "%s.again", p->name);
-		pin_suite_add(s, window, p, "%s.window", p->name);
+		pin_suite_add(s, reregister, p, "%s.reregister", p->name);
+		pin_suite_add(s, windows, p, "%s.windows", p->name);
 		pin_suite_add(s, removed, p, "%s.removed", p->name);
 	}
 }

@@ -225,7 +225,8 @@ static enum pin_verdict hole(struct pin_audit *au, const void *arg)
 		return PIN_PASS;
 	/* Not unmapped: a ring would be mapped there. */
 	mprotect((char *)s.mem.addr + 40 * page, page, PROT_NONE);
-	if (step(&s, "register what must not be touched", 40, 40, -EFAULT, reg(s.mem.addr, s.mem.len, 0)) &&
+	if (step(&s, "register what must not be touched", 40, 40, -EFAULT,
+		 reg(s.mem.addr, s.mem.len, 0)) &&
 	    step(&s, "register inside a page", 0, 0, -EINVAL,
 		 reg((char *)s.mem.addr + 512, page, 0)) &&
 	    step(&s, "register nothing", 0, 0, -EINVAL, reg(s.mem.addr, 0, 0)))
@@ -283,7 +284,7 @@ static int try_device(char *why)
 	device = info.dev_id;
 	delete_device();
 	if (!(info.flags & SHARED_MEMORY))
-		return pin_why(why, -EOPNOTSUPP, "ublk shares no memory here (UBLK_F_SHMEM_ZC): Linux 7.1 or later");
+		return pin_why(why, -EOPNOTSUPP, "ublk shares no memory here (UBLK_F_SHMEM_ZC): Linux 7.3 does");
 	return 0;
 }
 

@@ -215,7 +215,7 @@ static enum pin_verdict entry_limit(struct pin_audit *au, const void *arg)
 }
 
 /* Pages before the hole were pinned and mapped already. */
-static enum pin_verdict hole(struct pin_audit *au, const void *arg)
+static enum pin_verdict over_hole(struct pin_audit *au, const void *arg)
 {
 	struct seq s;
 	char *gap;
@@ -328,7 +328,7 @@ static bool has_extension(struct seq *s, int extension, const char *what)
 	return false;
 }
 
-static enum pin_verdict all(struct pin_audit *au, const void *arg)
+static enum pin_verdict unmap_all(struct pin_audit *au, const void *arg)
 {
 	uint64_t done;
 	struct seq s;
@@ -469,7 +469,7 @@ static int run_child(struct seq *s)
 }
 
 /* What a child has mapped of its own memory stays pinned when it is gone. */
-static enum pin_verdict child(struct pin_audit *au, const void *arg)
+static enum pin_verdict of_child(struct pin_audit *au, const void *arg)
 {
 	struct pin_predict p = { .acquired = PAGES };
 	uint64_t done;
@@ -498,16 +498,16 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, overlap, NULL, "map.overlap");
 	pin_suite_add(s, bad_map, NULL, "map.bad");
 	pin_suite_add(s, entry_limit, NULL, "map.entry_limit");
-	pin_suite_add(s, hole, NULL, "map.hole");
+	pin_suite_add(s, over_hole, NULL, "map.hole");
 	pin_suite_add(s, twice, NULL, "map.twice");
-	pin_suite_add(s, child, NULL, "map.child");
+	pin_suite_add(s, of_child, NULL, "map.child");
 	pin_suite_add(s, moved, NULL, "map.moved");
 	pin_suite_add(s, part, NULL, "unmap.part");
 	pin_suite_add(s, part_v1, NULL, "unmap.part_v1");
 	pin_suite_add(s, part_huge, &v2, "unmap.part_huge");
 	pin_suite_add(s, part_huge, &v1, "unmap.part_huge_v1");
 	pin_suite_add(s, several, NULL, "unmap.several");
-	pin_suite_add(s, all, NULL, "unmap.all");
+	pin_suite_add(s, unmap_all, NULL, "unmap.all");
 	pin_suite_add(s, leave, NULL, "group.leaves");
 	pin_suite_add(s, second_group, NULL, "group.second");
 	pin_suite_add(s, device_last, NULL, "group.device_last");

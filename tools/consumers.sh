@@ -20,3 +20,27 @@ END
 	[ "`\(.name)`", .help, (.case | tostring), .path, .since,
 	  if .held then "yes" else "no" end, .needs // "-" ] |
 	"| " + (map(gsub("\\|"; "\\|")) | join(" | ")) + " |"'
+cat <<'END'
+
+## What is not driven
+
+Ways to pin that the machines at hand do not have, or that are not worth their price here.
+`pinstat -- COMMAND` audits any command where they are; the tests named drive a part.
+
+| way in | kernel functions | why not | where it is |
+|---|---|---|---|
+| RDMA adapters (mlx5, irdma, hfi1, ...) | ib_umem_get > pin_user_pages_fast | hardware; `rdma_test` and `rdma_*` use soft-RoCE and soft-iWARP | `pinstat -- ib_write_bw -d mlx5_0 --report_gbits` (perftest), and its client |
+| RDMA memory windows bound to a region | none of their own | a queue pair that is connected; `rdma_test` opens and closes them | the same, `pinstat -- ibv_rc_pingpong` |
+| VFIO without an IOMMU, mediated devices | vfio_pin_pages > pin_user_pages_remote | VFIO_NOIOMMU is off in Debian's kernels, mediated devices need hardware or the kernel's samples | `modprobe mtty`, then `pinstat -- qemu-system-x86_64 -device vfio-pci,sysfsdev=...` |
+| KVM guest memory (control), SEV | hva_to_pfn; sev_pin_memory > pin_user_pages_fast | a guest in an emulated guest; AMD's hardware | `pinstat -- qemu-system-x86_64 -accel kvm ...` |
+| userptr of graphics and compute devices | i915_gem_userptr, ivpu, amdxdna, habanalabs: pin_user_pages_fast | hardware | `pinstat -- gem_userptr_blits` (igt-gpu-tools) |
+| io_uring zero-copy receive | io_zcrx_create_area > io_pin_pages | a network card with header split; Debian builds no netdevsim | `pinstat -- iou-zcrx -s -i eth0` (selftests/drivers/net/hw) |
+| TLS offload by a network card | references, no pins | hardware | `pinstat -- openssl s_time ...` |
+| NFS, direct | references, no pins: +0 +0 measured on 6.1, 6.12 and 7.3 | a server in the guest takes half a minute of each run | `pinstat -- dd if=/mnt/nfs/file of=/dev/null iflag=direct bs=1M` |
+| SMB, Ceph, direct | netfs_extract_user_iter, as `dio_target_test 9p.*`; references | a server | the same |
+| OrangeFS | orangefs_bufmap_map > pin_user_pages_fast | a server | `pinstat -- pvfs2-client -p pvfs2-client-core` |
+| virtiofs, direct | fuse_direct_io, as `fuse_read` | a daemon of the host that shares all memory of the guest | the same, after `mount -t virtiofs` |
+| bcachefs, direct | bio_iov_iter_get_pages | no bcachefs-tools in bookworm; Linux 7.3 has it no more | the same, on bcachefs |
+| TEE shared memory | register_shm_helper > iov_iter_extract_pages | a secure world | `pinstat -- xtest` (optee-test) |
+| Xen gntdev, privcmd | lock_pages > pin_user_pages_fast | Xen | `pinstat -- xl create ...` |
+END

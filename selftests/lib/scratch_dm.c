@@ -60,7 +60,8 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 		return err;
 	err = dm(DM_DEV_CREATE, name, &create);
 	if (err)
-		return pin_why(why, err, "DM_DEV_CREATE: %s (kernel option BLK_DEV_DM)", strerror(-err));
+		return pin_why(why, err, "DM_DEV_CREATE: %s (kernel option BLK_DEV_DM)",
+			       strerror(-err));
 	load.spec.length = bytes / 512;
 	snprintf(load.spec.target_type, sizeof(load.spec.target_type), "%s", d->type);
 	snprintf(load.params, sizeof(load.params), "%s%s 0", d->before, below);
