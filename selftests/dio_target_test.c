@@ -1276,6 +1276,11 @@ static int make_device(struct site *st, char *dev, size_t len)
 	}
 	if (t->where == ZRAM)
 		return pin_scratch_zram(bytes, dev, len, st->why);
+	if (t->where == MAPPED) {
+		err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
+		if (err < 0)
+			return err;
+	}
 	if (!*scratch) {
 		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
 		if (err) {

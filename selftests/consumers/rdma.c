@@ -571,7 +571,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_read = {
 
 const struct pin_consumer pin_consumer_rdma_siw_mr = {
 	.name = "rdma_siw_mr",
-	.help = "the same by soft-iWARP",
+	.help = "RDMA memory region of soft-iWARP, the device may write to it",
 	.path = "ib_uverbs_reg_mr > siw_reg_user_mr > siw_umem_get > ib_umem_get > pin_user_pages_fast",
 	.since = "5.6",
 	.doc_case = 2,

@@ -82,7 +82,7 @@ struct pin_scratch_dm {
 	const char *config;	/* kernel option */
 };
 
-/* The mapped device @name of @bytes over the block device @below. */
+/* With module dm_mod: the mapped device @name of @bytes over the block device @below. */
 int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
 		   size_t bytes, char *dev, size_t len, char *why);
 

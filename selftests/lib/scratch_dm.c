@@ -51,11 +51,8 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 {
 	struct order create = { .head.dev = 0 }, load = { .head.target_count = 1 };
 	struct order resume = { .head.dev = 0 };
-	int err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, why);
+	int err = pin_scratch_undo(remove_device, name, why);
 
-	if (err < 0)
-		return err;
-	err = pin_scratch_undo(remove_device, name, why);
 	if (err)
 		return err;
 	err = dm(DM_DEV_CREATE, name, &create);
