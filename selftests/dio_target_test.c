@@ -251,7 +251,7 @@ static const struct target targets[] = {
 /* A target, once it is set up. */
 struct site {
 	const struct target *target;
-	bool tried;
+	bool wanted;
 	int err;
 	char why[PIN_WHY_LEN];
 	char dir[300];		/* of a file system */
@@ -1459,7 +1459,8 @@ static void add_tests(struct pin_suite *s)
 				continue;
 			cell->site = &sites[i];
 			cell->op = &ops[j];
-			pin_suite_add(s, run_cell, cell++, "%s.%s", t->name, ops[j].name);
+			if (pin_suite_add(s, run_cell, cell++, "%s.%s", t->name, ops[j].name))
+				sites[i].wanted = true;
 		}
 	}
 }
@@ -1470,8 +1471,10 @@ static void setup(struct pin_suite *s)
 	char why[PIN_WHY_LEN];
 	size_t size = pin_suite_kernel(s)->pmd_size;
 
-	for (size_t i = 0; i < NR_TARGETS; i++)
-		sites[i].err = set_up(&sites[i]);
+	for (size_t i = 0; i < NR_TARGETS; i++) {
+		if (sites[i].wanted)
+			sites[i].err = set_up(&sites[i]);
+	}
 	if (size)
 		pin_scratch_hugepages(size, HUGEPAGES, why);
 }
