@@ -170,12 +170,16 @@ static enum pin_verdict reregister(struct pin_audit *au, const void *arg)
 /* A window shows a part of a region: it has no pins of its own. */
 static enum pin_verdict windows(struct pin_audit *au, const void *arg)
 {
-	const long can = strcmp(((const struct provider *)arg)->name, "rxe") ? -EOPNOTSUPP : 0;
+	const struct provider *provider = arg;
 	unsigned int mw[2];
 	struct seq s;
+	long can = 0;
 
 	if (!begin(&s, au, arg))
 		return PIN_PASS;
+	/* soft-RoCE has them since 5.14. */
+	if (s.k->version < PIN_KVER(5, 14) || strcmp(provider->name, "rxe"))
+		can = -EOPNOTSUPP;
 	if (reg(&s) &&
 	    step(&s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_1, &mw[0])) &&
 	    step(&s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_2, &mw[1])) &&

@@ -46,13 +46,22 @@ static long locked_kib(void)
 	return s.vmlck_kib;
 }
 
+/*
+ * Before 5.12 a page that does not continue the run of those before it is
+ * pinned, given back and pinned again.
+ */
+static uint64_t pinned_again(const struct seq *s, int64_t pins)
+{
+	return pins > 0 && (s->k->movable_memory || s->k->version < PIN_KVER(5, 12)) ? pins : 0;
+}
+
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @result. */
 static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
 {
 	const struct pin_predict p = {
 		.acquired = pins > 0 ? pins : 0,
 		.released = pins < 0 ? -pins : 0,
-		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
+		.migrated = pinned_again(s, pins),
 		.result = want,
 		.or_result = want,
 	};
@@ -228,7 +237,7 @@ static enum pin_verdict over_hole(struct pin_audit *au, const void *arg)
 	if (map(&s, 0, 8)) {
 		const struct pin_predict p = {
 			.acquired = 3, .released = 3, .result = -EFAULT, .or_result = -EFAULT,
-			.migrated = s.k->movable_memory ? 3 : 0,
+			.migrated = pinned_again(&s, 3),
 		};
 
 		pin_audit_step(au, "map over the hole", &p, map_at(&s, 5, 6, 32), 0);
@@ -472,21 +481,28 @@ static int run_child(struct seq *s)
 static enum pin_verdict of_child(struct pin_audit *au, const void *arg)
 {
 	struct pin_predict p = { .acquired = PAGES };
-	uint64_t done;
+	uint64_t done, left = 0;
 	struct seq s;
+	long err;
 
 	(void)arg;
 	if (!begin(&s, au))
 		return PIN_PASS;
-	p.migrated = s.k->movable_memory ? PAGES : 0;
+	p.migrated = pinned_again(&s, PAGES);
 	if (pin_audit_step(au, "a child maps and ends", &p, run_child(&s), 0) &&
 	    refused(&s, "there is something already", -EEXIST, map_at(&s, 0, PAGES, 0))) {
-		p = (struct pin_predict){ .released = PAGES };
-		pin_audit_step(au, "unmap", &p,
-			       pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done), 0);
-		map(&s, 0, PAGES);
-	} else {
-		pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done);
+		err = pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done);
+		/* In 5.10 only who mapped it could: then it goes with the container. */
+		left = s.k->version < PIN_KVER(6, 1) && !done ? PAGES : 0;
+		p = (struct pin_predict){ .released = PAGES - left };
+		pin_audit_step(au, "unmap", &p, err, 0);
+		if (!left)
+			map(&s, 0, PAGES);
+	}
+	if (left) {
+		pin_vfio_close(&s.v);
+		p = (struct pin_predict){ .released = left };
+		pin_audit_step(au, "close", &p, 0, 0);
 	}
 	return end(&s);
 }
