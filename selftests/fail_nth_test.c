@@ -420,12 +420,12 @@ static struct pin_predict predict_balance(const struct cell *cell, enum pin_stag
 }
 
 /* What a call takes at once: a known issue loses these pages, or some of them. */
-static unsigned int most_to_lose(const struct cell *cell)
+static unsigned int most_to_lose(const struct cell *cell, const struct pin_kernel *k)
 {
 	const char *name = cell->consumer->name;
 
 	if (strncmp(name, "udmabuf", 7))
-		return PAGES;
+		return cell->kind->huge ? k->pmd_size / k->page_size : PAGES;
 	/* A pin for each folio; udmabuf_list takes two parts. */
 	if (cell->kind->huge)
 		return 1;
@@ -464,7 +464,7 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 	unsigned int last;
 	bool right;
 
-	order_sweep(stage, 1, MOST, balance.issue ? most_to_lose(cell) : 0);
+	order_sweep(stage, 1, MOST, balance.issue ? most_to_lose(cell, pin_audit_kernel(au)) : 0);
 	while (pin_actor_task(a, SWEEP, &reply)) {
 		memcpy(shared->killed, reply.why, sizeof(shared->killed));
 		if (go_on_after_wait(au, cell, a))
@@ -487,6 +487,8 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 		pin_actor_wait(a);
 	}
 	balance.issue_released = -(int64_t)shared->lost;
+	if (!strncmp(cell->consumer->name, "rdma_", 5))
+		balance.vmpin = shared->lost;
 	right = pin_audit_step(au, name, &balance, 0, at_exit ? 0 : a->pid);
 	describe(au);
 	if (!right) {

@@ -81,6 +81,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever",
 	},
 	{
+		.id = "siw-reg-mr-leak",
+		.consumer = "fail_nth_rdma_siw_mr", .target = "*",
+		.from = PIN_KVER(5, 6),
+		.reason = "siw_reg_user_mr() forgets the memory it has pinned if siw_mr_add_mem() has no memory of its own: it stays pinned, and in VmPin, for ever",
+	},
+	{
 		.id = "iommu-release-warns",
 		.consumer = "warns_vfio*", .target = "*",
 		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
