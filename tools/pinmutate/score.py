@@ -17,6 +17,7 @@ import report
 import theirs
 import tree as trees
 from common import Error, build_dir, checkout, leaves, results_dir, say, stamp
+from mutants import every
 
 # For each mutant, beside the tests that are there for it: a little of everything.
 COMMON = {"counters_test": ["exact.*", "nodes.*"],
@@ -251,7 +252,7 @@ class Score:
     def _take(self, result):
         self.baseline = taken(result)
         self.baseline_theirs = result["theirs"]
-        self.about = about_baseline(result)
+        self.about = report.about_baseline(result)
 
     # One mutant
 
@@ -261,7 +262,7 @@ class Score:
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir(parents=True)
         result = {"name": mutant.name, "mutant": mutant.json(), "release": self.about["release"],
-                  "suite": suite_commit(), "full": self._whole(mutant)}
+                  "suite": suite_commit(), "date": stamp(), "full": self._whole(mutant)}
         began = time.monotonic()
         try:
             (where / "mutant.diff").write_text(tree.apply(mutant))
@@ -339,16 +340,6 @@ def line(result):
     return f"{result['name']}: {result['verdict']}: {result['why']}{seconds}{own}"
 
 
-def about_baseline(result):
-    """What a report says of the unmodified kernel."""
-    values = [value for _, _, value, _ in result["results"]]
-    return {"release": result["release"], "seconds": result["seconds"],
-            "passed": values.count("pass"), "known_issues": values.count("xfail"),
-            "skipped": values.count("skip") + values.count("inconclusive"),
-            "failures": [f"{program} {test}: {reason}"
-                         for program, test, value, reason in result["results"] if value == "fail"]}
-
-
 def save(path, result):
     new = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -356,21 +347,36 @@ def save(path, result):
     new.replace(path)
 
 
+def newest_folder():
+    old = sorted(results_dir().glob("*-mutants"))
+    if not old:
+        raise Error(f"no results to resume in {results_dir()}", usage=True)
+    return old[-1]
+
+
 def choose_folder(options):
     """Where results go: a new folder, or the newest if it is to be resumed."""
     if options.results:
         return trees.Path(options.results)
-    if options.resume:
-        old = sorted(results_dir().glob("*-mutants"))
-        if not old:
-            raise Error(f"no results to resume in {results_dir()}", usage=True)
-        return old[-1]
-    return results_dir() / f"{stamp()}-mutants"
+    return newest_folder() if options.resume else results_dir() / f"{stamp()}-mutants"
 
 
-def write_report(results, baseline, seconds=None):
-    results_dir().mkdir(exist_ok=True)
-    (results_dir() / "mutants.json").write_text(
-        json.dumps(report.slim(results, baseline, seconds), indent=1) + "\n")
-    (results_dir() / "mutants.md").write_text(report.markdown(results, baseline, seconds))
-    return results_dir() / "mutants.md"
+def write_report(folders):
+    """Adds what is in folders of results to mutants.json; the newest of a mutant counts."""
+    path = results_dir() / "mutants.json"
+    old = json.loads(path.read_text()) if path.exists() else []
+    records = {one["name"]: one for one in old}
+    for folder in folders:
+        rows = report.folder(folder, BASELINE)
+        if not rows:
+            raise Error(f"no results in {folder}", usage=True)
+        for one in rows:
+            older, newer = sorted([records.get(one["name"], one), one], key=lambda row: row["date"])
+            # The kernel's own tests are what they were.
+            records[one["name"]] = {**newer, "theirs": newer["theirs"] or older["theirs"]}
+    known = [one.name for one in every()]
+    records = [records[name] for name in known if name in records]
+    save(path, records)
+    (results_dir() / "mutants.md").write_text(report.markdown(
+        records, [name for name in known if name not in {one["name"] for one in records}]))
+    return records
