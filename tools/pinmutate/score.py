@@ -33,12 +33,12 @@ BOOTS = {
                                ["iommufd*", "*.iommufd*"])),
 }
 BASELINE = "baseline"
-ONE_TIMEOUT, ALL_TIMEOUT = 400, 2400
+ONE_TIMEOUT, ALL_TIMEOUT = 900, 3600
 ATTEMPTS = 3
 FEW = 40
 SAID = 12           # lines of what a failing test says
 # Of a program, on a mutant: what is known then needs not be seen a hundred times.
-ENOUGH = "--max-failures=20"
+ENOUGH = "--max-failures=5"
 
 
 class Suite:
