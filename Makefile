@@ -100,12 +100,14 @@ install: framework
 	$(call hand_back,$(BUILD))
 
 gen_tar: ## the installed suite as build/kselftest-pin_accounting.tar.xz
-gen_tar: install
-	@case '$(FORMAT)' in .tar.xz|.tar.gz) ;; *) \
-		echo "FORMAT=$(FORMAT): must be .tar.xz or .tar.gz" >&2; exit 2;; esac
+gen_tar: known_format install
 	@tar --sort=name --owner=0 --group=0 --numeric-owner -caf $(TARBALL) -C $(INSTALL_PATH) .
 	$(call hand_back,$(TARBALL))
 	@echo "Created $(TARBALL)"
+
+known_format:
+	@case '$(FORMAT)' in .tar.xz|.tar.gz) ;; *) \
+		echo "FORMAT=$(FORMAT): must be .tar.xz or .tar.gz" >&2; exit 2;; esac
 
 clean: ## remove what was built, keep results/ and the cache
 	@rm -rf $(addprefix $(BUILD)/,bin check kmod kselftest_install selftests tools)
@@ -140,4 +142,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests kmod soak bench matrix bisect_proof check install gen_tar clean distclean help framework
+.PHONY: all setup run_tests kmod soak bench matrix bisect_proof check install gen_tar clean distclean help framework known_format

@@ -196,7 +196,7 @@ static const struct target targets[] = {
 		},
 	}, {
 		.name = "jfs", .where = FILESYSTEM, .engine = LEGACY,
-		.image_mib = 24, .sparse = true, .hole_cached = true,
+		.image_mib = 24, .sparse = true, .hole_cached = true, .gap_fails = true,
 		.fs = {
 			.type = "jfs", .mkfs = "mkfs.jfs",
 			.args = { "-q" }, .package = "jfsutils",

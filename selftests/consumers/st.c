@@ -37,6 +37,7 @@ struct tape {
 	bool write_memory;
 	bool fixed;		/* blocks of one size */
 	bool rewinds;		/* a disk can be read anywhere; to rewind may stop it */
+	bool failed;		/* the last time */
 	int fd;
 	unsigned int pages;	/* of a piece */
 };
@@ -135,10 +136,29 @@ static int write_block(int fd, size_t len)
 	return err;
 }
 
+/* A tape of our own, at its beginning; a negative errno value. */
+static int get_tape(const struct pin_op *op)
+{
+	struct tape *t = op->priv;
+	struct mtget status;
+
+	t->fd = pin_scratch_open_unused(tapes[0], nr_tapes, O_RDWR | O_NONBLOCK);
+	if (t->fd < 0 || ioctl(t->fd, MTIOCGET, &status))
+		return -errno;
+	t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
+	/* A disk knows no marks. */
+	errno = 0;
+	t->rewinds = !order(t->fd, MTWEOF, 1);
+	if (t->rewinds &&
+	    (order(t->fd, MTREW, 1) ||
+	     (t->write_memory && write_block(t->fd, (t->pages + 1) * op->kernel->page_size))))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
 static int st_open(struct pin_op *op, bool write_memory)
 {
 	struct tape *t = calloc(1, sizeof(*t));
-	struct mtget status;
 	int err;
 
 	if (!t)
@@ -146,19 +166,11 @@ static int st_open(struct pin_op *op, bool write_memory)
 	op->priv = t;
 	t->write_memory = write_memory;
 	t->pages = pin_piece_pages(op->kernel, PIECE);
-	t->fd = pin_scratch_open_unused(tapes[0], nr_tapes, O_RDWR | O_NONBLOCK);
-	if (t->fd >= 0 && !ioctl(t->fd, MTIOCGET, &status)) {
-		t->fixed = status.mt_dsreg & MT_ST_BLKSIZE_MASK;
-		/* A disk knows no marks. */
-		t->rewinds = !order(t->fd, MTWEOF, 1);
-		if (!t->rewinds ||
-		    (!order(t->fd, MTREW, 1) &&
-		     (!write_memory ||
-		      !write_block(t->fd, (t->pages + 1) * op->kernel->page_size))))
-			return 0;
+	err = get_tape(op);
+	if (err) {
+		pin_why(op->why, 0, "SCSI tape: %s", strerror(-err));
+		st_close(op);
 	}
-	err = pin_why(op->why, -errno, "SCSI tape: %s", strerror(errno));
-	st_close(op);
 	return err;
 }
 
@@ -208,11 +220,20 @@ static long transfer(struct pin_op *op, size_t done, size_t len)
 	return got < 0 ? -errno : got == (ssize_t)len ? 0 : -EIO;
 }
 
+/* After an error the driver refuses whatever comes (EIO), until the tape is opened anew. */
 static long pin(struct pin_op *op)
 {
-	const struct tape *t = op->priv;
+	struct tape *t = op->priv;
+	long got, err = 0;
 
-	return pin_pieces_transfer(op, t->pages, transfer);
+	if (t->failed) {
+		if (t->fd >= 0)
+			close(t->fd);
+		err = get_tape(op);
+	}
+	got = err ? err : pin_pieces_transfer(op, t->pages, transfer);
+	t->failed = got != (long)op->mem->len;
+	return got;
 }
 
 const struct pin_consumer pin_consumer_st_read = {

@@ -8,6 +8,8 @@
 
 #include "uring.h"
 
+#define USE_MAX		(64 << 20)	/* bytes */
+
 struct pin_access pin_uring_access(const struct pin_kernel *k)
 {
 	return (struct pin_access){
@@ -150,21 +152,27 @@ long pin_uring_wait_one(struct io_uring *ring)
 	return result;
 }
 
+size_t pin_uring_use_len(const struct pin_mem *m)
+{
+	return m->len < USE_MAX ? m->len : USE_MAX;
+}
+
 long pin_uring_use_fixed(struct io_uring *ring, const struct pin_mem *m, int index)
 {
+	const size_t len = pin_uring_use_len(m);
 	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	long got = -EBADF;
 
 	if (zero >= 0 && null >= 0) {
-		io_uring_prep_read_fixed(io_uring_get_sqe(ring), zero, m->addr,
-					 m->len, 0, index);
+		io_uring_prep_read_fixed(io_uring_get_sqe(ring), zero, m->addr, len,
+					 0, index);
 		got = pin_uring_submit_one(ring);
 	}
 	/* Short is fine: /dev/zero stops when task work is pending. */
 	if (got > 0) {
-		io_uring_prep_write_fixed(io_uring_get_sqe(ring), null, m->addr,
-					  m->len, 0, index);
+		io_uring_prep_write_fixed(io_uring_get_sqe(ring), null, m->addr, len,
+					  0, index);
 		got = pin_uring_submit_one(ring);
 	}
 	if (zero >= 0)

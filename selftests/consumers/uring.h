@@ -84,6 +84,9 @@ long pin_uring_submit_one(struct io_uring *ring);
 /* Wait for the next completion: its result, or -errno. */
 long pin_uring_wait_one(struct io_uring *ring);
 
+/* Bytes of a fixed buffer that are used: no request moves 2 GiB, buffers may be larger (7.2). */
+size_t pin_uring_use_len(const struct pin_mem *m);
+
 /* READ_FIXED into and WRITE_FIXED from fixed buffer @index: no new pins. 0 or -errno. */
 long pin_uring_use_fixed(struct io_uring *ring, const struct pin_mem *m, int index);
 

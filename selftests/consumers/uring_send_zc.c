@@ -139,9 +139,9 @@ static long send_all(struct zc *z)
 }
 
 /* TCP sends what comes before a bad page, or not, in segments of its choice. */
-static long all_or_nothing(long sent, const struct pin_op *op)
+static long all_or_nothing(long sent, size_t len)
 {
-	return sent >= 0 && sent < (long)op->mem->len ? -EFAULT : sent;
+	return sent >= 0 && sent < (long)len ? -EFAULT : sent;
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)
@@ -160,7 +160,7 @@ static long zc_send(struct pin_op *op)
 
 	io_uring_prep_send_zc(io_uring_get_sqe(&z->ring), z->out, op->mem->addr,
 			      op->mem->len, MSG_WAITALL, 0);
-	return all_or_nothing(send_all(z), op);
+	return all_or_nothing(send_all(z), op->mem->len);
 }
 
 static long fixed_pin(struct pin_op *op)
@@ -173,12 +173,13 @@ static long fixed_pin(struct pin_op *op)
 
 static long fixed_use(struct pin_op *op)
 {
+	const size_t len = pin_uring_use_len(op->mem);
 	struct zc *z = op->priv;
 	long sent;
 
 	io_uring_prep_send_zc_fixed(io_uring_get_sqe(&z->ring), z->out, op->mem->addr,
-				    op->mem->len, MSG_WAITALL, 0, FIXED_INDEX);
-	sent = all_or_nothing(send_all(z), op);
+				    len, MSG_WAITALL, 0, FIXED_INDEX);
+	sent = all_or_nothing(send_all(z), len);
 	return sent < 0 ? sent : 0;
 }
 

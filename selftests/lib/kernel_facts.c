@@ -53,8 +53,14 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "rxe-page-table-warns",
 		.consumer = "limits_many", .target = "rdma_rxe_mr*", .untried = true,
-		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
+		.from = PIN_KVER(6, 12),
 		.reason = "soft-RoCE asks the page allocator for more than it has in one piece: a WARNING, after which panic_on_warn panics; not tried",
+	},
+	{
+		.id = "udmabuf-size-warns",
+		.consumer = "limits_beyond", .target = "udmabuf*", .untried = true,
+		.from = PIN_KVER(7, 3),
+		.reason = "udmabuf has no limit any more, and asks for a table of more than 2 GiB: a WARNING, after which panic_on_warn panics; not tried",
 	},
 	{
 		.id = "rds-mr-never-unpinned",

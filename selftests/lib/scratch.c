@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -640,39 +641,53 @@ int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why)
 	return err;
 }
 
+static void first_line(int fd, char *line, size_t len)
+{
+	ssize_t got = fd < 0 ? 0 : pread(fd, line, len - 1, 0);
+
+	line[got < 0 ? 0 : got] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
 static int run_mkfs(const struct pin_scratch_fs *fs, const char *dev, char *why)
 {
 	const char *argv[PIN_MKFS_ARGS + 3] = { fs->mkfs };
-	int status, n = 1;
+	int status, said, n = 1;
+	char line[120];
 	pid_t pid;
 
 	for (int i = 0; i < PIN_MKFS_ARGS && fs->args[i]; i++)
 		argv[n++] = fs->args[i];
 	argv[n] = dev;
+	said = memfd_create("mkfs", MFD_CLOEXEC);
 	pid = fork();
-	if (pid < 0)
-		return pin_why(why, -errno, "fork: %s", strerror(errno));
+	if (pid < 0) {
+		status = pin_why(why, -errno, "fork: %s", strerror(errno));
+		close(said);
+		return status;
+	}
 	if (!pid) {
 		int null = open("/dev/null", O_RDWR);
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pin_scratch_disown();
 		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
+		dup2(said < 0 ? null : said, STDERR_FILENO);
 		setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
 		execvp(fs->mkfs, (char *const *)argv);
 		_exit(errno == ENOENT ? 127 : 126);
 	}
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return pin_why(why, -errno, "%s: %s", fs->mkfs, strerror(errno));
-	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	first_line(said, line, sizeof(line));
+	if (said >= 0)
+		close(said);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		return pin_why(why, -ENOENT, "%s is not installed (Debian: %s)",
 			       fs->mkfs, fs->package);
 	if (status)
-		return pin_why(why, -EIO, "%s %s failed with status %#x", fs->mkfs, dev,
-			       status);
+		return pin_why(why, -EIO, "%s %s failed with status %#x: %s", fs->mkfs, dev,
+			       status, line);
 	return 0;
 }
 

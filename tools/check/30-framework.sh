@@ -67,14 +67,15 @@ judge "run_kselftest.sh -t $collection:counters_test" "$TMP/installed.ktap"
 check "it runs with our settings" \
 	grep -q "timeout set to $(sed -n 's/^timeout=//p' selftests/settings)" "$TMP/installed.ktap"
 
+tar=(INSTALL_PATH="$TMP/packed" KSFT="$KSFT" BUILD="$BUILD")
 for format in .tar.xz .tar.gz; do
-	tarball=$TMP/build/kselftest-$collection$format
-	check "make gen_tar FORMAT=$format" make BUILD="$TMP/build" KSFT="$KSFT" \
-		FORMAT=$format "$quick" gen_tar
+	tarball=$TMP/kselftest$format
+	check "make gen_tar FORMAT=$format" env XZ_OPT=-0 make "${tar[@]}" \
+		FORMAT=$format TARBALL="$tarball" gen_tar
 	check_equal "the $format archive has the same layout" "$(files "$installed")" \
 		"$(tar -tf "$tarball" | grep -v '/$' | sort)"
 done
-output=$(make BUILD="$TMP/build" KSFT="$KSFT" FORMAT=.zip gen_tar 2>&1)
+output=$(make "${tar[@]}" FORMAT=.zip gen_tar 2>&1)
 check_equal "gen_tar refuses another format" "FORMAT=.zip: must be .tar.xz or .tar.gz" \
 	"$(echo "$output" | grep ^FORMAT)"
 

@@ -16,9 +16,13 @@ fi
 check "the shim can be built" "${CC:-cc}" -shared -fPIC -o "$TMP/shim.so" \
 	tools/check/vmstat_shim.c -ldl
 
+# Some of each program's tests are enough: once a count is off, each of them waits for it.
+declare -A tests=([bad_input_test]='*' [fork_test]='data.*' [uring_test]='iovecs.*')
+
 # with FAULT PROGRAM: the fault comes after the pins of the program's own probes.
 with() {
-	LD_PRELOAD=$TMP/shim.so PIN_SHIM=$1 PIN_SHIM_AFTER=40 "$programs/$2" 2>&1
+	LD_PRELOAD=$TMP/shim.so PIN_SHIM=$1 PIN_SHIM_AFTER=40 \
+		"$programs/$2" "${tests[$2]}" 2>&1
 }
 
 # fails_by FAULT PROGRAM REGEX: exit status 1, and a line that says why.
@@ -36,8 +40,8 @@ $output"
 	fi
 }
 
-for program in bad_input_test fork_test uring_test; do
-	output=$(LD_PRELOAD=$TMP/shim.so "$programs/$program" 2>&1)
+for program in "${!tests[@]}"; do
+	output=$(with "" "$program")
 	check_equal "$program passes when nothing is injected" "0 0" \
 		"$? $(echo "$output" | grep -c '^not ok')"
 	fails_by acquired "$program" 'once, then not again, -1 pages stayed outstanding' \

@@ -58,14 +58,14 @@ run() {
 	return $good
 }
 
-# Some scripts build and read, and keep the CPUs busy; others run the suite here, which pins,
-# and wait most of the time: side by side. Guests get the machine for themselves.
+# Some scripts build, read, or wait for guests to boot; others run the suite here, which pins,
+# and wait most of the time: side by side. Long guests get the machine for themselves.
 logs=() builds=() suites=() guests=()
 for script in "${scripts[@]}"; do
 	name=$(basename "$script" .sh)
 	logs+=("$folder/$name.tap")
 	case $name in
-	[12]?-*|35-*|40-*) builds+=("$script") ;;
+	[12]?-*|35-*|40-*|85-*|89-pinmutate) builds+=("$script") ;;
 	[3-7]?-*|80-*)	suites+=("$script") ;;
 	*)		guests+=("$script") ;;
 	esac

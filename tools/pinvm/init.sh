@@ -26,6 +26,8 @@ ln -sf /proc/self/fd /dev/fd
 ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
+mkdir -p /etc
+ln -sf /proc/self/mounts /etc/mtab	# for mkfs
 hostname pinvm
 if [ -d /pinvm/late ]; then
 	cp -a /pinvm/late/. / && rm -r /pinvm/late
