@@ -490,18 +490,21 @@ static int map_hugetlb(struct pin_mem *m, unsigned int pages, int flags, int fd)
 	return 0;
 }
 
-static int alloc_hugetlb_flags(struct pin_mem *m, unsigned int pages, int flags, int fd)
+/* What is reserved may be on another node than a process is bound to: SIGBUS. */
+static int touch_hugetlb(struct pin_mem *m)
 {
-	int err = map_hugetlb(m, pages, flags, fd);
-
-	if (!err)
-		touch_write(m->addr, m->len, m->kernel->page_size);
-	return err;
+	if (madvise(m->addr, m->len, MADV_POPULATE_WRITE) && errno != EINVAL)
+		return fail(m, -ENOMEM, "no free %zu kB page on the node that this process is bound to",
+			    m->kernel->pmd_size / 1024);
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	return 0;
 }
 
 static int alloc_hugetlb(struct pin_mem *m, unsigned int pages)
 {
-	return alloc_hugetlb_flags(m, pages, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	int err = map_hugetlb(m, pages, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+
+	return err ?: touch_hugetlb(m);
 }
 
 static int alloc_hugetlb_part(struct pin_mem *m, unsigned int pages)
@@ -526,9 +529,7 @@ static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 {
 	int err = alloc_memfd_hugetlb_fresh(m, pages);
 
-	if (!err)
-		touch_write(m->addr, m->len, m->kernel->page_size);
-	return err;
+	return err ?: touch_hugetlb(m);
 }
 
 /* Nothing but a size: the pin itself must bring the pages into being. */

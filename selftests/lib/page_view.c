@@ -182,6 +182,22 @@ static bool references_are(const struct pin_helper_page *p, int want)
 	return abs(references(p) - want) <= (of_file(p) ? 2 : 0);
 }
 
+/*
+ * Mappings that a folio has lost, each with its reference: others of its pages
+ * were copied on write, as a pin of a private mapping of a file does.
+ */
+static int mappings_lost(const struct pin_view *v, const struct folio *f)
+{
+	const uint64_t head = head_of(&v->now[f->first]);
+	int lost = 0;
+
+	for (size_t i = 0; v->now[f->first].order && i < v->nr; i++)
+		lost += v->before[i].flags & PIN_HELPER_PAGE_PRESENT &&
+			head_of(&v->before[i]) == head &&
+			v->now[i].pfn != v->before[i].pfn;
+	return lost;
+}
+
 /* Compare @f with itself before, or find out what it has besides the pins. */
 static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *l,
 		       const struct pin_view_pins *pins)
@@ -196,7 +212,7 @@ static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *
 	if (p->flags & PIN_HELPER_PAGE_ZERO)
 		return true;
 	f->pinned_before = known && b->flags & PIN_HELPER_PAGE_MAYBE_PINNED;
-	f->refs = known ? references(b) : references(p) - refs;
+	f->refs = known ? references(b) - mappings_lost(v, f) : references(p) - refs;
 	f->pincount = known && has_pincount(b) ? b->pincount : 0;
 	if (known && !references_are(p, f->refs + refs))
 		snprintf(wrong, sizeof(wrong), "%d before and %d pins make refcount %d",
