@@ -371,7 +371,8 @@ def write_report(folders):
         if not rows:
             raise Error(f"no results in {folder}", usage=True)
         for one in rows:
-            older, newer = sorted([records.get(one["name"], one), one], key=lambda row: row["date"])
+            older, newer = sorted([records.get(one["name"], one), one],
+                                  key=lambda row: row["date"] or "")
             # The kernel's own tests are what they were.
             records[one["name"]] = {**newer, "theirs": newer["theirs"] or older["theirs"]}
     known = [one.name for one in every()]
