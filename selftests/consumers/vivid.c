@@ -212,13 +212,14 @@ static long use(struct pin_op *op)
 		.memory = V4L2_MEMORY_USERPTR,
 	};
 	struct pollfd ready = { .fd = q->fd, .events = POLLIN };
-	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	int n, type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
 	long err = 0;
 
 	if (ioctl(q->fd, VIDIOC_STREAMON, &type))
 		return -errno;
-	if (poll(&ready, 1, FRAME_MS) != 1)
-		err = -ETIMEDOUT;
+	n = poll(&ready, 1, FRAME_MS);
+	if (n != 1)
+		err = n ? -errno : -ETIMEDOUT;
 	else if (ioctl(q->fd, VIDIOC_DQBUF, &buffer))
 		err = -errno;
 	else if (buffer.bytesused != q->picture)

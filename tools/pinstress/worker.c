@@ -227,8 +227,9 @@ static bool excusable(long result, const struct pin_predict *want)
 	if (result >= 0)
 		return (chaos_effect.starves || chaos_effect.interrupts) &&
 		       result < want->result;
+	/* io_uring cancels what it gets no thread for. */
 	return (chaos_effect.starves && (result == -ENOMEM || result == -EAGAIN ||
-					 result == -EFAULT)) ||
+					 result == -EFAULT || result == -ECANCELED)) ||
 	       (chaos_effect.interrupts && (result == -EINTR || result == -EAGAIN));
 }
 
