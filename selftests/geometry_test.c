@@ -36,7 +36,10 @@ static const struct shape shapes[] = {
 	{ .kind = "thp_row_pte", .pages = 24 },
 	{ .kind = "mthp", .pages = 0 },
 	{ .kind = "hugetlb", .pages = 1024 },
+	{ .kind = "thp_cow", .pages = 16 },
+	{ .kind = "file_cold", .pages = 16 },
 	{ .kind = "memfd", .pages = 64, .of_file = true },
+	{ .kind = "memfd_fresh", .pages = 64, .of_file = true },
 	{ .kind = "memfd_hugetlb", .pages = 1024, .of_file = true },
 	{ .kind = "memfd_hugetlb_fresh", .pages = 1024, .of_file = true },
 	/*

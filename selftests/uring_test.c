@@ -990,42 +990,46 @@ static enum pin_verdict clone_chain(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* What the other process says, of its clone and when it has let go of it. */
+struct clone_said {
+	long result, kib;
+};
+
 /*
  * Another process clones the buffers of ours. Whose pins are they then? The
  * kernel refuses since 6.14 (19d340a2988d); where it does not, each process
- * must in the end be charged for nothing.
+ * must in the end be charged for nothing, whoever lets go last.
  */
-static void __attribute__((noreturn)) clone_and_end(struct seq *s, int tell)
+static void __attribute__((noreturn)) clone_and_end(struct seq *s, int ask, int tell)
 {
-	struct seq to = { .k = s->k };
-	char why[PIN_WHY_LEN];
-	struct {
-		long result, kib;
-	} said = { -ENOTSUP, 0 };
 	struct pin_statement st = { .vmpin_kib = 0 };
+	struct clone_said said = { -ENOTSUP, 0 };
+	struct seq to = { .k = s->k };
+	char why[PIN_WHY_LEN], byte;
 
 	/* A ring of this process, and of its address space. */
-	if (!pin_uring_new(&to.ring, 0, why)) {
+	if (!pin_uring_new(&to.ring, 0, why))
 		said.result = clone_to(&to, s, 0, 0, 0, 0);
-		if (!said.result)
-			io_uring_unregister_buffers(&to.ring);
-		pin_statement_read(getpid(), &st);
-		said.kib = st.vmpin_kib;
-	}
+	if (write(tell, &said, sizeof(said)) != sizeof(said) || read(ask, &byte, 1) != 1)
+		_exit(1);
+	if (!said.result)
+		io_uring_unregister_buffers(&to.ring);
+	pin_statement_read(getpid(), &st);
+	said.kib = st.vmpin_kib;
 	_exit(write(tell, &said, sizeof(said)) != sizeof(said));
 }
 
 static enum pin_verdict clone_by_other(struct pin_audit *au, const void *arg)
 {
-	struct {
-		long result, kib;
-	} said = { -EPIPE, 0 };
+	const bool *ours_first = arg;
+	struct clone_said said = { -EPIPE, 0 };
+	int ask[2], tell[2];
 	struct pin_mem m;
+	long result = 0;
 	struct seq s;
-	int tell[2];
+	bool answered;
 	pid_t pid;
 
-	(void)arg;
 	if (!begin(&s, au))
 		return PIN_SKIP;
 	if (!get_memory(&s, &m, "anon", 64))
@@ -1034,25 +1038,36 @@ static enum pin_verdict clone_by_other(struct pin_audit *au, const void *arg)
 
 	step(&s, "register", (struct want){ 64, 0, 64, 0 },
 	     io_uring_register_buffers(&s.ring, &iov, 1));
-	if (pipe(tell))
+	if (pipe(ask) || pipe(tell))
 		abort();
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		clone_and_end(&s, tell[1]);
+		clone_and_end(&s, ask[0], tell[1]);
+	close(ask[0]);
 	close(tell[1]);
-	if (read(tell[0], &said, sizeof(said)) != sizeof(said))
-		pin_audit_fail(au, "the other process gave no answer");
-	close(tell[0]);
-	waitpid(pid, NULL, 0);
+	answered = read(tell[0], &said, sizeof(said)) == sizeof(said);
 	if (said.result && said.result != -EINVAL)
 		pin_audit_fail(au, "clone: returned %ld %s, predicted 0 or -%d %s", said.result,
 			       strerror(-said.result), EINVAL, strerror(EINVAL));
+	if (*ours_first)
+		result = io_uring_unregister_buffers(&s.ring);
+	answered = answered && write(ask[1], "", 1) == 1 &&
+		   read(tell[0], &said, sizeof(said)) == sizeof(said);
+	if (!answered)
+		pin_audit_fail(au, "the other process gave no answer");
+	close(ask[1]);
+	close(tell[0]);
+	waitpid(pid, NULL, 0);
 	if (said.kib)
 		pin_audit_fail(au, "the other process is charged for %ld kB of pins it no longer has",
 			       said.kib);
-	step(&s, "clone by another process", nothing, 0);
-	unregister(&s);
+	if (*ours_first) {
+		step(&s, "let go by both", (struct want){ 0, 64, -64, 0 }, result);
+	} else {
+		step(&s, "clone by another process", nothing, 0);
+		unregister(&s);
+	}
 	pin_mem_free(&m);
 	return end(&s);
 }
@@ -1323,6 +1338,8 @@ static const int by_itself, killed = SIGKILL;
 
 static void add_tests(struct pin_suite *s)
 {
+	static const bool ours_first = true, theirs_first;
+
 	pin_suite_add(s, same_page, NULL, "iovecs.same_page");
 	pin_suite_add(s, twice, NULL, "iovecs.twice");
 	pin_suite_add(s, thp_pieces, NULL, "iovecs.thp_in_pieces");
@@ -1357,7 +1374,8 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cloned, &clone_no_replace, "clone.no_replace");
 	pin_suite_add(s, cloned, &clone_beyond, "clone.beyond");
 	pin_suite_add(s, clone_chain, NULL, "clone.chain");
-	pin_suite_add(s, clone_by_other, NULL, "clone.other_process");
+	pin_suite_add(s, clone_by_other, &theirs_first, "clone.other_process");
+	pin_suite_add(s, clone_by_other, &ours_first, "clone.other_process_last");
 	pin_suite_add(s, child_unregisters, NULL, "fork.child_unregisters");
 	pin_suite_add(s, pass_by_socket, NULL, "pass.by_socket");
 	pin_suite_add(s, pass_by_pidfd, NULL, "pass.by_pidfd");

@@ -157,9 +157,9 @@ void pin_dio_predict_pieces(const struct pin_op *op, bool write,
 		}
 		pin_mem_gup(&piece, &access, &g);
 		p->acquired += g.pinned - g.uncounted;
-		/* What one piece has put right is right for the next one. */
+		/* What one piece has put right, or split, is so for the next one. */
 		if (end > seen)
-			p->acquired += g.undone;
+			p->acquired += i ? !!g.undone : g.undone;
 		seen = end;
 	}
 	p->released = p->acquired;

@@ -243,8 +243,10 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct pin_access access = {
 		.write = i->way != MAPPED_READ, .longterm = true, .fast = true,
 	};
+	/* The pages of the test's devices are half as large, those of a driver are not. */
+	const long grain = op->kernel->page_size / (i->access < 0 ? 2 : 1);
 
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
+	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain - 1)) {
 		p->result = -EINVAL;
 		p->or_result = -EINVAL;
 		return;

@@ -35,7 +35,10 @@ void pin_pieces_predict(const struct pin_op *op, const struct pin_access *a,
 	struct pin_gup g;
 
 	pin_mem_gup(m, a, &g);
-	p->acquired = g.pinned - g.uncounted + g.undone * (g.err ? 1 : calls);
+	p->acquired = g.pinned - g.uncounted + (g.undone < pages ? g.undone : pages);
+	/* A huge page that the first call splits is none for the others. */
+	if (g.undone && !g.err)
+		p->acquired += calls - 1;
 	p->released = p->acquired;
 	p->result = m->len;
 	if (g.err) {

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,14 @@ static long pin(struct pin_op *op)
 	return 0;
 }
 
+/* A device may not use it meanwhile: the buffer gets a list of its pages for that. */
+static int sync_with_device(const struct dmabuf *d, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags | DMA_BUF_SYNC_RW };
+
+	return d->pieces == WHOLE ? 0 : ioctl(d->fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
 /* What is written to the dma-buf is in the memory. */
 static long use(struct pin_op *op)
 {
@@ -201,7 +210,11 @@ static long use(struct pin_op *op)
 
 	if (map == MAP_FAILED)
 		return -errno;
+	if (sync_with_device(d, DMA_BUF_SYNC_START))
+		err = -errno;
 	memset(map, PATTERN, len);
+	if (!err && sync_with_device(d, DMA_BUF_SYNC_END))
+		err = -errno;
 	for (size_t i = 0; !err && i < len; i += op->kernel->page_size) {
 		if (data[i] != PATTERN)
 			err = -EIO;

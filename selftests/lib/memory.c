@@ -185,14 +185,13 @@ static void gup_zero(const struct pin_mem *m, const struct pin_access *a,
 		g->uncounted = g->pinned;
 }
 
-static int alloc_cow(struct pin_mem *m, unsigned int pages)
+/* Another process has the same pages, and lives as long as we do. */
+static int fork_sharer(struct pin_mem *m)
 {
-	int ready[2], err = alloc_anon(m, pages);
 	const pid_t parent = getpid();
+	int ready[2], err = 0;
 	char byte;
 
-	if (err)
-		return err;
 	if (pipe2(ready, O_CLOEXEC))
 		return fail(m, -errno, "pipe: %s", strerror(errno));
 	m->sharer = fork();
@@ -211,6 +210,11 @@ static int alloc_cow(struct pin_mem *m, unsigned int pages)
 		err = fail(m, -ECHILD, "the process to share pages with died");
 	close(ready[0]);
 	return err;
+}
+
+static int alloc_cow(struct pin_mem *m, unsigned int pages)
+{
+	return alloc_anon(m, pages) ?: fork_sharer(m);
 }
 
 static void gup_cow(const struct pin_mem *m, const struct pin_access *a,
@@ -350,6 +354,24 @@ static int alloc_thp_part(struct pin_mem *m, unsigned int pages)
 	if (!err)
 		take_part(m, 3, pages);
 	return err;
+}
+
+/* A write or the unsharing splits the mapping, and copies page by page. */
+static int alloc_thp_cow(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_thp_part(m, pages) ?: fork_sharer(m);
+
+	m->folio_pages = 1;
+	m->folio_index = 0;
+	return err;
+}
+
+/* As gup_cow(), but the lockless walk takes all of the huge page at once. */
+static void gup_thp_cow(const struct pin_mem *m, const struct pin_access *a,
+			struct pin_gup *g)
+{
+	gup_cow(m, a, g);
+	g->undone *= m->pages;
 }
 
 /* The folio stays large, but is mapped page by page. */
@@ -510,15 +532,21 @@ static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 	return err ?: touch_hugetlb(m);
 }
 
-static int alloc_memfd(struct pin_mem *m, unsigned int pages)
+/* Nothing but a size: the pin itself must bring the pages into being. */
+static int alloc_memfd_fresh(struct pin_mem *m, unsigned int pages)
 {
 	size_t len = pages * m->kernel->page_size;
-	int err;
 
 	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->fd < 0 || ftruncate(m->fd, len))
 		return fail(m, -errno, "memfd_create: %s", strerror(errno));
-	err = map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
+	return map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
+}
+
+static int alloc_memfd(struct pin_mem *m, unsigned int pages)
+{
+	int err = alloc_memfd_fresh(m, pages);
+
 	if (!err)
 		touch_write(m->addr, m->len, m->kernel->page_size);
 	return err;
@@ -549,8 +577,8 @@ const char *pin_file_dir(void)
 	return NULL;
 }
 
-/* A mapped file with its pages clean, in the page cache and mapped. */
-static int alloc_file(struct pin_mem *m, unsigned int pages, int map_flags)
+/* A mapped file with its pages clean and in the page cache, but not touched. */
+static int map_file(struct pin_mem *m, unsigned int pages, int map_flags)
 {
 	size_t len = pages * m->kernel->page_size;
 	const char *dir = pin_file_dir();
@@ -569,8 +597,14 @@ static int alloc_file(struct pin_mem *m, unsigned int pages, int map_flags)
 		err = fail(m, -errno ?: -ENOSPC, "writing a test file in %s: %s",
 			   dir, strerror(errno));
 	free(data);
-	if (!err)
-		err = map_pages(m, len, PROT_READ | PROT_WRITE, map_flags, m->fd);
+	return err ?: map_pages(m, len, PROT_READ | PROT_WRITE, map_flags, m->fd);
+}
+
+/* The same, and its pages mapped. */
+static int alloc_file(struct pin_mem *m, unsigned int pages, int map_flags)
+{
+	int err = map_file(m, pages, map_flags);
+
 	if (!err)
 		touch_read(m->addr, m->len, m->kernel->page_size);
 	return err;
@@ -608,6 +642,29 @@ static int alloc_file_private(struct pin_mem *m, unsigned int pages)
 static int alloc_file_shared(struct pin_mem *m, unsigned int pages)
 {
 	return alloc_file(m, pages, MAP_SHARED);
+}
+
+/*
+ * A file of which nothing is in memory: a pin must have each page read, and gives
+ * the lock of the address space away for that.
+ */
+static int alloc_file_cold(struct pin_mem *m, unsigned int pages)
+{
+	unsigned char there[pages];
+	int err = map_file(m, pages, MAP_PRIVATE);
+
+	if (err)
+		return err;
+	/* No page is read but the one that is asked for. */
+	if (madvise(m->addr, m->len, MADV_RANDOM) ||
+	    posix_fadvise(m->fd, 0, 0, POSIX_FADV_DONTNEED) ||
+	    mincore(m->addr, m->len, there))
+		return fail(m, -errno ?: -EINVAL, "a file out of memory: %s", strerror(errno));
+	for (unsigned int i = 0; i < pages; i++) {
+		if (there[i] & 1)
+			return fail(m, -EBUSY, "the kernel keeps the pages of a file in memory");
+	}
+	return 0;
 }
 
 /* Dirty tracking would be bypassed: refused since 6.5. */
@@ -807,6 +864,11 @@ const struct pin_memkind pin_memkind_row_pte = {
 	.huge = true, .alloc = alloc_thp_row_pte,
 };
 
+const struct pin_memkind pin_memkind_memfd_fresh = {
+	.name = "memfd_fresh", .help = "pages of a memfd never touched",
+	.any_node = true, .once = true, .unseen = true, .alloc = alloc_memfd_fresh,
+};
+
 const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
 	.name = "memfd_hugetlb_fresh", .help = "hugetlb pages of a memfd never touched",
 	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_fresh,
@@ -821,9 +883,23 @@ const struct pin_memkind *const pin_memkinds[] = {
 
 const unsigned int pin_nr_memkinds = sizeof(pin_memkinds) / sizeof(pin_memkinds[0]);
 
+const struct pin_memkind pin_memkind_file_cold = {
+	.name = "file_cold", .help = "private mapping of a file that must be read first",
+	.on_file = true, .any_node = true, .once = true, .unseen = true,
+	.alloc = alloc_file_cold,
+};
+
+const struct pin_memkind pin_memkind_thp_cow = {
+	.name = "thp_cow",
+	.help = "pages of a transparent huge page shared copy-on-write with a living child",
+	.huge = true, .once = true, .unseen = true,
+	.alloc = alloc_thp_cow, .gup = gup_thp_cow,
+};
+
 static const struct pin_memkind *const shapes[] = {
-	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_hugetlb_fresh,
-	&pin_memkind_thp_then_hole,
+	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_fresh,
+	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
+	&pin_memkind_file_cold,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)

@@ -57,7 +57,7 @@ struct pin_memkind {
 	bool huge;		/* takes a whole PMD-sized page */
 	bool on_file;		/* pages belong to a file on a device */
 	bool any_node;		/* may be the zero page, which has its own node */
-	bool unseen;		/* a pin by file leaves it unmapped: pages cannot be looked at */
+	bool unseen;		/* not mapped before the pin, or ever: nothing to look at */
 	bool once;		/* a pin puts other pages there: foretold anew each time */
 	/*
 	 * Allocate @m with about @pages base pages (kinds that come in one
@@ -83,7 +83,8 @@ struct pin_row {
 
 /* Kinds for the sake of their geometry, besides those above. */
 extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
-	pin_memkind_memfd_hugetlb_fresh, pin_memkind_thp_then_hole;
+	pin_memkind_memfd_fresh, pin_memkind_memfd_hugetlb_fresh,
+	pin_memkind_thp_then_hole, pin_memkind_thp_cow, pin_memkind_file_cold;
 
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,

@@ -209,6 +209,8 @@ static const struct argp_option options[] = {
 	  "Wait for the late releases of each test by itself, not of a batch", 0 },
 	{ "part", 'p', "K/N", 0,
 	  "The K-th of N parts of the tests, to be run on another machine each", 0 },
+	{ "max-failures", 'm', "N", 0,
+	  "When N tests have failed, skip the others", 0 },
 	{ "verbose", 'v', NULL, 0,
 	  "Print the notes of tests that pass, too", 0 },
 	{ "drain", 'd', "MS", 0,
@@ -252,6 +254,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (sscanf(arg, "%u/%u%n", &s->part, &s->parts, &len) != 2 || arg[len] ||
 		    !s->part || s->part > s->parts)
 			argp_error(state, "--part: not K/N: %s", arg);
+		return 0;
+	case 'm':
+		s->max_failures = parse_number(state, arg, "--max-failures");
 		return 0;
 	case 'v':
 		s->verbose = true;
@@ -337,6 +342,16 @@ static void check_names(const struct pin_suite *s)
 	}
 }
 
+/* Why the tests that are not judged yet are not to be, or NULL. */
+static const char *stopped(const struct pin_suite *s)
+{
+	if (pin_interrupted)
+		return "interrupted";
+	if (s->max_failures && s->verdicts[PIN_FAIL] >= s->max_failures)
+		return "not run: as many tests have failed as --max-failures allows";
+	return NULL;
+}
+
 static void run_all(struct pin_suite *s, unsigned int nr)
 {
 	unsigned int judged = 0;
@@ -344,20 +359,23 @@ static void run_all(struct pin_suite *s, unsigned int nr)
 	if (!pin_counters_exact(&s->counters)) {
 		ksft_print_msg("not root: the counters cannot be flushed, so tests are judged in sum and results come late\n");
 		pin_judge_in_sum(s, 0, nr);
+		judged = nr;
 	}
 	for (unsigned int i = 0; i < nr; i++) {
 		struct pin_test *t = &s->tests[i];
 
-		if (i >= judged && pin_counters_exact(&s->counters) && !pin_interrupted) {
+		if (i >= judged && !stopped(s)) {
 			judged = i + 1;
 			while (judged < nr && t->batch && s->tests[judged].batch == t->batch)
 				judged++;
 			fflush(stdout);
 			pin_judge_batch(s, i, judged);
 		}
-		if (pin_interrupted && (!t->text || t->verdict != PIN_FAIL)) {
+		/* What was judged while the signal came is in doubt, but for a failure. */
+		if (i >= judged ||
+		    (pin_interrupted && (!t->text || t->verdict != PIN_FAIL))) {
 			free(t->text);
-			t->text = strdup("interrupted");
+			t->text = strdup(stopped(s));
 			t->verdict = PIN_SKIP;
 		}
 		print_result(s, t);

@@ -38,6 +38,7 @@ struct pin_suite {
 	const char **patterns;
 	bool list, strict, verbose, one_by_one;
 	unsigned int part, parts;	/* from 1 on; parts 0: all */
+	unsigned int max_failures;	/* 0: any number */
 	uint64_t drain_ns;
 	uint64_t quiet_wait_ns;	/* what is left of it */
 

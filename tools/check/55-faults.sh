@@ -19,10 +19,10 @@ check "the shim can be built" "${CC:-cc}" -shared -fPIC -o "$TMP/shim.so" \
 # Some of each program's tests are enough: once a count is off, each of them waits for it.
 declare -A tests=([bad_input_test]='*' [fork_test]='data.*' [uring_test]='iovecs.*')
 
-# with FAULT PROGRAM: the fault comes after the pins of the program's own probes.
+# with FAULT PROGRAM [OPTION]: the fault comes after the pins of the program's own probes.
 with() {
 	LD_PRELOAD=$TMP/shim.so PIN_SHIM=$1 PIN_SHIM_AFTER=40 \
-		"$programs/$2" "${tests[$2]}" 2>&1
+		"$programs/$2" "${@:3}" "${tests[$2]}" 2>&1
 }
 
 # fails_by FAULT PROGRAM REGEX: exit status 1, and a line that says why.
@@ -53,4 +53,6 @@ for program in "${!tests[@]}"; do
 	fails_by kmsg-lost "$program" 'kernel log records were lost' \
 		"loses lines of its log"
 done
+check_match "--max-failures skips the others" 'ok .* # SKIP not run: as many tests have failed .*' \
+	"$(with acquired bad_input_test --max-failures=1)"
 done_testing

@@ -112,6 +112,48 @@ fixed xfail skip | judged "it is skipped: not fixed" "not fixed"
 fixed pass pass | judged "nothing to mend: not fixed" "not fixed"
 OTHER=fail fixed xfail pass | judged "another test fails: not fixed" "not fixed"
 
+# The report of several folders of results.
+
+# measured FOLDER DATE VERDICT THEIRS
+measured() {
+	mkdir -p "$TMP/$1/baseline" "$TMP/$1/xdp-partial-pin-leak"
+	cat >"$TMP/$1/baseline/result.json" <<-END
+	{"release": "6.12.1", "suite": "$1", "seconds": 2,
+	 "results": [["matrix_test", "a", "pass", ""], ["matrix_test", "b", "fail", "other"]]}
+	END
+	cat >"$TMP/$1/xdp-partial-pin-leak/result.json" <<-END
+	{"name": "xdp-partial-pin-leak", "verdict": "$3", "why": "$1", "views": ["counter"],
+	 "build": 1, "seconds": 2, "full": false, "release": "6.12.1", "suite": "$1", "date": "$2",
+	 "theirs": $4, "mutant": {"what": "a leak", "kind": "S", "counter": "+N/+0", "files": ["a.c"]},
+	 "by": [{"program": "matrix_test", "test": "a", "reason": "", "views": ["counter"]}]}
+	END
+}
+
+# row VERDICT SUITE THEIRS: what the table has to say of the mutant.
+row() {
+	check_match "$4" ".*[|] $1 [|] counter [|].*\`$2\` [|] $3 [|]" \
+		"$(grep '^| `xdp-partial-pin-leak`' "$RESULTS/mutants.md")"
+}
+
+export RESULTS=$TMP/report
+mkdir "$RESULTS"
+measured older 20260101T000000Z missed \
+	'{"noticed": "", "failed": 0, "log": "", "crashed": false, "seconds": 3}'
+measured newer 20260102T000000Z caught null
+says "a report of one folder" 0 '1 mutants: 1 missed' \
+	"$pinmutate" report --results "$TMP/older"
+row missed older no "the table has it"
+says "another one is added" 0 '1 mutants: 1 caught' "$pinmutate" report --results "$TMP/newer"
+row caught newer no "the newer counts, and the kernel's own tests stay"
+says "the older again" 0 '1 mutants: 1 caught' "$pinmutate" report --results "$TMP/older"
+row caught newer no "the newer still counts"
+check_match "what the unmodified kernel fails is told" '.*no mutant: matrix_test b[.]' \
+	"$(cat "$RESULTS/mutants.md")"
+check_match "what is not measured is told" '`afalg-.*`zero-page-pinned`' \
+	"$(cat "$RESULTS/mutants.md")"
+says "a folder without results" 2 'no results in' "$pinmutate" report --results "$TMP"
+unset RESULTS
+
 # Sources.
 if ! have spatch; then
 	skip "sources" "no spatch: make setup"

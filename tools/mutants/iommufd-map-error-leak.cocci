@@ -4,6 +4,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: +n/+0
 // tests: matrix_test=iommufd* fail_nth_test=iommufd*
 // functions: pfn_reader_release_pins

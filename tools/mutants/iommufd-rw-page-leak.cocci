@@ -4,6 +4,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: +1/+0
 // tests: matrix_test=iommufd*
 // functions: iopt_pages_rw_page

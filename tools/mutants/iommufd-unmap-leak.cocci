@@ -3,6 +3,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: +N/+less
 // tests: matrix_test=iommufd*
 // functions: batch_unpin

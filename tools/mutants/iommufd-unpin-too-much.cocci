@@ -8,6 +8,7 @@
 // catalogue: yes
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.3-
+// needs: no-iommu
 // counter: released more than acquired
 // log: WARN in batch_unpin() or iopt_pages_sub_npinned()
 // tests: matrix_test=iommufd*

@@ -9,7 +9,7 @@
 // counter: balanced
 // page: pin counts of the two folios are wrong
 // tests: matrix_test=rdma_rxe_mr*,iommufd* page_view_test maybe_dma_pinned_test
-//   geometry_test=rdma*,helper_*
+//   geometry_test=rdma*,helper_pin*,helper_longterm*
 // functions: unpin_user_page_range_dirty_lock
 
 @@

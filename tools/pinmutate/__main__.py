@@ -151,13 +151,12 @@ def build(options):
 
 def run_or_score(options, rows, judge_by=judge.judge):
     folder = score.choose_folder(options)
-    began = time.monotonic()
     with trees.Tree() as tree:
         folder.mkdir(parents=True, exist_ok=True)
         say(f"results go to {folder}")
         one = score.Score(options, folder, judge_by)
         results = one.all(tree, rows)
-    return results, one.about, time.monotonic() - began
+    return results, one.about, folder
 
 
 def run(options):
@@ -186,12 +185,14 @@ def print_results(options, results):
 
 def score_all(options):
     rows = chosen(options)
-    results, baseline, seconds = run_or_score(options, rows)
+    results, baseline, folder = run_or_score(options, rows)
     # The report is of all.
     if not options.names and not options.file:
-        say(score.write_report(results, baseline, seconds))
-    print(json.dumps(report.slim(results, baseline, seconds), indent=1) if options.json else
-          report.text(results))
+        score.write_report([folder])
+    if options.json:
+        print(json.dumps([report.kept(result, baseline) for result in results], indent=1))
+    else:
+        print(report.text(results))
     for result in results:
         if result["verdict"] not in GOOD and not options.json:
             print(f"{result['name']}: {result['verdict']}: {result['why']}")
@@ -202,18 +203,9 @@ def score_all(options):
 
 
 def write(options):
-    """Makes mutants.md anew of results that there are."""
-    folder = score.choose_folder(options)
-    results = []
-    for one in mutants.every():
-        kept = folder / one.name / "result.json"
-        if kept.exists():
-            results.append(json.loads(kept.read_text()))
-    if not results:
-        raise Error(f"no results in {folder}", usage=True)
-    baseline = json.loads((folder / score.BASELINE / "result.json").read_text())
-    print(score.write_report(results, score.about_baseline(baseline)))
-    print(report.text(results))
+    """Adds results that there are to mutants.json, and makes mutants.md anew."""
+    folders = [Path(name) for name in options.results] or [score.newest_folder()]
+    print(report.text(score.write_report(folders)))
     return 0
 
 
@@ -309,10 +301,10 @@ def parser():
     one.add_argument("names", nargs="*", metavar="FIX", help="by name (all)")
     running(one)
 
-    one = command("report", write, "write results/mutants.md of results that there are",
-                  names=None)
-    one.add_argument("--results", metavar="DIR", help="which (the newest)")
-    one.set_defaults(resume=True)
+    one = command("report", write, "add results that there are to results/mutants.json, and write"
+                  " results/mutants.md of it", names=None)
+    one.add_argument("--results", metavar="DIR", action="append", default=[],
+                     help="which (the newest); may be given several times")
 
     one = command("judge", judge_again, "judge results without a guest", names=None)
     one.add_argument("case", metavar="FILE",

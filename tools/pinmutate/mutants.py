@@ -20,7 +20,7 @@ KINDS = {"R": "a real bug, as it was", "E": "the nearest that today's code allow
 REQUIRED = ("what", "kind", "files", "versions", "tests")
 KEYS = (*REQUIRED, "finding", "fix", "fixed-in", "catalogue", "needs", "counter", "page", "vm",
         "data", "log", "functions", "equivalent")
-NEEDS = ("movable",)
+NEEDS = ("movable", "no-iommu")
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
 SPATCH_TIMEOUT = 300
 

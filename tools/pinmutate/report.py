@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""results/mutants.md and mutants.json."""
+"""results/mutants.json, which keeps what was measured, and mutants.md, which shows it."""
 
+import json
 from collections import Counter
 
 import judge
 from mutants import KINDS
 
 SHOWN = 120         # characters of a reason
+KEPT = 600          # of one in mutants.json
+NAMED = 3           # tests that failed
+VIEWS = ("counter", "page", "vm", "data", "log")
+KNOWN = ("what", "kind", "fix", "fixed-in", "catalogue", "files", "equivalent")
 
 
 def counts(results):
@@ -21,20 +26,35 @@ def theirs_counts(results):
             len(known))
 
 
-def slim(results, baseline, seconds):
+def kept(result, baseline):
     """Without what is only of interest in the folder of results."""
-    noticed, logged, known = theirs_counts(results)
     return {
-        "baseline": baseline, "seconds": seconds, "counts": dict(counts(results)),
-        "kernel_selftests": {"noticed": noticed, "log_only": logged, "kernels": known},
-        "mutants": [{
-            **{key: result.get(key) for key in ("name", "verdict", "why", "views", "build",
-                                                "seconds", "full")},
-            **{key: result["mutant"].get(key) for key in ("what", "kind", "fix", "catalogue",
-                                                          "files")},
-            "by": [{key: row[key] for key in ("program", "test", "reason", "views")}
-                   for row in result.get("by", [])[:5]], "failed": len(result.get("by", [])),
-            "log": result.get("log"), "theirs": result.get("theirs")} for result in results]}
+        **{key: result.get(key) for key in ("name", "verdict", "why", "views", "build", "seconds",
+                                            "full", "release", "suite", "date", "log", "theirs")},
+        **{key: result["mutant"][key] for key in KNOWN if result["mutant"].get(key)},
+        "expected": {view: result["mutant"][view] for view in VIEWS if result["mutant"].get(view)},
+        "by": [{**row, "reason": row["reason"][:KEPT]} for row in result.get("by", [])[:NAMED]],
+        "failed": len(result.get("by", [])), "baseline": baseline}
+
+
+def folder(path, name):
+    """What a folder of results has, name being that of the unmodified kernel."""
+    files = {file.parent.name: json.loads(file.read_text()) for file in path.glob("*/result.json")}
+    if name not in files:
+        return []
+    baseline = about_baseline(files.pop(name))
+    return [kept(result, baseline) for result in files.values()]
+
+
+def about_baseline(result):
+    """What a report says of the unmodified kernel."""
+    values = [value for _, _, value, _ in result["results"]]
+    return {"release": result["release"], "suite": result.get("suite"),
+            "seconds": result["seconds"],
+            "passed": values.count("pass"), "known_issues": values.count("xfail"),
+            "skipped": values.count("skip") + values.count("inconclusive"),
+            "failures": [short(f"{program} {test}: {reason}")
+                         for program, test, value, reason in result["results"] if value == "fail"]}
 
 
 def text(results):
@@ -64,77 +84,84 @@ def short(words):
     return words if len(words) <= SHOWN else words[:SHOWN - 3] + "..."
 
 
-def caught_by(result):
-    if result["verdict"] != judge.CAUGHT:
-        return short(result["why"])
-    if result.get("by"):
-        first = result["by"][0]
-        more = f" and {len(result['by']) - 1} more" if len(result["by"]) > 1 else ""
-        return f"`{first['program']} {first['test']}`{more}"
-    return short(result["why"])
+def expected(one):
+    return "; ".join(f"{view}: {words}" for view, words in one["expected"].items()) or "nothing"
 
 
-def own_tests(result):
-    one = result.get("theirs")
-    if not one:
-        return "-"
-    if one["noticed"]:
-        return short("yes: " + one["noticed"])
-    if one["log"] or one["crashed"]:
-        return short("log only: " + (one["log"] or "the guest died"))
+def caught_by(one):
+    if one["verdict"] != judge.CAUGHT or not one["by"]:
+        return short(one["why"])
+    more = one["failed"] - len(one["by"])
+    return ", ".join(f"`{row['program']} {row['test']}`" for row in one["by"]) + (
+        f" and {more} more" if more else "")
+
+
+def own_tests(one):
+    own = one.get("theirs")
+    if not own:
+        return "not run"
+    if own["noticed"]:
+        return short("yes: " + own["noticed"])
+    if own["log"] or own["crashed"]:
+        return short("log only: " + (own["log"] or "the guest died"))
     return "no"
 
 
-def unmodified(baseline):
-    failures = baseline["failures"]
-    return (f"On the unmodified kernel {baseline['passed']} tests passed"
-            f" ({baseline['known_issues']} known issues, {baseline['skipped']} skipped,"
-            f" {baseline['seconds']:.0f} s) and " +
-            (f"{len(failures)} FAILED, which count for no mutant: " +
-             "; ".join(map(short, failures[:5])) if failures else "none failed") + ".")
+def unmodified(baselines):
+    rows = [[f"`{one['suite'] or '-'}`", one["release"], one["passed"], len(one["failures"]),
+             one["known_issues"], one["skipped"], f"{one['seconds']:.0f}"] for one in baselines]
+    failures = sorted({failure.split(": ")[0] for one in baselines for failure in one["failures"]})
+    return table(["state of the suite", "kernel", "passed", "failed", "known issues", "skipped",
+                  "s"], rows) + (
+        "\nWhat failed there counts for no mutant: " + ", ".join(failures) + ".\n"
+        if failures else "")
 
 
-def markdown(results, baseline, seconds):
-    noticed, logged, known = theirs_counts(results)
-    ours = [result for result in results if result.get("seconds")]
-    own = [result["theirs"]["seconds"] for result in results if result.get("theirs")]
+def mean(values):
+    return f"{sum(values) / len(values):.0f}" if values else "-"
 
-    def mean(values):
-        return f"{sum(values) / len(values):.0f}" if values else "-"
 
+def markdown(records, unmeasured):
+    noticed, logged, known = theirs_counts(records)
+    ours = [one for one in records if one.get("seconds")]
+    found = counts(records)
+    baselines = []
+    for one in records:
+        if one["baseline"] not in baselines:
+            baselines.append(one["baseline"])
     parts = [
         "# Mutants: pin bugs put back into the kernel\n",
-        f"Written by `pinmutate score` for Linux {baseline['release']}. Each mutant of"
-        " tools/mutants/ is one bug, put into the same tree, built and booted. It is caught if a"
-        " test that is there for it fails, which passes on the unmodified kernel, or if the"
-        " kernel dies of it in the right function. " + unmodified(baseline) + "\n",
+        "Written by `pinmutate report`. Each mutant of tools/mutants/ is one bug, put into the same"
+        " tree, built and booted. It is caught if a test that is there for it fails, which passes"
+        " on the unmodified kernel, or if the kernel dies of it in the right function.\n",
         table(["", "kernels", "caught by a test", "only the kernel's log", "missed",
-               "equivalent, and not reported", "seconds a kernel"],
-              [["this suite", len(results),
-                sum(result["verdict"] == judge.CAUGHT and bool(result["by"]) for result in results),
-                sum(result["verdict"] == judge.CAUGHT and not result["by"] for result in results),
-                counts(results)[judge.MISSED] + counts(results)[judge.REFUTED]
-                + counts(results)[judge.BROKEN], counts(results)[judge.EQUIVALENT],
-                mean([result["seconds"] for result in ours])],
+               "equivalent, and not reported", "s a kernel"],
+              [["this suite", len(records),
+                sum(one["verdict"] == judge.CAUGHT and bool(one["by"]) for one in records),
+                sum(one["verdict"] == judge.CAUGHT and not one["by"] for one in records),
+                len(records) - found[judge.CAUGHT] - found[judge.EQUIVALENT],
+                found[judge.EQUIVALENT], mean([one["seconds"] for one in ours])],
                ["gup_test, gup_longterm, cow, hugetlb_dio", known, noticed, logged,
-                known - noticed - logged, "-", mean(own)]]),
-        f"A build takes {mean([result['build'] for result in ours])} s on average"
-        + (f", all of it took {seconds / 60:.0f} min" if seconds else "") + ".\n",
+                known - noticed - logged, "-",
+                mean([one["theirs"]["seconds"] for one in records if one.get("theirs")])]]),
+        f"A build takes {mean([one['build'] for one in ours])} s on average. The unmodified"
+        " kernel, the tests of the mutants that were run beside it:\n",
+        unmodified(baselines),
         "Kinds: " + "; ".join(f"{key} {value}" for key, value in KINDS.items())
         + ". A view is what shows it: counter (nr_foll_pin_*), node (the same, per node), page"
         " (references and pins of each page), vm (VmPin), data, log (the kernel's), result (what a"
-        " call returned).\n"]
+        " call returned). A state of the suite with ~ is taken from when it was run.\n"]
     for title, wanted in (("The catalogue: bugs that were in kernels, and their siblings", "yes"),
                           ("More of the kind", "")):
-        rows = [result for result in results
-                if (result["mutant"].get("catalogue") or "") == wanted]
+        rows = [one for one in records if (one.get("catalogue") or "") == wanted]
         if rows:
             parts += [f"## {title}\n", table(
-                ["mutant", "kind", "what it does", "verdict", "view", "by", "s build + run",
-                 "the kernel's own tests"],
-                [[f"`{result['name']}`", result["mutant"].get("kind", "-"),
-                  result["mutant"].get("what", "-"), result["verdict"],
-                  " ".join(result.get("views", [])), caught_by(result),
-                  f"{result.get('build', 0):.0f} + {result.get('seconds', 0):.0f}",
-                  own_tests(result)] for result in rows])]
+                ["mutant", "kind", "what it does", "expected", "verdict", "view", "by",
+                 "s build + run", "suite", "the kernel's own tests"],
+                [[f"`{one['name']}`", one["kind"], one["what"], expected(one),
+                  one["verdict"], " ".join(one.get("views") or []), caught_by(one),
+                  f"{one.get('build') or 0:.0f} + {one.get('seconds') or 0:.0f}",
+                  f"`{one['suite'] or '-'}`", own_tests(one)] for one in rows])]
+    if unmeasured:
+        parts += ["## Not measured yet\n", ", ".join(f"`{name}`" for name in unmeasured) + "\n"]
     return "\n".join(parts)

@@ -16,27 +16,35 @@ import judge
 import report
 import theirs
 import tree as trees
-from common import Error, build_dir, leaves, results_dir, say, stamp
+from common import Error, build_dir, checkout, leaves, results_dir, say, stamp
+from mutants import every
 
 # For each mutant, beside the tests that are there for it: a little of everything.
 COMMON = {"counters_test": ["exact.*", "nodes.*"],
           "matrix_test": ["uring_buffers.anon.release", "uring_buffers.thp.release",
                           "process_vm_readv.anon.*", "dio_read.anon.*"]}
-MOVABLE = "768M"
-# What is not there for movable memory needs not run twice.
-MOVABLE_PROGRAMS = ("longterm_test", "pinned_stays_test", "node_test")
+# What a mutant may need of the machine, and what of the suite is worth running there, too.
+BOOTS = {
+    "movable": (["--movable", "768M"],
+                dict.fromkeys(("longterm_test", "pinned_stays_test", "node_test"), [])),
+    # The mock devices of iommufd's own test are refused where an IOMMU is in use.
+    "no-iommu": (["--append", "intel_iommu=off"],
+                 dict.fromkeys(("matrix_test", "geometry_test", "limits_test", "fail_nth_test"),
+                               ["iommufd*", "*.iommufd*"])),
+}
 BASELINE = "baseline"
-ONE_TIMEOUT, ALL_TIMEOUT = 400, 2400
+ONE_TIMEOUT, ALL_TIMEOUT = 900, 3600
 ATTEMPTS = 3
 FEW = 40
 SAID = 12           # lines of what a failing test says
+# Of a program, on a mutant: what is known then needs not be seen a hundred times.
+ENOUGH = "--max-failures=5"
 
 
 class Suite:
     """The suite's programs and tests as they are built now."""
 
-    def __init__(self, *options):
-        self.options = options      # for each program
+    def __init__(self):
         listed = build_dir() / "selftests/kselftest-list.txt"
         if not listed.exists():
             raise Error(f"no suite in {listed.parent}: run make")
@@ -64,30 +72,45 @@ class Suite:
             # No patterns is all of it, and stays so.
             if found.get(program) != []:
                 found[program] = found.get(program, []) + kept if patterns else []
-        return {program: [*self.options, *patterns] for program, patterns in found.items()}
+        return found
 
 
-def words(tests):
-    return [word for program, patterns in tests.items()
-            for word in ("--test", program + ("=" + ",".join(patterns) if patterns else ""))]
+def lacking(wanted, had):
+    """What there is of {program: patterns} to run beyond that."""
+    rest = {program: [one for one in patterns if one not in had.get(program, ())]
+            for program, patterns in wanted.items() if had.get(program) != []}
+    return {program: patterns for program, patterns in rest.items()
+            if patterns or not wanted[program]}
 
 
-def boot(tree, folder, tests, movable, timeout):
+def joined(one, other):
+    """Both, where no patterns are all of a program."""
+    return {program: [] if [] in (one.get(program), other.get(program)) else
+            list(dict.fromkeys([*one.get(program, ()), *other.get(program, ())]))
+            for program in {**one, **other}}
+
+
+def words(tests, options):
+    return [word for program, patterns in tests.items() for word in
+            ("--test", "=".join([program, *filter(None, [",".join([*options, *patterns])])]))]
+
+
+def boot(tree, folder, tests, timeout, machine=(), options=()):
     """One run of the suite; returns a judge.Run."""
     for _ in range(ATTEMPTS):
-        run = guest(tree, folder, tests, movable, timeout)
+        run = guest(tree, folder, words(tests, options), timeout, machine)
         # It died before any test began: the host was too busy, if it is not for good.
         if not run.crashed() or run.last:
             return run
     raise Error(f"it does not boot: {run.trouble}, see {folder}/console.log", status=1)
 
 
-def guest(tree, folder, tests, movable, timeout):
+def guest(tree, folder, tests, timeout, machine):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = [trees.tool("pinvm"), "suite", "--kernel", tree.build, "--results", folder,
-               "--helper", tree.helper, "--timeout", str(timeout), *words(tests),
-               *(["--movable", MOVABLE] if movable else []), *(["--shards", "1"] if tests else [])]
+               "--helper", tree.helper, "--timeout", str(timeout), *tests,
+               *machine, *(["--shards", "1"] if tests else [])]
     with open(folder / "pinvm.err", "wb") as errors:
         result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=errors,
                                 stdin=subprocess.DEVNULL, check=False)
@@ -135,6 +158,19 @@ def merged(runs):
     return one
 
 
+def taken(result):
+    """The unmodified kernel's run, as it was kept."""
+    return judge.Run({(program, test): (value, reason)
+                      for program, test, value, reason in result["results"]},
+                     result["trouble"], result["console"])
+
+
+def suite_commit():
+    """Of which state of the suite results are."""
+    return subprocess.run(["git", "-C", checkout(), "describe", "--always", "--dirty"],
+                          capture_output=True, text=True, check=False).stdout.strip()
+
+
 def kernel_tests(tree, folder, options):
     if options.no_theirs:
         return None
@@ -149,7 +185,8 @@ class Score:
         self.judge_by = judge_by
         self.folder = folder
         # What a known issue keeps from being tried is to be tried.
-        self.suite = Suite(*["--strict"] if judge_by is judge.judge_fix else [])
+        self.strict = ["--strict"] if judge_by is judge.judge_fix else []
+        self.suite = Suite()
         self.baseline = None
         self.baseline_theirs = None
 
@@ -158,46 +195,54 @@ class Score:
     def prepare(self, tree, mutants):
         """Builds and runs the unmodified kernel, or reads what a run before kept of it."""
         kept = self.folder / BASELINE / "result.json"
-        need = {"movable": any("movable" in one.needs or self._whole(one) for one in mutants),
-                "theirs": not self.options.no_theirs}
+        old = json.loads(kept.read_text()) if kept.exists() else None
         # For some mutants their tests will do; the report is of all, and of the whole suite.
-        tests = {} if len(mutants) > FEW or any(map(self._whole, mutants)) else \
+        whole = len(mutants) > FEW or any(map(self._whole, mutants))
+        tests = {} if whole else \
             self.suite.existing([*COMMON.items(), *(row for one in mutants for row in one.tests())])
-        if kept.exists():
-            old = json.loads(kept.read_text())
-            had = old["has"]
-            if all(had.get(key) or not value for key, value in need.items()) \
-                    and (not had["tests"] or tests and set(words(tests)) <= set(had["tests"])):
-                self._take(old)
-                say(f"baseline of {old['release']}: as it was run before")
-                return
-        need["tests"] = words(tests)
+        has = old["has"] if old else {"tests": None, "boots": [], "theirs": False}
+        boots = [name for name in BOOTS if name not in has["boots"]
+                 and any(name in one.needs.split() or self._whole(one) for one in mutants)]
+        ours = has["tests"] != {} and (whole or lacking(tests, has["tests"] or {}))
+        own = not (self.options.no_theirs or has["theirs"])
+        if old and not (boots or ours or own):
+            self._take(old)
+            say(f"baseline of {old['release']}: as it was run before")
+            return
         say(f"building the unmodified kernel in {tree.build}")
         began = time.monotonic()
         tree.make()
         built = time.monotonic()
-        say(f"built in {built - began:.0f} s; running {'its tests' if tests else 'the whole suite'}"
+        say(f"built in {built - began:.0f} s; running {'the whole suite' if whole else 'its tests'}"
             " on it")
         where = self.folder / BASELINE
-        runs = [boot(tree, where / "suite", tests, False, ALL_TIMEOUT)]
-        if need["movable"]:
-            runs.append(boot(tree, where / "movable", dict.fromkeys(
-                [one for one in MOVABLE_PROGRAMS if one in self.suite.programs], []), True,
-                ALL_TIMEOUT))
+        runs = [taken(old)] if old else []
+        if ours:
+            runs.append(boot(tree, where / f"suite{len(list(where.glob('suite*'))) or ''}",
+                             {} if whole else lacking(tests, has["tests"] or {}), ALL_TIMEOUT,
+                             options=self.strict))
+        for name in boots:
+            machine, there = BOOTS[name]
+            runs.append(boot(tree, where / name, self.suite.existing(there.items()), ALL_TIMEOUT,
+                             machine, self.strict))
         run = merged(runs)
-        release = (tree.build / "include/config/kernel.release").read_text().strip()
         ran = time.monotonic()
         result = {
-            "release": release, "source": str(tree.pristine), "has": need,
-            "build": round(built - began, 1), "seconds": round(ran - built, 1),
+            "release": (tree.build / "include/config/kernel.release").read_text().strip(),
+            "source": str(tree.pristine), "suite": suite_commit(),
+            "has": {"tests": {} if whole or has["tests"] == {} else
+                    joined(tests, has["tests"] or {}),
+                    "boots": has["boots"] + boots, "theirs": own or has["theirs"]},
+            "build": round(built - began, 1),
+            "seconds": round(ran - built + (old["seconds"] if old else 0), 1),
             "trouble": run.trouble, "console": run.console,
             "results": [[*key, *value] for key, value in sorted(run.results.items())],
-            "theirs": kernel_tests(tree, where, self.options)}
+            "theirs": kernel_tests(tree, where, self.options) if own else old and old["theirs"]}
         save(kept, result)
         self._take(result)
         bad = judge.flaws(run.results)
         passed = sum(value == "pass" for value, _ in run.results.values())
-        say(f"baseline of {release}: {passed} passed, {len(bad)} failed,"
+        say(f"baseline of {result['release']}: {passed} passed, {len(bad)} failed,"
             f" {result['seconds']:.0f} s")
         for (program, test), reason in list(bad.items())[:10]:
             say(f"  fails without any mutant: {program} {test}: {reason}")
@@ -205,12 +250,9 @@ class Score:
             raise Error(f"the unmodified kernel comes to no end: {run.trouble}", status=1)
 
     def _take(self, result):
-        self.baseline = judge.Run(
-            {(program, test): (value, reason)
-             for program, test, value, reason in result["results"]},
-            result["trouble"], result["console"])
+        self.baseline = taken(result)
         self.baseline_theirs = result["theirs"]
-        self.about = about_baseline(result)
+        self.about = report.about_baseline(result)
 
     # One mutant
 
@@ -220,7 +262,7 @@ class Score:
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir(parents=True)
         result = {"name": mutant.name, "mutant": mutant.json(), "release": self.about["release"],
-                  "full": self._whole(mutant)}
+                  "suite": suite_commit(), "date": stamp(), "full": self._whole(mutant)}
         began = time.monotonic()
         try:
             (where / "mutant.diff").write_text(tree.apply(mutant))
@@ -253,20 +295,17 @@ class Score:
 
     def _boot(self, tree, mutant, where):
         if self._whole(mutant):
-            plain, movable = {}, dict.fromkeys(
-                [one for one in MOVABLE_PROGRAMS if one in self.suite.programs], [])
-            timeout = ALL_TIMEOUT
-        else:
-            wanted = self.suite.existing([*mutant.tests(), *COMMON.items()])
-            movable = self.suite.existing(mutant.tests()) if "movable" in mutant.needs else {}
-            plain = wanted if not movable else {}
-            timeout = ONE_TIMEOUT
-        runs = []
-        if plain or self._whole(mutant):
-            runs.append(boot(tree, where / "suite", plain, False, timeout))
-        if movable:
-            runs.append(boot(tree, where / "movable", movable, True, timeout))
-        return merged(runs)
+            return merged([boot(tree, where / "suite", {}, ALL_TIMEOUT), *(
+                boot(tree, where / name, self.suite.existing(there.items()), ALL_TIMEOUT, machine,
+                     [ENOUGH]) for name, (machine, there) in BOOTS.items())])
+        options = [ENOUGH, *self.strict]
+        needs = mutant.needs.split()
+        if not needs:
+            return boot(tree, where / "suite",
+                        self.suite.existing([*mutant.tests(), *COMMON.items()]), ONE_TIMEOUT,
+                        options=options)
+        return merged([boot(tree, where / name, self.suite.existing(mutant.tests()), ONE_TIMEOUT,
+                            BOOTS[name][0], options) for name in needs])
 
     # Many
 
@@ -301,16 +340,6 @@ def line(result):
     return f"{result['name']}: {result['verdict']}: {result['why']}{seconds}{own}"
 
 
-def about_baseline(result):
-    """What a report says of the unmodified kernel."""
-    values = [value for _, _, value, _ in result["results"]]
-    return {"release": result["release"], "seconds": result["seconds"],
-            "passed": values.count("pass"), "known_issues": values.count("xfail"),
-            "skipped": values.count("skip") + values.count("inconclusive"),
-            "failures": [f"{program} {test}: {reason}"
-                         for program, test, value, reason in result["results"] if value == "fail"]}
-
-
 def save(path, result):
     new = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,21 +347,37 @@ def save(path, result):
     new.replace(path)
 
 
+def newest_folder():
+    old = sorted(results_dir().glob("*-mutants"))
+    if not old:
+        raise Error(f"no results to resume in {results_dir()}", usage=True)
+    return old[-1]
+
+
 def choose_folder(options):
     """Where results go: a new folder, or the newest if it is to be resumed."""
     if options.results:
         return trees.Path(options.results)
-    if options.resume:
-        old = sorted(results_dir().glob("*-mutants"))
-        if not old:
-            raise Error(f"no results to resume in {results_dir()}", usage=True)
-        return old[-1]
-    return results_dir() / f"{stamp()}-mutants"
+    return newest_folder() if options.resume else results_dir() / f"{stamp()}-mutants"
 
 
-def write_report(results, baseline, seconds=None):
-    results_dir().mkdir(exist_ok=True)
-    (results_dir() / "mutants.json").write_text(
-        json.dumps(report.slim(results, baseline, seconds), indent=1) + "\n")
-    (results_dir() / "mutants.md").write_text(report.markdown(results, baseline, seconds))
-    return results_dir() / "mutants.md"
+def write_report(folders):
+    """Adds what is in folders of results to mutants.json; the newest of a mutant counts."""
+    path = results_dir() / "mutants.json"
+    old = json.loads(path.read_text()) if path.exists() else []
+    records = {one["name"]: one for one in old}
+    for folder in folders:
+        rows = report.folder(folder, BASELINE)
+        if not rows:
+            raise Error(f"no results in {folder}", usage=True)
+        for one in rows:
+            older, newer = sorted([records.get(one["name"], one), one],
+                                  key=lambda row: row["date"] or "")
+            # The kernel's own tests are what they were.
+            records[one["name"]] = {**newer, "theirs": newer["theirs"] or older["theirs"]}
+    known = [one.name for one in every()]
+    records = [records[name] for name in known if name in records]
+    save(path, records)
+    (results_dir() / "mutants.md").write_text(report.markdown(
+        records, [name for name in known if name not in {one["name"] for one in records}]))
+    return records
