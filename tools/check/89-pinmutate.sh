@@ -132,7 +132,7 @@ measured() {
 # row VERDICT SUITE THEIRS: what the table has to say of the mutant.
 row() {
 	check_match "$4" ".*[|] $1 [|] counter [|].*\`$2\` [|] $3 [|]" \
-		"$(grep '^| `xdp-partial-pin-leak`' "$RESULTS/mutants.md")"
+		"$(grep '^| .xdp-partial-pin-leak.' "$RESULTS/mutants.md")"
 }
 
 export RESULTS=$TMP/report
@@ -149,7 +149,7 @@ says "the older again" 0 '1 mutants: 1 caught' "$pinmutate" report --results "$T
 row caught newer no "the newer still counts"
 check_match "what the unmodified kernel fails is told" '.*no mutant: matrix_test b[.]' \
 	"$(cat "$RESULTS/mutants.md")"
-check_match "what is not measured is told" '`afalg-.*`zero-page-pinned`' \
+check_match "what is not measured is told" '.afalg-.*.zero-page-pinned.' \
 	"$(cat "$RESULTS/mutants.md")"
 says "a folder without results" 2 'no results in' "$pinmutate" report --results "$TMP"
 unset RESULTS
