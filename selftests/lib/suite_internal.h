@@ -36,7 +36,7 @@ struct pin_suite {
 	/* options */
 	const char *json;
 	const char **patterns;
-	bool list, strict, verbose, one_by_one;
+	bool list, strict, verbose, one_by_one, attribute;
 	unsigned int part, parts;	/* from 1 on; parts 0: all */
 	uint64_t drain_ns;
 	uint64_t quiet_wait_ns;	/* what is left of it */
