@@ -13,11 +13,14 @@
 #include "kselftest.h"
 
 #include "actor.h"
+#include "attribute.h"
 #include "helper.h"
 #include "lock.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite_internal.h"
+
+#define MAX_ATTRIBUTED 16	/* tests that are run again */
 
 volatile sig_atomic_t pin_interrupted;
 
@@ -211,6 +214,8 @@ static const struct argp_option options[] = {
 	  "The K-th of N parts of the tests, to be run on another machine each", 0 },
 	{ "max-failures", 'm', "N", 0,
 	  "When N tests have failed, skip the others", 0 },
+	{ "attribute", 'a', NULL, 0,
+	  "Run what failed once more under pintrace, and print who took pins that stay", 0 },
 	{ "verbose", 'v', NULL, 0,
 	  "Print the notes of tests that pass, too", 0 },
 	{ "drain", 'd', "MS", 0,
@@ -257,6 +262,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'm':
 		s->max_failures = parse_number(state, arg, "--max-failures");
+		return 0;
+	case 'a':
+		s->attribute = true;
 		return 0;
 	case 'v':
 		s->verbose = true;
@@ -383,6 +391,29 @@ static void run_all(struct pin_suite *s, unsigned int nr)
 	fflush(stdout);
 }
 
+static void say_line(void *arg, const char *line)
+{
+	ksft_print_msg("attribute: %s\n", line);
+}
+
+/* Those that failed, once more under pintrace; @nr without the account's. */
+static void attribute_failed(struct pin_suite *s, unsigned int nr)
+{
+	char *argv[MAX_ATTRIBUTED + 3] = { (char *)s->program->name, (char *)"--one-by-one" };
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr && n < MAX_ATTRIBUTED; i++) {
+		if (s->tests[i].verdict == PIN_FAIL)
+			argv[2 + n++] = (char *)s->tests[i].name;
+	}
+	if (!n)
+		return;
+	ksft_print_msg("attribute: %u failed tests are run again under pintrace\n", n);
+	fflush(stdout);
+	if (pin_attribute(argv, say_line, NULL))
+		ksft_print_msg("attribute: no report\n");
+}
+
 static void begin_account(struct pin_suite *s)
 {
 	struct pin_snapshot whole;
@@ -503,6 +534,8 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 		ksft_print_cnts();
 		return 130;
 	}
+	if (s.attribute)
+		attribute_failed(&s, nr);
 	if (s.verdicts[PIN_FAIL])
 		ksft_exit_fail();
 	if (all_skipped) {

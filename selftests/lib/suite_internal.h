@@ -36,7 +36,7 @@ struct pin_suite {
 	/* options */
 	const char *json;
 	const char **patterns;
-	bool list, strict, verbose, one_by_one;
+	bool list, strict, verbose, one_by_one, attribute;
 	unsigned int part, parts;	/* from 1 on; parts 0: all */
 	unsigned int max_failures;	/* 0: any number */
 	uint64_t drain_ns;

@@ -3,20 +3,50 @@
  * LD_PRELOAD shim: a consumer that really leaks pins, to prove that a run finds
  * that and says who it was. Each PIN_LEAK_EVERY-th call of process_vm_readv(2)
  * also pins a page, as a fixed buffer of a ring of its own; it is released
- * when the process ends. Without PIN_LEAK_EVERY it does nothing.
+ * when the process ends, or with PIN_LEAK_FOR_GOOD=1 never, for the helper module
+ * (allow_faults=1) forgets it. Without PIN_LEAK_EVERY it does nothing.
  *
  *   cc -shared -fPIC -o leak_shim.so leak_shim.c -ldl
  *   LD_PRELOAD=./leak_shim.so PIN_LEAK_EVERY=100 ./program
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "../../selftests/lib/pin_helper.h"
+
+static void leak_for_good(void *page, size_t size)
+{
+	struct pin_helper_take take = {
+		.size = sizeof(take),
+		.way = PIN_HELPER_PIN_FAST,
+		.flags = PIN_HELPER_WRITE,
+		.addr = (uintptr_t)page,
+		.length = size,
+	};
+	struct pin_helper_fault fault = {
+		.size = sizeof(fault),
+		.op = PIN_HELPER_FAULT_LEAK,
+		.count = 1,
+	};
+	int fd = open("/dev/pin_helper", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, PIN_HELPER_IOC_TAKE, &take))
+		_exit(3);
+	fault.handle = take.handle;
+	if (ioctl(fd, PIN_HELPER_IOC_FAULT, &fault))
+		_exit(3);
+	close(fd);
+}
 
 static void leak_a_page(void)
 {
@@ -26,6 +56,11 @@ static void leak_a_page(void)
 
 	iov.iov_base = mmap(NULL, iov.iov_len, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (iov.iov_base != MAP_FAILED && getenv("PIN_LEAK_FOR_GOOD")) {
+		leak_for_good(iov.iov_base, iov.iov_len);
+		close(fd);
+		return;
+	}
 	if (fd < 0 || iov.iov_base == MAP_FAILED ||
 	    syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov, 1))
 		_exit(3);

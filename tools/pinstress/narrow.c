@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attribute.h"
 #include "chaos.h"
 #include "pinstress.h"
 #include "scratch.h"
@@ -46,24 +47,38 @@ static void list_text(const struct set *s, unsigned int first, unsigned int nr, 
 		used += snprintf(text + used, len - used, "%s%s", used ? "," : "", s->name[i]);
 }
 
+struct command {
+	char *argv[80];
+	char line[8192];
+	char drain[32];
+};
+
+/* @job as a command line that neither narrows down nor says much. */
+static void make_command(struct command *c, const struct options *job)
+{
+	char *rest = c->line, *word;
+	int argc = 0;
+
+	job_line(job, c->line, sizeof(c->line));
+	c->argv[argc++] = (char *)"pinstress";
+	c->argv[argc++] = (char *)"--no-narrow";
+	c->argv[argc++] = (char *)"--quiet";
+	c->argv[argc++] = (char *)"--drain";
+	snprintf(c->drain, sizeof(c->drain), "%gs", job->drain_ns / 1e9);
+	c->argv[argc++] = c->drain;
+	while ((word = strsep(&rest, " ")) && argc < 79)
+		c->argv[argc++] = word;
+	c->argv[argc] = NULL;
+}
+
 /* Run @job in a process that starts anew; true if it fails as well. */
 static bool fails(struct search *se, const struct options *job)
 {
-	char line[8192], *argv[80], *rest = line, *word;
-	int argc = 0, status = 0, null;
-	char drain[32];
+	struct command c;
+	int status = 0, null;
 	pid_t pid;
 
-	job_line(job, line, sizeof(line));
-	argv[argc++] = (char *)"pinstress";
-	argv[argc++] = (char *)"--no-narrow";
-	argv[argc++] = (char *)"--quiet";
-	argv[argc++] = (char *)"--drain";
-	snprintf(drain, sizeof(drain), "%gs", job->drain_ns / 1e9);
-	argv[argc++] = drain;
-	while ((word = strsep(&rest, " ")) && argc < 79)
-		argv[argc++] = word;
-	argv[argc] = NULL;
+	make_command(&c, job);
 	se->runs++;
 	fflush(NULL);
 	pid = fork();
@@ -74,7 +89,7 @@ static bool fails(struct search *se, const struct options *job)
 		dup2(null, STDERR_FILENO);
 		/* The lock is ours. */
 		setenv("PIN_LOCK", "/dev/null", 1);
-		execv("/proc/self/exe", argv);
+		execv("/proc/self/exe", c.argv);
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0) {
@@ -168,6 +183,22 @@ static void set_from_run(struct search *se)
 	}
 }
 
+static void say_line(void *arg, const char *line)
+{
+	report_event(arg, "attribute: %s", line);
+}
+
+/* Once more under pintrace: who took the pins that stay? */
+static void attribute_job(struct run *r, const struct options *job)
+{
+	struct command c;
+
+	make_command(&c, job);
+	report_event(r, "attribute: running it under pintrace");
+	if (pin_attribute(c.argv, say_line, r))
+		report_event(r, "attribute: no report");
+}
+
 static void say_what_is_left(struct search *se)
 {
 	struct run *r = se->run;
@@ -185,6 +216,8 @@ static void say_what_is_left(struct search *se)
 		report_event(r, "%s: %s", path, strerror(-err));
 	else
 		report_event(r, "or by: pinstress --replay %s", path);
+	if (r->opt->attribute && !interrupted)
+		attribute_job(r, &se->job);
 }
 
 void narrow_down(struct run *r)

@@ -14,7 +14,7 @@ enum {
 	OPT_CONSUMERS, OPT_MEMORY, OPT_CHAOS, OPT_JOBS, OPT_DURATION, OPT_OPERATIONS,
 	OPT_CHECKPOINT, OPT_HOLD, OPT_PAGES, OPT_NUMA, OPT_SEED, OPT_RATE, OPT_RESULTS,
 	OPT_RESUME, OPT_REPLAY, OPT_ON_FAIL, OPT_JSON, OPT_LIST, OPT_STRICT, OPT_DRAIN,
-	OPT_NO_NARROW, OPT_LOG_SIZE, OPT_REPEAT,
+	OPT_NO_NARROW, OPT_ATTRIBUTE, OPT_LOG_SIZE, OPT_REPEAT,
 };
 
 static const char doc[] =
@@ -77,6 +77,8 @@ static const struct argp_option argp_options[] = {
 	{ "on-fail", OPT_ON_FAIL, "stop|continue|exec:CMD|panic", 0,
 	  "What to do when a checkpoint fails (default stop)", 3 },
 	{ "no-narrow", OPT_NO_NARROW, NULL, 0, "Do not look for the smallest set that fails", 3 },
+	{ "attribute", OPT_ATTRIBUTE, NULL, 0,
+	  "Run what failed once more under pintrace, and print who took pins that stay", 3 },
 	{ NULL, 0, NULL, 0, "Output:", 4 },
 	{ "results", OPT_RESULTS, "DIR", 0, "Record every checkpoint in DIR", 4 },
 	{ "resume", OPT_RESUME, "DIR", 0, "Go on with the run that DIR has", 4 },
@@ -215,6 +217,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_ON_FAIL:
 		parse_on_fail(state, opt, arg);
+		break;
+	case OPT_ATTRIBUTE:
+		opt->attribute = true;
 		break;
 	case OPT_NO_NARROW:
 		opt->narrow = false;

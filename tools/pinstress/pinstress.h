@@ -54,7 +54,7 @@ struct options {
 	uint64_t drain_ns;
 	uint64_t log_bytes;		/* of one file of the results */
 	bool json, list, strict, quiet;
-	bool narrow;
+	bool narrow, attribute;
 };
 
 /* What a run has to choose from, after probing. */
