@@ -561,9 +561,13 @@ static bool aligned(const struct run *r, size_t to)
 	return true;
 }
 
-/* Since 6.18 only the sum of the pieces must be whole sectors. */
+/*
+ * Since 6.18 only the sum of the pieces must be whole sectors; before 6.0 memory
+ * must be aligned like sectors.
+ */
 static bool refused(const struct run *r)
 {
+	const size_t start = r->kernel->version < PIN_KVER(6, 0) ? r->site->sector : 512;
 	size_t mem = r->site->sector;
 
 	if (r->kernel->version >= PIN_KVER(6, 18) && r->engine != LEGACY &&
@@ -577,7 +581,8 @@ static bool refused(const struct run *r)
 	if (r->engine == NETFS)
 		return false;
 	for (unsigned int i = 0; i < r->nr; i++) {
-		if ((uintptr_t)r->iov[i].iov_base & 511 || r->iov[i].iov_len & (mem - 1))
+		if ((uintptr_t)r->iov[i].iov_base & (start - 1) ||
+		    r->iov[i].iov_len & (mem - 1))
 			return true;
 	}
 	return r->pos & (r->site->sector - 1);

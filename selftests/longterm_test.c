@@ -246,8 +246,13 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 		pin_audit_skip(au, "%s", why);
 		goto out;
 	}
-	if (sub->allowed)
+	if (sub->allowed) {
 		want = (struct pin_predict){ .acquired = PAGES };
+	} else if (b.k->version < PIN_KVER(5, 11)) {
+		/* Looked at when it is pinned (52650c8b466b). */
+		want.acquired = PAGES;
+		want.released = PAGES;
+	}
 	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
 	if (pin_audit_step(au, "pin", &want, err, 0) && !err) {
 		if (sub->flags & PIN_HELPER_WRITE) {

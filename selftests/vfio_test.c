@@ -46,22 +46,13 @@ static long locked_kib(void)
 	return s.vmlck_kib;
 }
 
-/*
- * Before 5.12 a page that does not continue the run of those before it is
- * pinned, given back and pinned again.
- */
-static uint64_t pinned_again(const struct seq *s, int64_t pins)
-{
-	return pins > 0 && (s->k->movable_memory || s->k->version < PIN_KVER(5, 12)) ? pins : 0;
-}
-
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @result. */
 static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
 {
 	const struct pin_predict p = {
 		.acquired = pins > 0 ? pins : 0,
 		.released = pins < 0 ? -pins : 0,
-		.migrated = pinned_again(s, pins),
+		.migrated = pins > 0 ? pin_vfio_again(s->k, pins) : 0,
 		.result = want,
 		.or_result = want,
 	};
@@ -237,7 +228,7 @@ static enum pin_verdict over_hole(struct pin_audit *au, const void *arg)
 	if (map(&s, 0, 8)) {
 		const struct pin_predict p = {
 			.acquired = 3, .released = 3, .result = -EFAULT, .or_result = -EFAULT,
-			.migrated = pinned_again(&s, 3),
+			.migrated = pin_vfio_again(s.k, 3),
 		};
 
 		pin_audit_step(au, "map over the hole", &p, map_at(&s, 5, 6, 32), 0);
@@ -488,7 +479,7 @@ static enum pin_verdict of_child(struct pin_audit *au, const void *arg)
 	(void)arg;
 	if (!begin(&s, au))
 		return PIN_PASS;
-	p.migrated = pinned_again(&s, PAGES);
+	p.migrated = pin_vfio_again(s.k, PAGES);
 	if (pin_audit_step(au, "a child maps and ends", &p, run_child(&s), 0) &&
 	    refused(&s, "there is something already", -EEXIST, map_at(&s, 0, PAGES, 0))) {
 		err = pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done);

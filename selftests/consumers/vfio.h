@@ -27,6 +27,13 @@ int pin_vfio_group(const char **device, char *why);
 
 void pin_vfio_close(struct pin_vfio *v);
 
+/*
+ * Up to so many of @pins pages are pinned twice: before 5.12 a page that does not
+ * continue the run of those before it is given back first; and what must not stay
+ * movable is migrated.
+ */
+uint64_t pin_vfio_again(const struct pin_kernel *k, uint64_t pins);
+
 /* These return 0 or -errno. */
 int pin_vfio_map(const struct pin_vfio *v, const void *addr, size_t len, uint64_t iova,
 		 unsigned int flags);

@@ -265,6 +265,11 @@ static int open_read(struct pin_op *op)
 	return vfio_open(op, false);
 }
 
+uint64_t pin_vfio_again(const struct pin_kernel *k, uint64_t pins)
+{
+	return k->movable_memory || k->version < PIN_KVER(5, 12) ? pins : 0;
+}
+
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct vfio *v = op->priv;
@@ -276,6 +281,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		return;
 	}
 	pin_predict_all_or_nothing(op, &access, p);
+	p->migrated = pin_vfio_again(op->kernel, p->acquired);
 }
 
 static long locked_kib(void)

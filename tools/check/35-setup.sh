@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 help=$(make help)
-unnamed=$(sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' | grep -v '^framework$' |
+unnamed=$(sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' | grep -v '^framework$\|^known_format$' |
 	while read -r target; do
 		echo "$help" | grep -qE "^ +$target( |\$)" || echo "$target"
 	done)

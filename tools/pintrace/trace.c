@@ -243,7 +243,7 @@ static void advise(int err)
 	else if (err == -ENOMEM)
 		say("no memory for the maps: try a smaller --folios or --slots");
 	else if (err == -E2BIG)
-		say("too large for this kernel: a map (try a smaller --folios or --slots), or the hooks for its verifier (try --every-page; -v shows which)");
+		say("too large for this kernel: a map (try a smaller --folios or --slots), or the hooks for its verifier (-v shows which)");
 	else if (err == -EACCES || err == -EINVAL)
 		say("the kernel's verifier refuses the hooks: -v shows why");
 	else
@@ -367,7 +367,7 @@ static int choose_hooks(struct trace *t, const struct btf *btf)
 
 	bpf_object__for_each_program(program, t->skel->obj)
 		bpf_program__set_autoload(program, false);
-	t->calls = !t->opt->every_page && can_hook_calls(btf);
+	memset(t->used, 0, sizeof(t->used));
 	for (i = 0; i < NR_HOOKS; i++) {
 		if (!is_wanted(t, btf, &hooks[i]))
 			continue;
@@ -673,6 +673,40 @@ static int check_cgroup(const struct options *opt)
 	return -EINVAL;
 }
 
+/*
+ * Returns 0, or a negative errno. The reason has been printed, unless hooks of
+ * whole calls are too large: then there is no skeleton.
+ */
+static int try_to_load(struct trace *t, const struct btf *btf, pid_t cmd)
+{
+	int err;
+
+	t->skel = pintrace_bpf__open();
+	if (!t->skel) {
+		err = -errno;
+		say_failed("cannot open the BPF object", err);
+		return err;
+	}
+	err = choose_hooks(t, btf);
+	if (err)
+		return err;
+	t->skel->rodata->foll_pin = foll_pin(btf);
+	t->skel->bss->learner = getpid();
+	t->skel->rodata->can_cast =
+		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	find_code(t);
+	size_slots(t, btf);
+	set_filters(t, cmd);
+	err = size_maps(t) ?: pintrace_bpf__load(t->skel);
+	if (err == -E2BIG && t->calls) {
+		pintrace_bpf__destroy(t->skel);
+		t->skel = NULL;
+	} else if (err) {
+		say_failed("cannot load the hooks", err);
+	}
+	return err;
+}
+
 /* Returns 0, or a negative errno when the reason has been printed. */
 static int load_hooks(struct trace *t, pid_t cmd)
 {
@@ -684,26 +718,14 @@ static int load_hooks(struct trace *t, pid_t cmd)
 		say("this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF, as distributions' kernels have it");
 		return -ENOENT;
 	}
-	t->skel = pintrace_bpf__open();
-	if (!t->skel) {
-		err = -errno;
-		say_failed("cannot open the BPF object", err);
-		goto out;
+	t->calls = !t->opt->every_page && can_hook_calls(btf);
+	err = try_to_load(t, btf, cmd);
+	if (err == -E2BIG && !t->skel) {
+		if (verbose)
+			say("the hooks of whole calls are too large for this kernel's verifier: every page is hooked");
+		t->calls = false;
+		err = try_to_load(t, btf, cmd);
 	}
-	err = choose_hooks(t, btf);
-	if (err)
-		goto out;
-	t->skel->rodata->foll_pin = foll_pin(btf);
-	t->skel->bss->learner = getpid();
-	t->skel->rodata->can_cast =
-		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	find_code(t);
-	size_slots(t, btf);
-	set_filters(t, cmd);
-	err = size_maps(t) ?: pintrace_bpf__load(t->skel);
-	if (err)
-		say_failed("cannot load the hooks", err);
-out:
 	btf__free(btf);
 	return err;
 }
