@@ -36,7 +36,6 @@ pid.with-command|--pid 1 -- true
 comm.long|--comm a-name-that-is-too-long
 depth.zero|--depth 0
 folios.zero|--folios 0
-slots.junk|--slots all
 folded.unknown|--folded=released
 cgroup.none|--cgroup /no/such/cgroup
 output.impossible|-o /nonexistent/file
@@ -135,9 +134,9 @@ mount -t vfat /dev/vda /mnt
 dd if=/dev/zero of=/mnt/file bs=1M count=1 2>/dev/null
 sync
 trace vfat -- pin_by read 64 0 /mnt/file
-trace leak --every-page --held --drain 0.5 -- sh -c 'pin_by orphan 12 1000 >orphan & until grep -q pinned orphan; do usleep 10000; done'
-trace full --slots 0 --folios 40 -- pin_by process_vm 64 0
-trace blind --without pin_user_pages_remote -- pin_by process_vm 64 0
+trace leak --drain 0.5 -- sh -c 'pin_by orphan 12 1000 >orphan & until grep -q pinned orphan; do usleep 10000; done'
+trace full --folios 40 -- pin_by process_vm 64 0
+trace blind --without try_grab_folio -- pin_by process_vm 64 0
 trace many -- pin_by loop_uring 256 400
 EOF
 mkdir "$TMP/result"

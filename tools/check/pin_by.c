@@ -9,7 +9,6 @@
  *   pin_by process_vm PAGES SECONDS   for a moment, before it sleeps
  *   pin_by read PAGES SECONDS FILE    the same, by a direct read
  *   pin_by aio PAGES SECONDS FILE     a direct read, not waited for
- *   pin_by refused PAGES SECONDS FILE a fixed buffer on a shared mapping: not pinned
  *   pin_by loop_uring PAGES CALLS     fixed buffers; says what CPU time a call takes
  *   pin_by loop_read PAGES CALLS FILE the same, direct reads
  */
@@ -138,17 +137,6 @@ static int pin_aio(char *buf, size_t size, const char *file)
 	return syscall(__NR_io_submit, ctx, 1, &list) == 1 ? 0 : -1;
 }
 
-static int pin_refused(size_t size, const char *file)
-{
-	int fd = open(file, O_RDWR | O_CLOEXEC);
-	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return -1;
-	memset(map, 1, size);
-	return pin_uring(new_ring(), map, size) ? 0 : -1;
-}
-
 static int again_uring(int fd, char *buf, size_t size)
 {
 	return pin_uring(fd, buf, size) ||
@@ -209,8 +197,6 @@ static int pin(const char *way, char *buf, size_t size, const char *file)
 		return pin_read(buf, size, file);
 	if (!strcmp(way, "aio") && file)
 		return pin_aio(buf, size, file);
-	if (!strcmp(way, "refused") && file)
-		return pin_refused(size, file);
 	errno = EINVAL;
 	return -1;
 }

@@ -10,10 +10,7 @@
 
 #define COMM_LEN 16
 
-/*
- * Owners of one folio that are told apart; the last one also takes the rest. A
- * power of two.
- */
+/* Owners of one folio that are told apart; the last one also takes the rest. */
 #define HOLDERS 4
 
 /*
@@ -51,9 +48,6 @@ enum inliner {
 	NR_INLINERS,
 };
 
-/* Functions from which a call that pins gives pins back, see unmatched(). */
-#define NR_INSIDE 3
-
 enum owner_id {
 	OWNER_NONE,
 	OWNER_OTHERS, /* not selected by --pid, --comm, --cgroup, CMD */
@@ -82,15 +76,6 @@ struct owner {
 	__u64 released_by_other; /* another process, worker, interrupt */
 };
 
-/*
- * The word of a slot: the owner of the pin, since when in units of 2^14 ns, and
- * whether the map of folios has more pins of this folio.
- */
-#define SLOT_OWNER_BITS 24
-#define SLOT_OWNER ((1ull << SLOT_OWNER_BITS) - 1)
-#define SLOT_NS_SHIFT 14
-#define SLOT_MORE (1ull << 63)
-
 /* Pins that one owner holds on one folio. */
 struct holder {
 	__u64 ns; /* since when, CLOCK_MONOTONIC */
@@ -103,10 +88,7 @@ struct holder {
 /* The value of the map of folios, by address of the struct folio. */
 struct folio_book {
 	struct bpf_spin_lock lock;
-	__u32 best; /* see pick() */
-	__u32 best_rank;
 	__u32 pad;
-	__u64 best_ns;
 	__u64 folio; /* 0: about to be deleted */
 	struct holder holder[HOLDERS];
 };
@@ -114,14 +96,12 @@ struct folio_book {
 /* One for each CPU. */
 struct trouble {
 	__u64 unmatched; /* released, but no pin of this folio is booked */
-	__u64 inside; /* taken and given back before a call that pins returned */
 	__u64 guessed; /* released by nobody of several owners: the oldest took it */
 	__u64 lost_full; /* acquired, but the map of folios is full */
 	__u64 lost_race; /* acquired, but the folio's book was busy */
 	__u64 lost_uncounted; /* by folio_add_pin(), for either reason */
 	__u64 unnamed; /* times the table of owners was full */
 	__u64 unfollowed; /* children of CMD for which there was no room */
-	__u64 walked; /* times a stack was walked: no trouble, but it takes long */
 	__u64 no_stack; /* times no stack was recorded */
 };
 

@@ -1,23 +1,87 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hooks of pintrace, of which there are two sets.
+ * The hooks of pintrace.
  *
- * Calls: what pin_user_pages_fast() and its relatives return is booked page by
- * page, but hooked once, and so is what goes into unpin_user_pages() and its
- * relatives. What a call takes and gives back before it returns is not seen.
- *
- * Pages: every pin that the kernel counts goes through one of a few functions of
+ * Every pin that the kernel counts goes through one of a few functions of
  * mm/gup.c, whatever its consumer called: try_grab_*() to take it and
- * gup_put_folio() to give it back (put_compound_head() in 5.10). To hook these
- * costs more than to pin a page, but nothing escapes, and it works where the
- * entry points offer no hook. Around them, one hook at each entry point notes
- * who calls: the stack is looked at once for a call, not for each page. Where a
+ * gup_put_folio() to give it back (put_compound_head() in 5.10). They name the
+ * folio and the count, so these are booked and nothing is booked twice. Around
+ * them, one hook at each entry point (pin_user_pages_fast(), ...) notes who
+ * calls: the stack is walked once for a call, not for each page. Where a
  * compiler inlined the narrow waist into a function, that one is booked.
  *
  * Only structures of our own are used, and only the members below, whose place
  * libbpf finds in the BTF of the running kernel.
  */
-#include "booking.bpf.h"
+#include <linux/errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "book.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define ACQUIRE_TRIES 16
+
+struct page {
+	unsigned long compound_head;
+} __attribute__((preserve_access_index));
+
+/* Its name since 7.0. */
+struct page___7 {
+	unsigned long compound_info;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	int tgid;
+	__u64 start_time;
+} __attribute__((preserve_access_index));
+
+struct folio;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct folio_book);
+} folios SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct owner);
+} owners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct owner_key);
+	__type(value, __u32);
+} owner_ids SEC(".maps");
+
+/* The number of the next owner. */
+struct next_owner {
+	struct bpf_spin_lock lock;
+	__u32 id;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct next_owner);
+} next_owner SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} stacks SEC(".maps");
 
 /* What each thread is about. */
 struct call {
@@ -36,237 +100,128 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct trouble);
+} troubles SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u8);
+} targets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} target_cgroup SEC(".maps");
+
+const volatile __u32 foll_pin;
+const volatile __u32 max_owners;
+const volatile bool by_cgroup;
+const volatile bool by_target;
+const volatile bool by_target_cgroup;
+const volatile bool by_comm;
+const volatile char target_comm[COMM_LEN];
+
+/* The zero page, where the kernel leaves it out of its counts. */
+__u64 zero_folio;
+/* The process that shows us what the zero page is. */
+__u32 learner; /* nothing is booked meanwhile */
+
 /* By inliner: what is known about it; and how many are watched now. */
 __u32 waist[NR_INLINERS];
 __u32 nr_doubts;
 
-/* unpin_user_pages_dirty_lock() calls unpin_user_pages(): the learner's did. */
-bool unpin_nested;
-
-/* The code from which pins are given back inside a call. */
-const volatile __u64 inside_start[NR_INSIDE];
-const volatile __u64 inside_end[NR_INSIDE];
-
-/* Pages by their array, or in a row. */
-struct walk {
-	struct credits credits; /* of those released */
-	__u64 pages;
-	__u64 ns;
-	__u64 folio; /* met last, */
-	__u32 run; /* so often */
-	__u32 owner;
-	__u32 acquired;
-};
-
-static __always_inline struct walk new_walk(__u64 pages)
+static __always_inline void count_trouble(unsigned long offset, __u64 n)
 {
-	struct walk w = {
-		.credits = no_credits(),
-		.pages = pages,
-		.folio = zero,
-		.run = zero,
-		.owner = zero,
-		.acquired = zero,
+	__u32 zero = 0;
+	char *t = bpf_map_lookup_elem(&troubles, &zero);
+
+	if (t)
+		__sync_fetch_and_add((__u64 *)(t + offset), n);
+}
+
+static __always_inline bool is_target_comm(void)
+{
+	char comm[COMM_LEN] = {};
+	int i;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+#pragma unroll
+	for (i = 0; i < COMM_LEN; i++) {
+		if (comm[i] != target_comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+static __always_inline bool is_selected(__u32 tgid)
+{
+	if (by_target && !bpf_map_lookup_elem(&targets, &tgid))
+		return false;
+	if (by_target_cgroup &&
+	    bpf_current_task_under_cgroup(&target_cgroup, 0) != 1)
+		return false;
+	return !by_comm || is_target_comm();
+}
+
+static __always_inline __u32 new_owner(const struct owner_key *key)
+{
+	struct next_owner *next;
+	struct owner *owner;
+	__u32 zero = 0, id = 0;
+
+	next = bpf_map_lookup_elem(&next_owner, &zero);
+	if (!next)
+		return OWNER_UNNAMED;
+	bpf_spin_lock(&next->lock);
+	if (next->id < max_owners)
+		id = next->id++;
+	bpf_spin_unlock(&next->lock);
+
+	owner = bpf_map_lookup_elem(&owners, &id);
+	if (!id || !owner) {
+		count_trouble(offsetof(struct trouble, unnamed), 1);
+		return OWNER_UNNAMED;
+	}
+	owner->key = *key;
+	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
+	bpf_map_update_elem(&owner_ids, key, &id, BPF_ANY);
+	return id;
+}
+
+/* Who pins now: this thread, with this stack. */
+static __always_inline __u32 find_owner(void *ctx, enum entry entry)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct owner_key key = {
+		.tgid = pid_tgid >> 32,
+		.tid = pid_tgid,
+		.entry = entry,
 	};
+	__u32 *id;
 
-	return w;
-}
-
-static __always_inline void acquire_run(struct walk *w)
-{
-	int err;
-
-	if (!w->run || !to_be_booked(w->folio))
-		return;
-	err = w->owner == OWNER_OTHERS ?
-		      0 :
-		      book(w->folio, w->ns, w->owner, w->run);
-	if (err)
-		lose(err, w->run, true);
-	else
-		w->acquired += w->run;
-}
-
-static long acquire_page(__u32 i, struct walk *w)
-{
-	__u64 folio = head_of(load(w->pages + i * sizeof(__u64)));
-
-	if (w->folio == folio) {
-		w->run++;
-		return 0;
+	if (!is_selected(key.tgid))
+		return OWNER_OTHERS;
+	key.start_ns = BPF_CORE_READ(task, start_time);
+	if (by_cgroup)
+		key.cgroup = bpf_get_current_cgroup_id();
+	key.stack = bpf_get_stackid(ctx, &stacks, 0);
+	if (key.stack < 0) {
+		key.stack = -1;
+		count_trouble(offsetof(struct trouble, no_stack), 1);
 	}
-	acquire_run(w);
-	w->folio = folio;
-	w->run = 1;
-	return 0;
-}
-
-/* A call that pins has returned @n pages, or folios. */
-static __always_inline int acquire_pages(void *ctx, enum entry entry,
-					 __u64 pages, long n)
-{
-	struct walk w = new_walk(pages);
-
-	if (n <= 0)
-		return 0;
-	w.ns = bpf_ktime_get_ns();
-	w.owner = find_owner(ctx, entry);
-	bpf_loop(n, acquire_page, &w, 0);
-	acquire_run(&w);
-	acquired_by(w.owner, w.acquired, true);
-	return 0;
-}
-
-#define FRAMES 10
-
-/* Released, and not booked: taken before, or by this very call. */
-static __noinline int unmatched(void *ctx, __u32 pins)
-{
-	__u64 frame[FRAMES] = {};
-	int i, j;
-
-	bpf_get_stack(ctx, frame, sizeof(frame), 0);
-#pragma unroll
-	for (i = 0; i < FRAMES; i++) {
-#pragma unroll
-		for (j = 0; j < NR_INSIDE; j++) {
-			if (frame[i] >= inside_start[j] &&
-			    frame[i] < inside_end[j]) {
-				TROUBLE(inside, pins);
-				return 0;
-			}
-		}
-	}
-	TROUBLE(unmatched, pins);
-	return 0;
-}
-
-static __always_inline void end_release(void *ctx, struct credits *c)
-{
-	flush_credits(c);
-	if (c->unmatched)
-		unmatched(ctx, c->unmatched);
-}
-
-static __always_inline void released(void *ctx, __u64 folio, __u32 pins)
-{
-	struct credits c = no_credits();
-
-	if (!is_released(folio))
-		return;
-	release(folio, pins, &c);
-	end_release(ctx, &c);
-}
-
-static __always_inline void release_run(struct walk *w)
-{
-	if (w->run && is_released(w->folio))
-		release(w->folio, w->run, &w->credits);
-}
-
-static __always_inline long release_next(struct walk *w, __u64 page)
-{
-	__u64 folio;
-
-	if (!page)
-		return 0;
-	folio = head_of(page);
-	if (w->folio == folio) {
-		w->run++;
-		return 0;
-	}
-	release_run(w);
-	w->folio = folio;
-	w->run = 1;
-	return 0;
-}
-
-static long release_page(__u32 i, struct walk *w)
-{
-	return release_next(w, load(w->pages + i * sizeof(__u64)));
-}
-
-static long release_in_row(__u32 i, struct walk *w)
-{
-	return release_next(w, w->pages + ((__u64)i << page_struct_shift));
-}
-
-static __always_inline int release_pages(void *ctx, __u64 pages, __u64 n)
-{
-	struct walk w = new_walk(pages);
-
-	bpf_loop(n, release_page, &w, 0);
-	release_run(&w);
-	end_release(ctx, &w.credits);
-	return 0;
-}
-
-#define CALLS(function, pages, args, type)                                     \
-	SEC("fexit")                                                           \
-	int calls_##function(__u64 *ctx)                                       \
-	{                                                                      \
-		return acquire_pages(ctx, ENTRY_##function, arg(ctx, pages),   \
-				     (type)ctx[args]);                         \
-	}
-
-CALLS(pin_user_pages, 3, 4, long)
-CALLS(pin_user_pages_fast, 3, 4, int)
-CALLS(pin_user_pages_remote, 4, 6, long)
-CALLS(pin_user_pages_unlocked, 2, 4, long)
-CALLS(memfd_pin_folios, 3, 6, long)
-
-SEC("fentry")
-int calls_unpin_user_page(__u64 *ctx)
-{
-	released(ctx, head_of(arg(ctx, 0)), 1);
-	return 0;
-}
-
-SEC("fentry")
-int calls_unpin_folio(__u64 *ctx)
-{
-	released(ctx, arg(ctx, 0), 1);
-	return 0;
-}
-
-SEC("fentry")
-int calls_unpin_user_folio(__u64 *ctx)
-{
-	released(ctx, arg(ctx, 0), ctx[1]);
-	return 0;
-}
-
-SEC("fentry")
-int calls_unpin_user_pages(__u64 *ctx)
-{
-	if (learner && learner == bpf_get_current_pid_tgid() >> 32)
-		unpin_nested = true;
-	return release_pages(ctx, arg(ctx, 0), ctx[1]);
-}
-
-SEC("fentry")
-int calls_unpin_user_pages_dirty_lock(__u64 *ctx)
-{
-	if (unpin_nested && !(__u8)ctx[2])
-		return 0;
-	return release_pages(ctx, arg(ctx, 0), ctx[1]);
-}
-
-SEC("fentry")
-int calls_unpin_user_page_range_dirty_lock(__u64 *ctx)
-{
-	struct walk w = new_walk(arg(ctx, 0));
-
-	bpf_loop(ctx[1], release_in_row, &w, 0);
-	release_run(&w);
-	end_release(ctx, &w.credits);
-	return 0;
-}
-
-SEC("fentry")
-int calls_unpin_folios(__u64 *ctx)
-{
-	return release_pages(ctx, arg(ctx, 0), ctx[1]);
+	id = bpf_map_lookup_elem(&owner_ids, &key);
+	return id ? *id : new_owner(&key);
 }
 
 static __always_inline struct call *this_call(void)
@@ -305,6 +260,119 @@ static __always_inline void end_call(void)
 		call->owner = OWNER_NONE;
 }
 
+/* Book @h on the folio; its lock is held. */
+static __always_inline void add_holder(struct folio_book *book,
+				       const struct holder *h)
+{
+	struct holder *last = &book->holder[HOLDERS - 1];
+	int i;
+
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		struct holder *at = &book->holder[i];
+
+		if (!at->pins) {
+			*at = *h;
+			return;
+		}
+		if (at->owner == h->owner) {
+			at->pins += h->pins;
+			return;
+		}
+	}
+	last->owner = OWNER_SHARED;
+	last->tgid = 0;
+	last->tid = 0;
+	last->pins += h->pins;
+}
+
+/* Returns 0, -ENOSPC if the map is full, or -EBUSY. */
+static __always_inline int book_holder(__u64 folio, const struct holder *h)
+{
+	struct folio_book *book, fresh;
+	bool booked;
+	int err, i;
+
+	for (i = 0; i < ACQUIRE_TRIES; i++) {
+		book = bpf_map_lookup_elem(&folios, &folio);
+		if (!book) {
+			__builtin_memset(&fresh, 0, sizeof(fresh));
+			fresh.folio = folio;
+			fresh.holder[0] = *h;
+			err = bpf_map_update_elem(&folios, &folio, &fresh,
+						  BPF_NOEXIST);
+			if (err == -EEXIST)
+				continue;
+			return err ? -ENOSPC : 0;
+		}
+		booked = false;
+		bpf_spin_lock(&book->lock);
+		if (book->folio == folio) {
+			add_holder(book, h);
+			booked = true;
+		}
+		bpf_spin_unlock(&book->lock);
+		if (booked)
+			return 0;
+		/* Being deleted by another CPU. */
+	}
+	return -EBUSY;
+}
+
+static __always_inline void lose(int err, __u32 pins, bool counted)
+{
+	if (!counted)
+		count_trouble(offsetof(struct trouble, lost_uncounted), pins);
+	else if (err == -EBUSY)
+		count_trouble(offsetof(struct trouble, lost_race), pins);
+	else
+		count_trouble(offsetof(struct trouble, lost_full), pins);
+}
+
+/* @counted: whether the kernel does so, too. */
+static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
+					__u32 pins, bool counted)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct holder h = {
+		.ns = ns,
+		.owner = id,
+		.pins = pins,
+		.tgid = pid_tgid >> 32,
+		.tid = pid_tgid,
+	};
+	struct owner *owner;
+	int err;
+
+	if (id != OWNER_OTHERS) {
+		err = book_holder(folio, &h);
+		if (err) {
+			lose(err, pins, counted);
+			return;
+		}
+	}
+	owner = bpf_map_lookup_elem(&owners, &id);
+	if (!owner)
+		return;
+	if (counted)
+		__sync_fetch_and_add(&owner->acquired, pins);
+	else
+		__sync_fetch_and_add(&owner->uncounted, pins);
+}
+
+/* Nothing is booked while somebody learns. */
+static __always_inline bool to_be_booked(__u64 folio)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (learner) {
+		if (learner == tgid)
+			zero_folio = folio;
+		return false;
+	}
+	return folio != zero_folio;
+}
+
 /* Within a call that pins, or else all by itself. */
 static __always_inline void grabbed(void *ctx, __u64 folio, __u32 pins)
 {
@@ -315,19 +383,154 @@ static __always_inline void grabbed(void *ctx, __u64 folio, __u32 pins)
 	if (!to_be_booked(folio))
 		return;
 	if (call && call->owner)
-		acquire(call->owner, call->ns, folio, pins, true);
+		acquired_by(call->owner, call->ns, folio, pins, true);
 	else
-		acquire(find_owner(ctx, ENTRY_UNKNOWN), bpf_ktime_get_ns(),
-			folio, pins, true);
+		acquired_by(find_owner(ctx, ENTRY_UNKNOWN), bpf_ktime_get_ns(),
+			    folio, pins, true);
 }
 
 /* One more pin of a folio that is pinned. */
-static __always_inline void added(void *ctx, enum entry entry, __u64 folio,
-				  __u32 pins, bool counted)
+static __always_inline void added(void *ctx, enum entry entry,
+				  struct folio *folio, __u32 pins, bool counted)
 {
-	if (to_be_booked(folio))
-		acquire(find_owner(ctx, entry), bpf_ktime_get_ns(), folio, pins,
-			counted);
+	if (to_be_booked((__u64)folio))
+		acquired_by(find_owner(ctx, entry), bpf_ktime_get_ns(),
+			    (__u64)folio, pins, counted);
+}
+
+/*
+ * Whose pin is released is not known if the folio has several owners: that of
+ * this thread, else of this process, else the oldest one.
+ */
+static __always_inline int rank(const struct holder *h, __u32 tgid, __u32 tid)
+{
+	if (!h->pins)
+		return 0;
+	if (h->tid == tid)
+		return 3;
+	return h->tgid == tgid ? 2 : 1;
+}
+
+static __always_inline int pick(const struct folio_book *book, __u32 tgid,
+				__u32 tid)
+{
+	int best = 0, best_rank = 0, r, i;
+	__u64 best_ns = 0;
+
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		r = rank(&book->holder[i], tgid, tid);
+		if (r > best_rank ||
+		    (r && r == best_rank && book->holder[i].ns < best_ns)) {
+			best = i;
+			best_rank = r;
+			best_ns = book->holder[i].ns;
+		}
+	}
+	return best;
+}
+
+static __always_inline void credit(const struct holder *h, __u32 tgid,
+				   __u32 tid)
+{
+	struct owner *owner = bpf_map_lookup_elem(&owners, &h->owner);
+
+	if (!owner)
+		return;
+	__sync_fetch_and_add(&owner->released, h->pins);
+	if (h->tgid != tgid)
+		__sync_fetch_and_add(&owner->released_by_other, h->pins);
+	else if (h->tid != tid)
+		__sync_fetch_and_add(&owner->released_by_thread, h->pins);
+}
+
+/* Take up to @left pins from one holder into @taken. */
+static __always_inline bool take(struct folio_book *book, __u64 folio,
+				 __u32 left, __u32 tgid, __u32 tid,
+				 struct holder *taken, bool *guess)
+{
+	bool empty = true, known = false;
+	int i, best, n = 0;
+
+	taken->pins = 0;
+	bpf_spin_lock(&book->lock);
+	if (book->folio != folio) {
+		bpf_spin_unlock(&book->lock);
+		return false;
+	}
+	best = pick(book, tgid, tid);
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		struct holder *h = &book->holder[i];
+
+		if (!h->pins)
+			continue;
+		n++;
+		if (i == best) {
+			known = h->tgid == tgid;
+			*taken = *h;
+			if (taken->pins > left)
+				taken->pins = left;
+			h->pins -= taken->pins;
+		}
+		if (h->pins)
+			empty = false;
+	}
+	if (empty)
+		book->folio = 0;
+	bpf_spin_unlock(&book->lock);
+	*guess = n > 1 && !known;
+	return empty;
+}
+
+static __always_inline void released(__u64 folio, __u32 pins)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid;
+	struct folio_book *book;
+	struct holder taken;
+	bool empty, guess;
+	int i;
+
+	if (learner || folio == zero_folio)
+		return;
+	book = bpf_map_lookup_elem(&folios, &folio);
+	for (i = 0; book && pins && i < HOLDERS; i++) {
+		guess = false;
+		empty = take(book, folio, pins, tgid, tid, &taken, &guess);
+		if (!taken.pins)
+			break;
+		pins -= taken.pins;
+		credit(&taken, tgid, tid);
+		if (guess)
+			count_trouble(offsetof(struct trouble, guessed), taken.pins);
+		if (empty) {
+			bpf_map_delete_elem(&folios, &folio);
+			break;
+		}
+	}
+	if (pins)
+		count_trouble(offsetof(struct trouble, unmatched), pins);
+}
+
+/* In 7.x a tail page may hold a mask instead of the address of the head. */
+static __always_inline __u64 head_of(struct page *page, void *ctx)
+{
+	struct page___7 *page7 = (void *)page;
+	unsigned long head;
+	__u64 addr = 0;
+
+	if (bpf_core_field_exists(page7->compound_info))
+		head = BPF_CORE_READ(page7, compound_info);
+	else
+		head = BPF_CORE_READ(page, compound_head);
+	if (!(head & 1))
+		return (__u64)page;
+	if (~head >> 30)
+		return head - 1;
+	/* The first argument once more: the verifier lets nobody mask @page. */
+	bpf_probe_read_kernel(&addr, sizeof(addr), ctx);
+	return addr & (head - 1);
 }
 
 /* 6.12: try_grab_folio() */
@@ -336,7 +539,7 @@ int BPF_PROG(grab_folio_int, struct folio *folio, int refs, unsigned int flags,
 	     int ret)
 {
 	if ((flags & foll_pin) && !ret)
-		grabbed(ctx, arg(ctx, 0), refs);
+		grabbed(ctx, (__u64)folio, refs);
 	return 0;
 }
 
@@ -346,7 +549,7 @@ int BPF_PROG(grab_ptr, struct page *page, int refs, unsigned int flags,
 	     struct folio *ret)
 {
 	if ((flags & foll_pin) && ret)
-		grabbed(ctx, arg(ctx, 3), refs);
+		grabbed(ctx, (__u64)ret, refs);
 	return 0;
 }
 
@@ -355,7 +558,7 @@ SEC("fexit")
 int BPF_PROG(grab_page_int, struct page *page, unsigned int flags, int ret)
 {
 	if ((flags & foll_pin) && !ret)
-		grabbed(ctx, head_of(arg(ctx, 0)), 1);
+		grabbed(ctx, head_of(page, ctx), 1);
 	return 0;
 }
 
@@ -364,14 +567,14 @@ SEC("fexit")
 int BPF_PROG(grab_page_bool, struct page *page, unsigned int flags, bool ret)
 {
 	if ((flags & foll_pin) && ret)
-		grabbed(ctx, head_of(arg(ctx, 0)), 1);
+		grabbed(ctx, head_of(page, ctx), 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(add_pin, struct folio *folio)
 {
-	added(ctx, ENTRY_folio_add_pin, arg(ctx, 0), 1, false);
+	added(ctx, ENTRY_folio_add_pin, folio, 1, false);
 	return 0;
 }
 
@@ -380,7 +583,7 @@ SEC("fexit")
 int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 {
 	if (!ret)
-		added(ctx, ENTRY_folio_add_pins, arg(ctx, 0), pins, true);
+		added(ctx, ENTRY_folio_add_pins, folio, pins, true);
 	return 0;
 }
 
@@ -388,17 +591,16 @@ int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 SEC("fentry")
 int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
 {
-	__u64 addr = arg(ctx, 0);
 	struct call *call;
 
 	if (!(flags & foll_pin))
 		return 0;
 	if (nr_doubts) {
 		call = this_call();
-		if (call && call->doubt == addr)
+		if (call && call->doubt == (__u64)folio)
 			call->put += refs;
 	}
-	released(ctx, addr, refs);
+	released((__u64)folio, refs);
 	return 0;
 }
 
@@ -406,13 +608,12 @@ int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
  * Does this function call the narrow waist, or has it a copy of its own? Watch
  * it once.
  */
-static __always_inline void begin_unpin(void *ctx, enum inliner i, __u64 folio,
-					__u32 pins)
+static __always_inline void begin_unpin(enum inliner i, __u64 folio, __u32 pins)
 {
 	struct call fresh = { .doubt = folio }, *call;
 
 	if (waist[i] == WAIST_INLINED) {
-		released(ctx, folio, pins);
+		released(folio, pins);
 		return;
 	}
 	if (waist[i] != WAIST_UNKNOWN || folio == zero_folio)
@@ -427,8 +628,7 @@ static __always_inline void begin_unpin(void *ctx, enum inliner i, __u64 folio,
 	}
 }
 
-static __always_inline void end_unpin(void *ctx, enum inliner i, __u64 folio,
-				      __u32 pins)
+static __always_inline void end_unpin(enum inliner i, __u64 folio, __u32 pins)
 {
 	struct call *call;
 
@@ -443,49 +643,49 @@ static __always_inline void end_unpin(void *ctx, enum inliner i, __u64 folio,
 		waist[i] = WAIST_CALLED;
 	} else {
 		waist[i] = WAIST_INLINED;
-		released(ctx, folio, pins);
+		released(folio, pins);
 	}
 }
 
 SEC("fentry")
 int BPF_PROG(begin_unpin_user_page, struct page *page)
 {
-	begin_unpin(ctx, INLINER_UNPIN_PAGE, head_of(arg(ctx, 0)), 1);
+	begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_user_page, struct page *page)
 {
-	end_unpin(ctx, INLINER_UNPIN_PAGE, head_of(arg(ctx, 0)), 1);
+	end_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
 	return 0;
 }
 
 SEC("fentry")
 int BPF_PROG(begin_unpin_folio, struct folio *folio)
 {
-	begin_unpin(ctx, INLINER_UNPIN_FOLIO, arg(ctx, 0), 1);
+	begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_folio, struct folio *folio)
 {
-	end_unpin(ctx, INLINER_UNPIN_FOLIO, arg(ctx, 0), 1);
+	end_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
 	return 0;
 }
 
 SEC("fentry")
 int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
-	begin_unpin(ctx, INLINER_UNPIN_USER_FOLIO, arg(ctx, 0), pins);
+	begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
-	end_unpin(ctx, INLINER_UNPIN_USER_FOLIO, arg(ctx, 0), pins);
+	end_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
 	return 0;
 }
 
@@ -518,31 +718,36 @@ int BPF_PROG(begin_memfd_pin_folios)
 }
 
 struct memfd_walk {
-	__u64 folios;
+	struct folio **folios;
 };
 
 static long book_memfd_folio(__u32 i, struct memfd_walk *walk)
 {
-	__u64 folio = load(walk->folios + i * sizeof(folio));
 	struct call *call = this_call();
+	struct folio *folio = NULL;
 
+	bpf_probe_read_kernel(&folio, sizeof(folio), walk->folios + i);
 	if (!folio || !call)
 		return 1;
-	if (to_be_booked(folio))
-		acquire(call->owner, call->ns, folio, 1, true);
+	if (to_be_booked((__u64)folio))
+		acquired_by(call->owner, call->ns, (__u64)folio, 1, true);
 	return 0;
 }
 
-/* On 7.3 it has its own copy of try_grab_folio(). */
+/*
+ * On 7.3 it has its own copy of try_grab_folio(). The verifier of 6.12 lets
+ * nobody see an argument that points to pointers: that is read from memory.
+ */
 SEC("fexit")
 int end_memfd_pin_folios(__u64 *ctx)
 {
-	struct memfd_walk walk = { .folios = arg(ctx, 3) };
+	struct memfd_walk walk = { .folios = NULL };
 	struct call *call = this_call();
 	long ret = ctx[6];
 
 	if (!call)
 		return 0;
+	bpf_probe_read_kernel(&walk.folios, sizeof(walk.folios), ctx + 3);
 	if (call->owner && !call->grabbed && ret > 0)
 		bpf_loop(ret, book_memfd_folio, &walk, 0);
 	call->owner = OWNER_NONE;
@@ -560,7 +765,7 @@ int BPF_PROG(forked, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	tgid = child->tgid;
 	if (bpf_map_update_elem(&targets, &tgid, &one, BPF_ANY))
-		TROUBLE(unfollowed, 1);
+		count_trouble(offsetof(struct trouble, unfollowed), 1);
 	return 0;
 }
 

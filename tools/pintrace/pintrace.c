@@ -35,9 +35,6 @@ enum {
 	OPT_MAX_STACKS,
 	OPT_DEPTH,
 	OPT_WITHOUT,
-	OPT_EVERY_PAGE,
-	OPT_HELD,
-	OPT_SLOTS,
 };
 
 static const char doc[] =
@@ -98,7 +95,6 @@ static const struct argp_option argp_options[] = {
 	{ "top", OPT_TOP, "N", 0, "At most N lines (default 20)", 2 },
 	{ "stacks", OPT_STACKS, NULL, 0, "Whole kernel stacks, one line each",
 	  2 },
-	{ "held", OPT_HELD, NULL, 0, "Only lines with outstanding pins", 2 },
 	{ "by-cgroup", OPT_BY_CGROUP, NULL, 0, "A line is a cgroup", 2 },
 	{ "json", OPT_JSON, NULL, 0, "One JSON object", 2 },
 	{ "folded", OPT_FOLDED, "WHAT", OPTION_ARG_OPTIONAL,
@@ -107,16 +103,9 @@ static const struct argp_option argp_options[] = {
 	{ "output", 'o', "FILE", 0,
 	  "Write the report to FILE (default: stdout, text about a CMD to stderr)",
 	  2 },
-	{ "every-page", OPT_EVERY_PAGE, NULL, 0,
-	  "Hook where each page is pinned, not the calls: slow, but sees what a call takes and gives back before it returns, too",
-	  1 },
 	{ "verbose", 'v', NULL, 0, "Show what libbpf says", 2 },
 	{ NULL, 0, NULL, 0, "Size of the maps:", 3 },
-	{ "slots", OPT_SLOTS, "N", 0,
-	  "Pages, from the first one on, that have a slot of 8 bytes (default: all)",
-	  3 },
-	{ "folios", OPT_FOLIOS, "N", 0,
-	  "Folios that have more than one pin, or no slot", 3 },
+	{ "folios", OPT_FOLIOS, "N", 0, "Folios pinned at a time", 3 },
 	{ "owners", OPT_OWNERS, "N", 0,
 	  "Threads times places in the kernel (default 16384)", 3 },
 	{ "max-stacks", OPT_MAX_STACKS, "N", 0,
@@ -225,16 +214,6 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_FOLDED:
 		parse_folded(state, opt, arg);
-		break;
-	case OPT_HELD:
-		opt->held = true;
-		break;
-	case OPT_EVERY_PAGE:
-		opt->every_page = true;
-		break;
-	case OPT_SLOTS:
-		opt->max_slots = parse_number(state, "--slots", arg, 0,
-					      UINT32_MAX);
 		break;
 	case OPT_FOLIOS:
 		opt->max_folios =
@@ -404,7 +383,7 @@ static void judge(const struct session *s, const struct books *b,
 {
 	const struct totals *base = trace_base(s->trace), *now = &b->totals;
 	uint64_t lost = lost_events(base, now), acquired = 0;
-	int64_t held = 0, leaked = 0, missed[2], hidden;
+	int64_t held = 0, leaked = 0, missed[2];
 	size_t i;
 
 	for (i = 0; i < b->nr_rows; i++) {
@@ -415,9 +394,6 @@ static void judge(const struct session *s, const struct books *b,
 			held += b->row[i].outstanding;
 	}
 	unattributed(base, now, &missed[0], &missed[1]);
-	hidden = hidden_in_calls(s->trace, missed[0], missed[1]);
-	missed[0] -= hidden;
-	missed[1] -= hidden;
 	if (lost || missed[0] || missed[1] || now->trouble.unfollowed) {
 		v->word = "INCOMPLETE";
 		v->code = EXIT_CANNOT_SAY;
@@ -551,7 +527,6 @@ int main(int argc, char **argv)
 	struct options opt = {
 		.drain_ns = 5 * NSEC_PER_SEC,
 		.top = 20,
-		.max_slots = UINT32_MAX,
 		.max_owners = 16384,
 		.max_stacks = 16384,
 		.depth = GOOD_STACK_DEPTH,

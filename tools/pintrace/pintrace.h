@@ -42,12 +42,9 @@ struct options {
 	bool by_cgroup;
 	bool folded_acquired;
 	bool verbose;
-	bool every_page;
-	bool held;
 	enum format format;
 	const char *output;
 	const char *without; /* a function that is not to be hooked */
-	uint32_t max_slots;
 	uint32_t max_folios; /* 0: by the size of memory */
 	uint32_t max_owners;
 	uint32_t max_stacks;
@@ -88,39 +85,6 @@ struct books {
 	uint64_t folios;
 };
 
-#define BEFORE_GROUPS 64
-#define BEFORE_PROCESSES 64
-#define BEFORE_ZONES 16
-
-struct before_group {
-	int node;
-	unsigned int zone;
-	const char *kind;
-	uint64_t pages;
-	uint64_t folios;
-};
-
-struct before_process {
-	unsigned int pid;
-	char comm[64];
-	uint64_t pages; /* mapped, that may be pinned */
-};
-
-/* Pages that may have been pinned when the trace began. */
-struct before {
-	bool scanned; /* /dev/pin_helper is there */
-	bool cut; /* not all of them: too many */
-	uint64_t pages;
-	unsigned int nr_groups;
-	struct before_group group[BEFORE_GROUPS];
-	unsigned int nr_processes;
-	struct before_process process[BEFORE_PROCESSES];
-	char zone[BEFORE_ZONES][16];
-};
-
-/* before.c */
-void before_scan(struct before *b);
-
 struct trace;
 
 /*
@@ -131,10 +95,7 @@ struct trace *trace_start(const struct options *opt,
 			  const struct pin_counters *c, pid_t cmd, int *status);
 void trace_stop(struct trace *t);
 const struct totals *trace_base(const struct trace *t);
-const struct before *trace_before(const struct trace *t);
 const char *trace_hooks(const struct trace *t);
-/* Only the calls that pin are hooked, not each page. */
-bool trace_by_calls(const struct trace *t);
 
 /* The entry points of pinning; "" for ENTRY_UNKNOWN. */
 const char *trace_entry(uint32_t entry);
@@ -154,20 +115,6 @@ struct symbols;
 struct symbols *symbols_load(void);
 void symbols_free(struct symbols *s);
 
-/* Where code lies, of modules, too; and some functions, 0 if not found. */
-struct code {
-	uint64_t start;
-	uint64_t size;
-	uint64_t syscall_start; /* what calls each system call */
-	uint64_t syscall_size;
-	struct {
-		uint64_t start;
-		uint64_t end;
-	} function[NR_INSIDE];
-};
-
-void symbols_code(struct code *c, const char *const function[NR_INSIDE]);
-
 /* The name and the offset; NULL if it is not known. */
 const char *symbols_find(const struct symbols *s, uint64_t addr,
 			 uint64_t *offset);
@@ -185,13 +132,6 @@ void report(FILE *out, const struct options *opt, const struct trace *t,
 /* How far what the hooks saw is from what the kernel counted: 0 is exact. */
 void unattributed(const struct totals *base, const struct totals *now,
 		  int64_t *acquired, int64_t *released);
-
-/*
- * As many of both as there are of one: a call that was hooked as a whole took
- * and gave them back, and nothing is outstanding.
- */
-uint64_t hidden_in_calls(const struct trace *t, int64_t acquired,
-			 int64_t released);
 
 /* Events that are not booked. */
 uint64_t lost_events(const struct totals *base, const struct totals *now);

@@ -278,8 +278,6 @@ static bool make_lines(struct paper *p)
 	for (i = 0; i < p->nr && p->opt->by_cgroup; i++)
 		name_cgroup(&p->line[i]);
 	qsort(p->line, p->nr, sizeof(*p->line), by_pins);
-	while (p->opt->held && p->nr && p->line[p->nr - 1].r.outstanding <= 0)
-		p->nr--;
 	return true;
 }
 
@@ -301,14 +299,6 @@ void unattributed(const struct totals *base, const struct totals *now,
 	*released = outside(now->before.released - base->after.released,
 			    now->after.released - base->before.released,
 			    now->seen.released - base->seen.released);
-}
-
-uint64_t hidden_in_calls(const struct trace *t, int64_t acquired,
-			 int64_t released)
-{
-	if (!trace_by_calls(t) || acquired <= 0 || released <= 0)
-		return 0;
-	return acquired < released ? acquired : released;
 }
 
 uint64_t lost_events(const struct totals *base, const struct totals *now)
@@ -371,8 +361,7 @@ static void text_lines(const struct paper *p)
 	size_t i;
 
 	if (!p->nr) {
-		fprintf(p->out, "No pin %s.\n",
-			p->opt->held ? "is outstanding" : "was taken");
+		fprintf(p->out, "No pin was taken.\n");
 		return;
 	}
 	if (p->opt->by_cgroup)
@@ -405,9 +394,8 @@ static void text_ages(const struct paper *p)
 struct sums {
 	struct pin_count seen, kernel;
 	int64_t missed_acquired, missed_released, before;
-	uint64_t hidden; /* of these, balanced: taken and given back inside calls */
-	uint64_t uncounted, others, unmatched, inside, guessed, lost;
-	uint64_t unnamed, unfollowed, no_stack, walked;
+	uint64_t uncounted, others, unmatched, guessed, lost;
+	uint64_t unnamed, unfollowed, no_stack;
 	double seconds;
 };
 
@@ -421,25 +409,16 @@ static void sum_up(const struct paper *p, struct sums *s)
 	s->kernel.acquired = now->after.acquired - base->after.acquired;
 	s->kernel.released = now->after.released - base->after.released;
 	unattributed(base, now, &s->missed_acquired, &s->missed_released);
-	s->hidden = hidden_in_calls(p->trace, s->missed_acquired,
-				    s->missed_released);
 	s->before = pin_outstanding(&base->after);
 	s->uncounted = now->uncounted - base->uncounted;
 	s->others = now->others_acquired - base->others_acquired;
 	s->unmatched = now->trouble.unmatched - base->trouble.unmatched;
-	s->inside = now->trouble.inside - base->trouble.inside;
 	s->guessed = now->trouble.guessed - base->trouble.guessed;
 	s->unnamed = now->trouble.unnamed - base->trouble.unnamed;
 	s->unfollowed = now->trouble.unfollowed - base->trouble.unfollowed;
-	s->walked = now->trouble.walked - base->trouble.walked;
 	s->no_stack = now->trouble.no_stack - base->trouble.no_stack;
 	s->lost = lost_events(base, now);
 	s->seconds = (double)(now->ns - base->ns) / NSEC_PER_SEC;
-}
-
-static const char *zone_name(const struct before *b, unsigned int zone)
-{
-	return zone < BEFORE_ZONES ? b->zone[zone] : "?";
 }
 
 static void text_sum(const struct paper *p, const char *name,
@@ -448,30 +427,6 @@ static void text_sum(const struct paper *p, const char *name,
 	fprintf(p->out, "%-22s %11lld %11llu %11llu\n", name,
 		(long long)pin_outstanding(n), (unsigned long long)n->acquired,
 		(unsigned long long)n->released);
-}
-
-static void text_before(const struct paper *p)
-{
-	const struct before *b = trace_before(p->trace);
-	const struct before_group *g;
-	unsigned int i;
-
-	if (!b->scanned)
-		return;
-	fprintf(p->out, "  Of these pin_helper's scan found%s:\n",
-		b->cut ? ", before it had no room for more" : "");
-	for (i = 0; i < b->nr_groups; i++) {
-		g = &b->group[i];
-		fprintf(p->out,
-			"    %llu pages of %llu folios on node %d, zone %s: %s\n",
-			(unsigned long long)g->pages,
-			(unsigned long long)g->folios, g->node,
-			zone_name(b, g->zone), g->kind);
-	}
-	for (i = 0; i < b->nr_processes; i++)
-		fprintf(p->out, "    %llu pages are mapped by %u (%s)\n",
-			(unsigned long long)b->process[i].pages,
-			b->process[i].pid, b->process[i].comm);
 }
 
 /* Each only if there is something to say. */
@@ -483,7 +438,6 @@ static void text_notes(const struct paper *p, const struct sums *s)
 		fprintf(out,
 			"before: %lld pages were outstanding by the kernel's counters when the trace began.\n",
 			(long long)s->before);
-	text_before(p);
 	if (s->others)
 		fprintf(out,
 			"others: %llu pages of the acquired ones were taken by those not selected.\n",
@@ -493,14 +447,6 @@ static void text_notes(const struct paper *p, const struct sums *s)
 			(unsigned long long)s->unmatched,
 			s->others ? ": taken before, or by those not selected" :
 				    ": taken before the trace began");
-	if (s->inside)
-		fprintf(out,
-			"inside: %llu pages were taken and given back before the call that pinned them returned.\n",
-			(unsigned long long)s->inside);
-	if (s->hidden)
-		fprintf(out,
-			"hidden: %llu more pages were so, as the kernel's counters tell; --every-page shows them.\n",
-			(unsigned long long)s->hidden);
 	if (s->uncounted)
 		fprintf(out,
 			"folio_add_pin: %llu more pages were taken by a function that does not count them as acquired;\n"
@@ -635,32 +581,6 @@ static void json_count(json_t *obj, const char *key, int64_t acquired,
 	json_object_set_new(obj, key, n);
 }
 
-static void json_before(const struct paper *p, json_t *obj)
-{
-	const struct before *b = trace_before(p->trace);
-	json_t *groups = json_array(), *processes = json_array(), *o;
-	unsigned int i;
-
-	for (i = 0; i < b->nr_groups; i++) {
-		o = json_object();
-		put(o, "node", b->group[i].node);
-		put_string(o, "zone", zone_name(b, b->group[i].zone));
-		put_string(o, "kind", b->group[i].kind);
-		put(o, "pages", b->group[i].pages);
-		put(o, "folios", b->group[i].folios);
-		json_array_append_new(groups, o);
-	}
-	for (i = 0; i < b->nr_processes; i++) {
-		o = json_object();
-		put(o, "pid", b->process[i].pid);
-		put_string(o, "comm", b->process[i].comm);
-		put(o, "pages", b->process[i].pages);
-		json_array_append_new(processes, o);
-	}
-	json_object_set_new(obj, "before_pages", groups);
-	json_object_set_new(obj, "before_mapped_by", processes);
-}
-
 static void json_sums(const struct paper *p, json_t *obj)
 {
 	struct sums s;
@@ -674,13 +594,10 @@ static void json_sums(const struct paper *p, json_t *obj)
 	put(obj, "others_acquired", s.others);
 	put(obj, "released_not_booked", s.unmatched);
 	put(obj, "acquired_uncounted", s.uncounted);
-	put(obj, "inside", s.inside);
-	put(obj, "hidden", s.hidden);
 	put(obj, "guessed", s.guessed);
 	put(obj, "owners_full", s.unnamed);
 	put(obj, "children_not_followed", s.unfollowed);
 	put(obj, "stacks_not_recorded", s.no_stack);
-	put(obj, "stacks_walked", s.walked);
 	put(obj, "lost", s.lost);
 }
 
@@ -694,8 +611,6 @@ static void report_json(const struct paper *p, const struct verdict *v)
 	put_string(obj, "release", name.release);
 	put_string(obj, "hooks", trace_hooks(p->trace));
 	json_sums(p, obj);
-	if (trace_before(p->trace)->scanned)
-		json_before(p, obj);
 	put(obj, "folios", p->books->folios);
 	json_object_set_new(obj, "ages", json_ages(p->books->age));
 	for (i = 0; i < p->nr && i < p->opt->top; i++)

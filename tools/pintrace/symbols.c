@@ -67,68 +67,6 @@ struct symbols *symbols_load(void)
 	return s;
 }
 
-static bool is_named(const char *symbol, const char *name)
-{
-	size_t len = strlen(name);
-
-	/* As the compiler calls what it made of it, .cold excepted. */
-	return !strncmp(symbol, name, len) &&
-	       (!symbol[len] || (symbol[len] == '.' &&
-				 strcmp(symbol + len, ".cold")));
-}
-
-/*
- * /proc/kallsyms is sorted, as for the kernel itself. What is loaded later lies
- * near the modules; the top of the address space holds no code, but small
- * negative numbers look like it.
- */
-void symbols_code(struct code *c, const char *const function[NR_INSIDE])
-{
-	const uint64_t later = 1ull << 30, top = -(1ull << 24);
-	uint64_t addr, low = UINT64_MAX, high = 0;
-	FILE *f = fopen("/proc/kallsyms", "re");
-	char line[512], *end;
-	uint64_t *open = NULL; /* the end of a function, not yet met */
-	uint64_t syscall_end = 0, start = 0;
-	int i;
-
-	memset(c, 0, sizeof(*c));
-	while (f && fgets(line, sizeof(line), f)) {
-		addr = strtoull(line, &end, 16);
-		if (!addr || *end != ' ' || !strchr("tTwW", end[1]))
-			continue;
-		if (open && addr > start) {
-			*open = addr;
-			open = NULL;
-		}
-		low = addr < low ? addr : low;
-		high = addr > high ? addr : high;
-		end += 3;
-		end[strcspn(end, "\t\n")] = '\0';
-		for (i = 0; i < NR_INSIDE; i++) {
-			if (is_named(end, function[i])) {
-				c->function[i].start = addr;
-				open = &c->function[i].end;
-				start = addr;
-			}
-		}
-		/* On x86, on arm64. */
-		if (is_named(end, "do_syscall_64") ||
-		    is_named(end, "invoke_syscall")) {
-			c->syscall_start = addr;
-			open = &syscall_end;
-			start = addr;
-		}
-	}
-	if (f)
-		fclose(f);
-	c->syscall_size = syscall_end - c->syscall_start;
-	if (high < low)
-		return;
-	c->start = low;
-	c->size = (high < top - later ? high + later : top) - low;
-}
-
 void symbols_free(struct symbols *s)
 {
 	size_t i;

@@ -2,7 +2,6 @@
 /*
  * Loads the hooks that this kernel has functions for, and reads their books.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -29,7 +28,6 @@
 #define ZERO_PAGES 256
 #define QUIET_TRIES 20
 #define BATCH 4096
-#define PAGEMAP_PFN ((1ull << 55) - 1)
 #define ENOTSUPP_KERNEL 524
 
 #ifndef CAP_PERFMON
@@ -58,13 +56,6 @@ enum role {
 	NR_ROLES,
 };
 
-/* Of which set a hook is, see pintrace.bpf.c. */
-enum set {
-	SET_BOTH,
-	SET_CALLS,
-	SET_PAGES,
-};
-
 enum result {
 	RET_ANY,
 	RET_BOOL,
@@ -78,26 +69,20 @@ struct hook {
 	enum role role;
 	enum result result;
 	int params; /* -1: any */
-	enum set set;
-	bool required; /* of SET_CALLS */
 };
 
 #define HOOKS_AROUND(f, begin, end)                     \
-	{ #f, "begin_" #f, begin, RET_ANY, -1, SET_PAGES, false },        \
+	{ #f, "begin_" #f, begin, RET_ANY, -1 },        \
 	{                                               \
-		#f, "end_" #f, end, RET_ANY, -1, SET_PAGES, false         \
+		#f, "end_" #f, end, RET_ANY, -1         \
 	}
 #define ENTRY_HOOKS(f) HOOKS_AROUND(f, ROLE_BEGIN, ROLE_END)
 #define UNPIN_HOOKS(f) HOOKS_AROUND(f, ROLE_UNPIN, ROLE_UNPIN)
-#define CALL_HOOK(f, role, params, required)                              \
-	{                                                                 \
-		#f, "calls_" #f, role, RET_ANY, params, SET_CALLS, required \
-	}
 
 /* A program stands here more than once: each kernel has one of its functions. */
 static const struct hook hooks[] = {
-	{ "gup_put_folio", "put", ROLE_RELEASE, RET_ANY, 3, SET_PAGES, false },
-	{ "put_compound_head", "put", ROLE_RELEASE, RET_ANY, 3, SET_PAGES, false },
+	{ "gup_put_folio", "put", ROLE_RELEASE, RET_ANY, 3 },
+	{ "put_compound_head", "put", ROLE_RELEASE, RET_ANY, 3 },
 	UNPIN_HOOKS(unpin_user_page),
 	UNPIN_HOOKS(unpin_folio),
 	UNPIN_HOOKS(unpin_user_folio),
@@ -108,26 +93,14 @@ static const struct hook hooks[] = {
 	ENTRY_HOOKS(pin_user_pages_remote),
 	ENTRY_HOOKS(pin_user_pages_unlocked),
 	ENTRY_HOOKS(memfd_pin_folios),
-	{ "folio_add_pin", "add_pin", ROLE_ADD, RET_ANY, 1, SET_BOTH, false },
-	{ "folio_add_pins", "add_pins", ROLE_ADD, RET_INT, 2, SET_BOTH, false },
-	{ "try_grab_folio", "grab_folio_int", ROLE_ACQUIRE, RET_INT, 3, SET_PAGES, false },
-	{ "try_grab_folio", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3, SET_PAGES, false },
-	{ "try_grab_folio_fast", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3, SET_PAGES, false },
-	{ "try_grab_compound_head", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3, SET_PAGES, false },
-	{ "try_grab_page", "grab_page_int", ROLE_ACQUIRE, RET_INT, 2, SET_PAGES, false },
-	{ "try_grab_page", "grab_page_bool", ROLE_ACQUIRE, RET_BOOL, 2, SET_PAGES, false },
-	CALL_HOOK(unpin_user_page, ROLE_RELEASE, 1, true),
-	CALL_HOOK(unpin_user_pages, ROLE_RELEASE, 2, true),
-	CALL_HOOK(unpin_user_pages_dirty_lock, ROLE_RELEASE, 3, true),
-	CALL_HOOK(unpin_user_page_range_dirty_lock, ROLE_RELEASE, 3, true),
-	CALL_HOOK(unpin_user_folio, ROLE_RELEASE, 2, false),
-	CALL_HOOK(unpin_folio, ROLE_RELEASE, 1, false),
-	CALL_HOOK(unpin_folios, ROLE_RELEASE, 2, false),
-	CALL_HOOK(pin_user_pages, ROLE_ACQUIRE, 4, true),
-	CALL_HOOK(pin_user_pages_fast, ROLE_ACQUIRE, 4, true),
-	CALL_HOOK(pin_user_pages_remote, ROLE_ACQUIRE, 6, true),
-	CALL_HOOK(pin_user_pages_unlocked, ROLE_ACQUIRE, 4, false),
-	CALL_HOOK(memfd_pin_folios, ROLE_ACQUIRE, 6, false),
+	{ "folio_add_pin", "add_pin", ROLE_ADD, RET_ANY, 1 },
+	{ "folio_add_pins", "add_pins", ROLE_ADD, RET_INT, 2 },
+	{ "try_grab_folio", "grab_folio_int", ROLE_ACQUIRE, RET_INT, 3 },
+	{ "try_grab_folio", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
+	{ "try_grab_folio_fast", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
+	{ "try_grab_compound_head", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
+	{ "try_grab_page", "grab_page_int", ROLE_ACQUIRE, RET_INT, 2 },
+	{ "try_grab_page", "grab_page_bool", ROLE_ACQUIRE, RET_BOOL, 2 },
 };
 
 static const char *const entry_name[NR_ENTRIES] = {
@@ -151,15 +124,10 @@ struct trace {
 	struct pintrace_bpf *skel;
 	struct bpf_link *link[NR_HOOKS + 1];
 	bool used[NR_HOOKS];
-	bool calls; /* SET_CALLS is in use, not SET_PAGES */
 	char hooks[512];
 	const struct owner *owners; /* mapped */
 	size_t owners_size;
-	const uint64_t *slots; /* mapped; NULL: none */
-	uint32_t nr_slots;
-	uint32_t page_struct_size;
 	struct totals base;
-	struct before before;
 };
 
 static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
@@ -178,9 +146,7 @@ static bool verbose;
 static int print_libbpf(enum libbpf_print_level level, const char *format,
 			va_list args)
 {
-	if (!verbose || level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, format, args);
+	return verbose ? vfprintf(stderr, format, args) : 0;
 }
 
 static bool locked_down(void)
@@ -210,24 +176,6 @@ static bool has_symbol(const char *wanted)
 	return found;
 }
 
-/*
- * The slots need atomic exchange, which BPF has since 5.12. Debian's 5.10, the
- * only older kernel in use that counts pins, is told so.
- */
-static int check_version(void)
-{
-	unsigned int major, minor;
-	struct utsname name;
-
-	uname(&name);
-	if (sscanf(name.release, "%u.%u", &major, &minor) != 2 || major > 5 ||
-	    (major == 5 && minor >= 12))
-		return 0;
-	say("Linux %s: its BPF has no atomic exchange, tracing pins needs Linux 5.12 or later. The counters alone tell of leaks there: pinstat",
-	    name.release);
-	return -EOPNOTSUPP;
-}
-
 /* What is to be done about a kernel that does not let us. */
 static void advise(int err)
 {
@@ -240,10 +188,8 @@ static void advise(int err)
 		say("this kernel offers no attach point to BPF: it needs CONFIG_FUNCTION_TRACER, CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, CONFIG_BPF_EVENTS and CONFIG_BPF_JIT (Debian's kernels have them: try one in a guest, by pinvm)");
 	else if (err == -EPERM)
 		say("this machine offers no attach point to BPF, whatever the capabilities: a sandbox's or hypervisor's kernel, or a security policy. A distribution's kernel does, in a guest as well (pinvm)");
-	else if (err == -ENOMEM)
-		say("no memory for the maps: try a smaller --folios or --slots");
-	else if (err == -E2BIG)
-		say("too large for this kernel: a map (try a smaller --folios or --slots), or the hooks for its verifier (-v shows which)");
+	else if (err == -ENOMEM || err == -E2BIG)
+		say("no memory for the maps: try a smaller --folios");
 	else if (err == -EACCES || err == -EINVAL)
 		say("the kernel's verifier refuses the hooks: -v shows why");
 	else
@@ -323,40 +269,6 @@ static void name_hook(struct trace *t, const char *function)
 		 function);
 }
 
-/*
- * The calls can be hooked where all entry points and all ways to release offer
- * it. Before 5.18 those that release call each other.
- */
-static bool can_hook_calls(const struct btf *btf)
-{
-	const struct hook *hook;
-	size_t i;
-
-	if (btf__find_by_name_kind(btf, "gup_put_folio", BTF_KIND_FUNC) < 0 ||
-	    btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) < 0)
-		return false;
-	for (i = 0; i < NR_HOOKS; i++) {
-		hook = &hooks[i];
-		if (hook->set != SET_CALLS || kernel_has(btf, hook))
-			continue;
-		if (hook->required || btf__find_by_name_kind(btf, hook->function,
-							     BTF_KIND_FUNC) >= 0)
-			return false;
-	}
-	return true;
-}
-
-static bool is_wanted(const struct trace *t, const struct btf *btf,
-		      const struct hook *hook)
-{
-	const char *without = t->opt->without;
-
-	if (hook->set == (t->calls ? SET_PAGES : SET_CALLS))
-		return false;
-	return kernel_has(btf, hook) &&
-	       (!without || strcmp(without, hook->function));
-}
-
 /* Choose by what the kernel has; the rest is not even loaded. */
 static int choose_hooks(struct trace *t, const struct btf *btf)
 {
@@ -367,9 +279,10 @@ static int choose_hooks(struct trace *t, const struct btf *btf)
 
 	bpf_object__for_each_program(program, t->skel->obj)
 		bpf_program__set_autoload(program, false);
-	memset(t->used, 0, sizeof(t->used));
 	for (i = 0; i < NR_HOOKS; i++) {
-		if (!is_wanted(t, btf, &hooks[i]))
+		if (!kernel_has(btf, &hooks[i]) ||
+		    (t->opt->without &&
+		     !strcmp(t->opt->without, hooks[i].function)))
 			continue;
 		program = bpf_object__find_program_by_name(t->skel->obj,
 							   hooks[i].program);
@@ -389,40 +302,6 @@ static int choose_hooks(struct trace *t, const struct btf *btf)
 	return 0;
 }
 
-/* The number of the page after the last one, as long as none is plugged in. */
-static uint64_t nr_page_frames(void)
-{
-	unsigned long long spanned = 0, start, end = 0;
-	char line[256];
-	FILE *f = fopen("/proc/zoneinfo", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, " spanned %llu", &spanned) == 1 ||
-		    sscanf(line, " start_pfn: %llu", &start) != 1)
-			continue;
-		if (spanned && start + spanned > end)
-			end = start + spanned;
-	}
-	if (f)
-		fclose(f);
-	return end;
-}
-
-/* struct page has a power of two of bytes, or there are no slots. */
-static void size_slots(struct trace *t, const struct btf *btf)
-{
-	int id = btf__find_by_name_kind(btf, "page", BTF_KIND_STRUCT);
-	uint64_t nr = nr_page_frames(), max = t->opt->max_slots;
-	int64_t size = id < 0 ? 0 : btf__resolve_size(btf, id);
-
-	if (size <= 0 || size & (size - 1))
-		return;
-	t->page_struct_size = size;
-	t->nr_slots = nr < max ? nr : max;
-	t->skel->rodata->nr_slots = t->nr_slots;
-	t->skel->rodata->page_struct_shift = __builtin_ctzll(size);
-}
-
 static uint32_t default_folios(void)
 {
 	unsigned long pages = sysconf(_SC_PHYS_PAGES) / 16;
@@ -439,8 +318,6 @@ static int size_maps(struct trace *t)
 
 	err = bpf_map__set_max_entries(t->skel->maps.folios,
 				       opt->max_folios ?: default_folios());
-	err = err ?: bpf_map__set_max_entries(t->skel->maps.slots,
-					      t->nr_slots ?: 1);
 	err = err ?: bpf_map__set_max_entries(t->skel->maps.owners,
 					      opt->max_owners);
 	err = err ?: bpf_map__set_max_entries(t->skel->maps.owner_ids,
@@ -464,28 +341,6 @@ static void set_filters(struct trace *t, pid_t cmd)
 		memcpy((char *)t->skel->rodata->target_comm, opt->comm,
 		       strlen(opt->comm));
 	bpf_program__set_autoload(t->skel->progs.forked, cmd);
-}
-
-/* Where addresses of code are, and which of them are inside calls that pin. */
-static void find_code(struct trace *t)
-{
-	static const char *const inside[] = { "__gup_longterm_locked",
-					      "gup_fast_fallback",
-					      "memfd_pin_folios" };
-	struct code code;
-	int i;
-
-	static_assert(sizeof(inside) / sizeof(inside[0]) == NR_INSIDE,
-		      "as many as book.h says");
-	symbols_code(&code, inside);
-	t->skel->rodata->syscall_start = code.syscall_start;
-	t->skel->rodata->syscall_size = code.syscall_size;
-	t->skel->rodata->text_start = code.start;
-	t->skel->rodata->text_size = code.size;
-	for (i = 0; i < NR_INSIDE; i++) {
-		t->skel->rodata->inside_start[i] = code.function[i].start;
-		t->skel->rodata->inside_end[i] = code.function[i].end;
-	}
 }
 
 static int fill_maps(struct trace *t, pid_t cmd)
@@ -580,25 +435,6 @@ static int64_t pin_zero_pages(const struct trace *t, void *zero, size_t size,
 	return after.total.acquired - before.total.acquired;
 }
 
-/* From the number of the zero page and its struct page. */
-static void learn_first_page(struct trace *t, const void *zero)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0, nr = (uintptr_t)zero / sysconf(_SC_PAGESIZE);
-
-	if (fd >= 0 && pread(fd, &entry, sizeof(entry), nr * sizeof(entry)) !=
-			       sizeof(entry))
-		entry = 0;
-	if (fd >= 0)
-		close(fd);
-	if (entry & PAGEMAP_PFN && t->skel->bss->zero_folio)
-		t->skel->data->first_page =
-			t->skel->bss->zero_folio -
-			(entry & PAGEMAP_PFN) * t->page_struct_size;
-	else if (verbose)
-		say("no page has a slot: /proc/self/pagemap does not tell its number");
-}
-
 /*
  * From 6.5 on the zero page is neither pinned nor counted, but it passes
  * through the hooked functions. Show it to the hooks, and see whether it counts
@@ -622,7 +458,6 @@ static void learn_zero_page(struct trace *t)
 			grown = pin_zero_pages(t, zero, size, buffer);
 			counts = grown < 0 || grown >= ZERO_PAGES;
 		}
-		learn_first_page(t, zero);
 		if (counts)
 			t->skel->bss->zero_folio = 0;
 	}
@@ -632,24 +467,19 @@ static void learn_zero_page(struct trace *t)
 	free(buffer);
 }
 
-/* NULL, and errno is set, if it cannot be. */
-static void *map_array(const struct bpf_map *map, size_t size)
+static int map_owners(struct trace *t)
 {
-	void *addr = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *map;
 
-	return addr == MAP_FAILED ? NULL : addr;
-}
-
-static int map_books(struct trace *t)
-{
-	t->owners_size = t->opt->max_owners * sizeof(struct owner);
-	t->owners = map_array(t->skel->maps.owners, t->owners_size);
-	if (!t->owners)
+	t->owners_size = (t->opt->max_owners * sizeof(struct owner) + page - 1) /
+			 page * page;
+	map = mmap(NULL, t->owners_size, PROT_READ, MAP_SHARED,
+		   bpf_map__fd(t->skel->maps.owners), 0);
+	if (map == MAP_FAILED)
 		return -errno;
-	if (!t->nr_slots)
-		return 0;
-	t->slots = map_array(t->skel->maps.slots, t->nr_slots * sizeof(*t->slots));
-	return t->slots ? 0 : -errno;
+	t->owners = map;
+	return 0;
 }
 
 static int check_permission(void)
@@ -673,40 +503,6 @@ static int check_cgroup(const struct options *opt)
 	return -EINVAL;
 }
 
-/*
- * Returns 0, or a negative errno. The reason has been printed, unless hooks of
- * whole calls are too large: then there is no skeleton.
- */
-static int try_to_load(struct trace *t, const struct btf *btf, pid_t cmd)
-{
-	int err;
-
-	t->skel = pintrace_bpf__open();
-	if (!t->skel) {
-		err = -errno;
-		say_failed("cannot open the BPF object", err);
-		return err;
-	}
-	err = choose_hooks(t, btf);
-	if (err)
-		return err;
-	t->skel->rodata->foll_pin = foll_pin(btf);
-	t->skel->bss->learner = getpid();
-	t->skel->rodata->can_cast =
-		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
-	find_code(t);
-	size_slots(t, btf);
-	set_filters(t, cmd);
-	err = size_maps(t) ?: pintrace_bpf__load(t->skel);
-	if (err == -E2BIG && t->calls) {
-		pintrace_bpf__destroy(t->skel);
-		t->skel = NULL;
-	} else if (err) {
-		say_failed("cannot load the hooks", err);
-	}
-	return err;
-}
-
 /* Returns 0, or a negative errno when the reason has been printed. */
 static int load_hooks(struct trace *t, pid_t cmd)
 {
@@ -718,47 +514,35 @@ static int load_hooks(struct trace *t, pid_t cmd)
 		say("this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF, as distributions' kernels have it");
 		return -ENOENT;
 	}
-	t->calls = !t->opt->every_page && can_hook_calls(btf);
-	err = try_to_load(t, btf, cmd);
-	if (err == -E2BIG && !t->skel) {
-		if (verbose)
-			say("the hooks of whole calls are too large for this kernel's verifier: every page is hooked");
-		t->calls = false;
-		err = try_to_load(t, btf, cmd);
+	t->skel = pintrace_bpf__open();
+	if (!t->skel) {
+		err = -errno;
+		say_failed("cannot open the BPF object", err);
+		goto out;
 	}
+	err = choose_hooks(t, btf);
+	if (err)
+		goto out;
+	t->skel->rodata->foll_pin = foll_pin(btf);
+	t->skel->bss->learner = getpid();
+	set_filters(t, cmd);
+	err = size_maps(t) ?: pintrace_bpf__load(t->skel);
+	if (err)
+		say_failed("cannot load the hooks", err);
+out:
 	btf__free(btf);
 	return err;
-}
-
-/* What the verifier had to do for each program. */
-static void say_effort(const struct trace *t)
-{
-	struct bpf_program *program;
-	struct bpf_prog_info info;
-	uint32_t len;
-
-	bpf_object__for_each_program(program, t->skel->obj) {
-		memset(&info, 0, sizeof(info));
-		len = sizeof(info);
-		if (bpf_program__fd(program) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info,
-					    &len))
-			say("%s: %u instructions verified",
-			    bpf_program__name(program), info.verified_insns);
-	}
 }
 
 static int begin(struct trace *t, pid_t cmd)
 {
 	int err;
 
-	err = fill_maps(t, cmd) ?: map_books(t);
+	err = fill_maps(t, cmd) ?: map_owners(t);
 	if (err) {
 		say_failed("cannot set up the maps", err);
 		return err;
 	}
-	if (verbose)
-		say_effort(t);
 	err = attach_all(t, cmd);
 	if (err)
 		return err;
@@ -766,8 +550,6 @@ static int begin(struct trace *t, pid_t cmd)
 	err = trace_totals(t, &t->base);
 	if (err)
 		say("cannot read the pin counters: %s", strerror(-err));
-	else if (pin_outstanding(&t->base.after))
-		before_scan(&t->before);
 	return err;
 }
 
@@ -780,7 +562,7 @@ struct trace *trace_start(const struct options *opt,
 	if (check_cgroup(opt))
 		return NULL;
 	*status = EXIT_CANNOT_SAY;
-	if (check_version() || check_permission())
+	if (check_permission())
 		return NULL;
 	t = calloc(1, sizeof(*t));
 	if (!t)
@@ -803,15 +585,8 @@ void trace_stop(struct trace *t)
 		bpf_link__destroy(t->link[i]);
 	if (t->owners)
 		munmap((void *)t->owners, t->owners_size);
-	if (t->slots)
-		munmap((void *)t->slots, t->nr_slots * sizeof(*t->slots));
 	pintrace_bpf__destroy(t->skel);
 	free(t);
-}
-
-const struct before *trace_before(const struct trace *t)
-{
-	return &t->before;
 }
 
 const struct totals *trace_base(const struct trace *t)
@@ -840,11 +615,6 @@ const char *trace_hooks(const struct trace *t)
 	return t->hooks;
 }
 
-bool trace_by_calls(const struct trace *t)
-{
-	return t->calls;
-}
-
 static int sum_troubles(const struct trace *t, struct trouble *sum)
 {
 	int cpus = libbpf_num_possible_cpus(), i, err;
@@ -861,14 +631,12 @@ static int sum_troubles(const struct trace *t, struct trouble *sum)
 				   each, cpus * sizeof(*each), 0);
 	for (i = 0; !err && i < cpus; i++) {
 		sum->unmatched += each[i].unmatched;
-		sum->inside += each[i].inside;
 		sum->guessed += each[i].guessed;
 		sum->lost_full += each[i].lost_full;
 		sum->lost_race += each[i].lost_race;
 		sum->lost_uncounted += each[i].lost_uncounted;
 		sum->unnamed += each[i].unnamed;
 		sum->unfollowed += each[i].unfollowed;
-		sum->walked += each[i].walked;
 		sum->no_stack += each[i].no_stack;
 	}
 	free(each);
@@ -897,9 +665,8 @@ static int sum_seen(const struct trace *t, struct totals *now)
 	err = sum_troubles(t, &now->trouble);
 	if (err)
 		return err;
-	now->seen.acquired = now->trouble.lost_full + now->trouble.lost_race +
-			     now->trouble.inside;
-	now->seen.released = now->trouble.unmatched + now->trouble.inside;
+	now->seen.acquired = now->trouble.lost_full + now->trouble.lost_race;
+	now->seen.released = now->trouble.unmatched;
 	now->uncounted = 0;
 	for (id = OWNER_OTHERS; id < n; id++) {
 		o = &t->owners[id];
@@ -916,18 +683,9 @@ static bool same_count(const struct pin_count *a, const struct pin_count *b)
 	return a->acquired == b->acquired && a->released == b->released;
 }
 
-static bool agree(const struct totals *base, const struct totals *now)
-{
-	int64_t acquired, released;
-
-	unattributed(base, now, &acquired, &released);
-	return !acquired && !released;
-}
-
 /*
  * The kernel's counters and the books cannot be read in one moment: read the
- * counters before and after, if need be until they stand still, or until the
- * books agree with them. A call that is under way is counted, and not booked.
+ * counters before and after, if need be until they stand still.
  */
 int trace_totals(const struct trace *t, struct totals *now)
 {
@@ -940,14 +698,13 @@ int trace_totals(const struct trace *t, struct totals *now)
 		      pin_counters_read(t->c, &after);
 		if (err)
 			return err;
-		now->before = before.total;
-		now->after = after.total;
-		now->ns = after.ns;
-		if (now == &t->base ? same_count(&before.total, &after.total) :
-				      agree(&t->base, now))
+		if (same_count(&before.total, &after.total))
 			break;
 		pin_sleep_ns(10 * NSEC_PER_MSEC);
 	}
+	now->before = before.total;
+	now->after = after.total;
+	now->ns = after.ns;
 	return 0;
 }
 
@@ -977,19 +734,16 @@ static bool is_gone(uint32_t tgid)
 	return kill(tgid, 0) && errno == ESRCH;
 }
 
-static void add_age(struct books *b, uint32_t owner, uint64_t age, uint32_t pins)
+static void add_age(struct books *b, struct row *row, const struct holder *h,
+		    uint64_t now)
 {
-	struct row *row;
+	uint64_t age = now > h->ns ? now - h->ns : 0;
 	int i = 0;
-
-	if (!pins || owner >= b->nr_rows)
-		return;
-	row = &b->row[owner];
 
 	while (age >= age_limit_ns[i] && i < AGES - 1)
 		i++;
-	row->age[i] += pins;
-	b->age[i] += pins;
+	row->age[i] += h->pins;
+	b->age[i] += h->pins;
 	if (age >= row->oldest_ns)
 		row->oldest_ns = age ?: 1;
 }
@@ -999,25 +753,10 @@ static void add_folio(struct books *b, const struct folio_book *f, uint64_t now)
 	int i;
 
 	b->folios++;
-	for (i = 0; i < HOLDERS; i++)
-		add_age(b, f->holder[i].owner,
-			now > f->holder[i].ns ? now - f->holder[i].ns : 0,
-			f->holder[i].pins);
-}
-
-static void read_slots(const struct trace *t, struct books *b)
-{
-	uint64_t now = pin_now_ns() >> SLOT_NS_SHIFT, word, age;
-	uint32_t i;
-
-	for (i = 0; i < t->nr_slots; i++) {
-		word = __atomic_load_n(&t->slots[i], __ATOMIC_RELAXED);
-		if (!(word & SLOT_OWNER))
-			continue;
-		age = (now - (word >> SLOT_OWNER_BITS)) &
-		      (SLOT_MORE - 1) >> SLOT_OWNER_BITS;
-		b->folios++;
-		add_age(b, word & SLOT_OWNER, age << SLOT_NS_SHIFT, 1);
+	for (i = 0; i < HOLDERS; i++) {
+		if (f->holder[i].pins && f->holder[i].owner < b->nr_rows)
+			add_age(b, &b->row[f->holder[i].owner], &f->holder[i],
+				now);
 	}
 }
 
@@ -1075,7 +814,6 @@ int trace_books(struct trace *t, struct books *b)
 	b->row = calloc(b->nr_rows, sizeof(*b->row));
 	if (!b->row)
 		return -ENOMEM;
-	read_slots(t, b);
 	err = read_folios(t, b);
 	for (id = OWNER_SHARED; id < b->nr_rows; id++) {
 		struct row *row = &b->row[id];
