@@ -37,8 +37,11 @@ if [ -n "${kdir:-}" ]; then
 		--hotplug 512M --results "$TMP/hotplug" --test longterm_test --test pinned_stays_test
 	# pinstress there: pages are looked at, and memory that is unplugged.
 	# shellcheck disable=SC2086
-	check build.put_shim ${CC:-cc} -O2 -shared -fPIC -Iselftests/lib -o "$TMP/put_shim.so" \
-		tools/check/put_shim.c -ldl
+	for shim in put leak; do
+		check build.${shim}_shim ${CC:-cc} -O2 -shared -fPIC -Iselftests/lib \
+			-o "$TMP/${shim}_shim.so" tools/check/${shim}_shim.c -ldl
+	done
+	matrix=$BUILD/selftests/pin_accounting/matrix_test
 	cat >"$TMP/stress.sh" <<EOT
 #!/bin/sh
 insmod /pin_helper.ko allow_faults=1
@@ -50,15 +53,28 @@ stress() {
 }
 echo sound
 stress --duration 6s --chaos exec,offline --json
+echo leak
+export LD_PRELOAD=/leak_shim.so PIN_LEAK_FOR_GOOD=1
+PIN_LEAK_EVERY=1 $matrix --attribute process_vm_readv.anon.return
+echo "status \$?"
+PIN_LEAK_EVERY=50 $BUILD/bin/pinstress --consumers process_vm_readv --memory anon --jobs 1 \
+	--duration 20s --checkpoint 1s --attribute
+echo "status \$?"
 echo put
 export LD_PRELOAD=/put_shim.so PIN_PUT_EVERY=2
 stress --duration 20s
 EOT
 	chmod +x "$TMP/stress.sh"
 	output=$("$pinvm" run --kernel 6.12 --hotplug 512M --copy "$module:/pin_helper.ko" \
-		--copy "$TMP/put_shim.so:/put_shim.so" --copy "$BUILD/bin/pinstress" \
+		--copy "$TMP/put_shim.so:/put_shim.so" --copy "$TMP/leak_shim.so:/leak_shim.so" \
+		--copy "$BUILD/bin/pinstress" --copy "$BUILD/bin/pintrace" --copy "$matrix" \
 		-- "$TMP/stress.sh" 2>&1)
-	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^put/,$d')"
+	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^leak/,$d')"
+	leak=$(echo "$output" | sed '1,/^leak/d;/^put/,$d')
+	check_match "a test: who took what leaks" \
+		'.*attribute: +ph_take' "${leak%%status*}"
+	check_match "pinstress: who took what leaks" \
+		'.*attribute: +ph_take' "${leak#*status}"
 	check_match "pinstress: pages are looked at" '.*"pages_viewed":[1-9].*' "$output"
 	check_match "pinstress: memory is unplugged" '.*"type":"end".*"offline":[1-9].*' "$output"
 	check_match "pinstress: a pin dropped as a reference: exit status" 'status 1' "$output"

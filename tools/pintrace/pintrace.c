@@ -35,6 +35,7 @@ enum {
 	OPT_MAX_STACKS,
 	OPT_DEPTH,
 	OPT_WITHOUT,
+	OPT_HELD,
 };
 
 static const char doc[] =
@@ -95,6 +96,7 @@ static const struct argp_option argp_options[] = {
 	{ "top", OPT_TOP, "N", 0, "At most N lines (default 20)", 2 },
 	{ "stacks", OPT_STACKS, NULL, 0, "Whole kernel stacks, one line each",
 	  2 },
+	{ "held", OPT_HELD, NULL, 0, "Only lines with outstanding pins", 2 },
 	{ "by-cgroup", OPT_BY_CGROUP, NULL, 0, "A line is a cgroup", 2 },
 	{ "json", OPT_JSON, NULL, 0, "One JSON object", 2 },
 	{ "folded", OPT_FOLDED, "WHAT", OPTION_ARG_OPTIONAL,
@@ -214,6 +216,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_FOLDED:
 		parse_folded(state, opt, arg);
+		break;
+	case OPT_HELD:
+		opt->held = true;
 		break;
 	case OPT_FOLIOS:
 		opt->max_folios =

@@ -39,6 +39,7 @@ struct options {
 	uint64_t drain_ns;
 	unsigned int top;
 	bool stacks;
+	bool held;
 	bool by_cgroup;
 	bool folded_acquired;
 	bool verbose;

@@ -278,6 +278,8 @@ static bool make_lines(struct paper *p)
 	for (i = 0; i < p->nr && p->opt->by_cgroup; i++)
 		name_cgroup(&p->line[i]);
 	qsort(p->line, p->nr, sizeof(*p->line), by_pins);
+	while (p->opt->held && p->nr && p->line[p->nr - 1].r.outstanding <= 0)
+		p->nr--;
 	return true;
 }
 
@@ -361,7 +363,8 @@ static void text_lines(const struct paper *p)
 	size_t i;
 
 	if (!p->nr) {
-		fprintf(p->out, "No pin was taken.\n");
+		fprintf(p->out, "No pin %s.\n",
+			p->opt->held ? "is outstanding" : "was taken");
 		return;
 	}
 	if (p->opt->by_cgroup)
