@@ -58,7 +58,7 @@ export LD_PRELOAD=/leak_shim.so PIN_LEAK_FOR_GOOD=1
 PIN_LEAK_EVERY=1 $matrix --attribute process_vm_readv.anon.return
 echo "status \$?"
 PIN_LEAK_EVERY=50 $BUILD/bin/pinstress --consumers process_vm_readv --memory anon --jobs 1 \
-	--duration 20s --checkpoint 1s --attribute
+	--duration 20s --checkpoint 1s --drain 1s --attribute
 echo "status \$?"
 echo put
 export LD_PRELOAD=/put_shim.so PIN_PUT_EVERY=2
