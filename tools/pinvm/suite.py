@@ -86,7 +86,9 @@ class Verdict:
         self.release = release
         self.arch = arch
         self.memory = memory    # still, movable or cma: what long-term pins must leave
+        self.guest = True       # whose kernel and devices we choose
         self.helper = False
+        self.when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         self.programs = {}      # name -> {result: count, "seconds": n}
         self.skips = []         # {program, test, reason, result, expected}
         self.xfails = []        # {program, test, reason}
@@ -131,6 +133,8 @@ class Verdict:
     def of(cls, shards):
         """One of several: what guests that ran a part each came to."""
         whole = cls(shards[0]["release"], shards[0]["arch"])
+        whole.guest = shards[0]["guest"]
+        whole.when = shards[0]["when"]
         whole.helper = all(shard["helper"] for shard in shards)
         whole.trouble = "; ".join(filter(None, (shard["trouble"] for shard in shards))) or None
         firsts = [shard["first_test"] for shard in shards]
@@ -147,7 +151,7 @@ class Verdict:
         return whole
 
     def unexpected(self):
-        return [row for row in self.skips if not row["expected"]]
+        return [row for row in self.skips if self.guest and not row["expected"]]
 
     def passed(self):
         return not (self.trouble or self.failures or self.unexpected()) and bool(self.programs)
@@ -177,7 +181,7 @@ class Verdict:
 
     def json(self):
         return {"release": self.release, "arch": self.arch, "passed": self.passed(),
-                "helper": self.helper, "seconds": self.seconds, "first_test": self.first_test,
+                "guest": self.guest, "helper": self.helper, "when": self.when, "seconds": self.seconds, "first_test": self.first_test,
                 "trouble": self.trouble, "programs": self.programs, "failures": self.failures,
                 "xfails": self.xfails, "skips": self.skips}
 
@@ -398,6 +402,7 @@ def run_suite(name, options, folder):
 def run_here(options, folder):
     """The same on the running kernel, by what make run_tests uses."""
     verdict = Verdict(os.uname().release, host_arch())
+    verdict.guest = False
     verdict.helper = os.path.exists("/dev/pin_helper")
     began = time.monotonic()
     env = dict(os.environ, BUILD=str(build_dir()), RESULTS=str(folder))
@@ -425,11 +430,32 @@ def suite(options):
     return 0 if verdict.passed() else 1
 
 
+def passed_before(path):
+    """{release: verdict} of those that passed in an earlier matrix."""
+    try:
+        rows = json.loads(Path(path).read_text())
+        verdicts = {}
+        for row in rows:
+            if row["passed"]:
+                verdict = verdicts[row["release"]] = Verdict.of([row])
+                verdict.seconds = row["seconds"]
+        return verdicts
+    except (OSError, ValueError, TypeError, KeyError) as err:
+        raise Error(f"{path} is no matrix.json: {err}", usage=True) from err
+
+
 def matrix(options):
     folder = Path(options.results or results_dir())
     raw = folder / f"{stamp()}-matrix"
+    before = passed_before(options.keep) if options.keep else {}
     verdicts = []
     for name in options.kernels:
+        release = (os.uname().release if name == RUNNING else
+                   kernels.find(name, options.arch).release)
+        if release in before:
+            say(f"{name}: kept from {before[release].when}")
+            verdicts.append(before[release])
+            continue
         say(f"{name} ...")
         where = raw / flat(name)
         try:
@@ -467,7 +493,8 @@ def markdown(verdicts):
              table(["", *(verdict.release for verdict in verdicts)],
                    [[name, *(cell(verdict.programs.get(name)) for verdict in verdicts)]
                     for name in programs]
-                   + [["**verdict**", *("pass" if verdict.passed() else "**FAIL**"
+                   + [["when, UTC", *(verdict.when for verdict in verdicts)],
+                      ["**verdict**", *("pass" if verdict.passed() else "**FAIL**"
                                         for verdict in verdicts)],
                       ["with pin_helper", *("yes" if verdict.helper else "no"
                                             for verdict in verdicts)],
@@ -477,7 +504,8 @@ def markdown(verdicts):
                                                 for verdict in verdicts)]])]
     for title, rows in (
             ("Failures", [(verdict, row, "") for verdict in verdicts for row in verdict.failures]),
-            ("Skips", [(verdict, row, row["expected"] or "**not expected**")
+            ("Skips", [(verdict, row, row["expected"]
+                        or ("**not expected**" if verdict.guest else ""))
                        for verdict in verdicts for row in verdict.skips])):
         groups = {}
         for verdict, row, remark in rows:
@@ -532,4 +560,6 @@ def add_commands(command):
     one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")
     one.add_argument("kernels", nargs="+", metavar="KERNEL",
                      help=f"as for suite; \"{RUNNING}\" is the running kernel")
+    one.add_argument("--keep", metavar="MATRIX.json",
+                     help="kernels that passed in this earlier matrix are not run again")
     common(one)
