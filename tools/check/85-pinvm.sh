@@ -62,6 +62,12 @@ says "a module that is none" 2 'has no module no_such' \
 	"$pinvm" run --kernel 6.12 --modules no_such -- true
 says "a file that is none" 2 'there is no /no/such' \
 	"$pinvm" run --kernel 6.12 --copy /no/such -- true
+says "a disk that is none" 2 'there is no such --disk' \
+	"$pinvm" run --kernel 6.12 --disk 16M --env DISK=@disk1 -- true
+says "a consumer that is none" 2 'no consumer "nope"; there are: .*xdp_umem' \
+	"$pinvm" run --kernel 6.12 --for 'rdma*,nope'
+says "what every consumer needs can be had" 0 'ms=64.*-device edu' \
+	"$pinvm" run --kernel 6.12 --dry-run --for '*'
 printf 'int main(void) { return 0; }\n' >"$TMP/sixteen"
 says "a kernel that does not boot" 99 'without a result' \
 	"$pinvm" run --kernel "$TMP/sixteen" --timeout 20 -- true
@@ -105,11 +111,13 @@ mkdir "$TMP/in"
 echo "from the host" >"$TMP/in/file"
 # shellcheck disable=SC2016 # the guest's shell expands
 "$pinvm" run --kernel 6.12 --disk 64M:nvme --disk 32M --disk 16M:scsi --modules zram --with-modules xfs \
-	--copy "$TMP/in:/in" --out "$TMP/out" --env "WORD=two words" -- sh -c '
+	--copy "$TMP/in:/in" --out "$TMP/out" --env "WORD=two words" \
+	--env FIRST=@disk0 --env LAST=@disk2 -- sh -c '
 	uname -r
 	ls -d /sys/devices/system/node/node* | wc -l
 	cat /in/file
 	echo "$WORD"
+	echo "$FIRST $LAST"
 	cat /sys/block/nvme0n1/size /sys/block/vda/size /sys/block/sda/size
 	ls /sys/block/zram0/disksize
 	for dir in /proc /sys /dev /dev/pts /dev/shm /tmp /run /sys/kernel/debug \
@@ -125,6 +133,7 @@ check_equal "6.12: the command's exit status" 7 $?
 check_equal "6.12: its output" "2
 from the host
 two words
+/dev/nvme0n1 /dev/sda
 131072
 65536
 32768
@@ -135,6 +144,9 @@ check_match "6.12: is 6.12" '6\.12\..*' "$(head -n 1 "$TMP/stdout")"
 check_match "6.12: stderr is apart" "to stderr" "$(cat "$TMP/stderr")"
 check_equal "6.12: files come back" 300000 "$(stat -c %s "$TMP/out/big")"
 
+says "6.12: --for" 0 'pass:3 fail:0 .*skip:0' "$pinvm" run --kernel 6.12 \
+	--for 'nvme_meta_read,uring_nvme_*,helper_pin' -- matrix_test \
+	nvme_meta_read.anon.return uring_nvme_read.anon.return helper_pin.anon.release
 says "6.1: a program of the host with its libraries" 0 'nr_foll_pin|acquired' \
 	"$pinvm" run --kernel 6.1 -- "$BUILD/bin/pinstat" -- true
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import build
+import consumers
 import kernels
 import suite
 import vm
@@ -41,9 +42,12 @@ def interrupted(number, _frame):
 
 
 def run(options):
-    if not options.command and not options.shell:
+    if not options.command and not options.shell and not options.consumers:
         raise Error("a command is wanted after --, or --shell", usage=True)
     kernel = kernels.find(options.kernel, options.arch)
+    options.insmod = []
+    if options.consumers:
+        consumers.provide(options, lambda: suite.find_helper(kernel, "build"))
     options.stdout, options.stderr = write_to(sys.stdout), write_to(sys.stderr)
     with tempfile.TemporaryDirectory(prefix="pinvm.") as folder:
         machine = vm.Machine(kernel, options, folder)
@@ -133,6 +137,9 @@ def parser():
     one.epilog = ("CMD is the path of a program of the host, or the name of one, or of a"
                   " busybox applet.")
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
+    consumers.add_option(one, "with the modules and devices that these consumers need, and"
+                         " matrix_test and pinstress in reach; without CMD matrix_test drives"
+                         " them")
     vm.add_options(one)
 
     build.add_command(command)

@@ -62,6 +62,19 @@ end() {
 	printf '\0pinvm: all\n'
 }
 
+# disk NUMBER: the device of this --disk; NVMe disks come in any order.
+disk() {
+	local block
+
+	for block in /sys/block/nvme*; do
+		if [ "$(tr -d ' ' <"$block/device/serial")" = "pinvm$1" ]; then
+			echo "/dev/${block##*/}"
+			return
+		fi
+	done
+	echo "/dev/$(echo "$disks" | cut -d ' ' -f $(($1 + 1)))"
+}
+
 uptime() {
 	local up
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import consumers
 import kernels
 import vm
 from common import (ARCHES, DATA, Error, build_dir, checkout, host_arch, leaves, results_dir,
@@ -181,7 +182,8 @@ class Verdict:
 
     def json(self):
         return {"release": self.release, "arch": self.arch, "passed": self.passed(),
-                "guest": self.guest, "helper": self.helper, "when": self.when, "seconds": self.seconds, "first_test": self.first_test,
+                "guest": self.guest, "helper": self.helper, "when": self.when,
+                "seconds": self.seconds, "first_test": self.first_test,
                 "trouble": self.trouble, "programs": self.programs, "failures": self.failures,
                 "xfails": self.xfails, "skips": self.skips}
 
@@ -355,7 +357,8 @@ def run_suite(name, options, folder):
         machine_options = vm.default_options(
             "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--disk", "64M:nvme-meta",
             "--append", KERNEL_WORDS,
-            "--env", "PIN_SCRATCH_PMEM=/dev/pmem0",
+            "--env", "PIN_SUITE_DISK=@disk0", "--env", "PIN_SCRATCH_NVME=@disk1",
+            "--env", "PIN_SCRATCH_NVME_META=@disk2", "--env", "PIN_SCRATCH_PMEM=/dev/pmem0",
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
@@ -422,6 +425,9 @@ def flat(name):
 
 def suite(options):
     folder = Path(options.results or results_dir() / f"{stamp()}-vm-{flat(options.kernel)}")
+    if options.consumers:
+        names = consumers.select(options.consumers, consumers.registry())
+        options.tests.append("matrix_test=" + ",".join(f"{name}.*" for name in names))
     run = run_suite if options.part else run_shards
     verdict = run(options.kernel, options, folder)
     (folder / "verdict.json").write_text(json.dumps(verdict.json(), indent=1) + "\n")
@@ -555,6 +561,7 @@ def add_commands(command):
     one = command("suite", suite, "run the test suite in one kernel, where no skip is by chance")
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
+    consumers.add_option(one, "only matrix_test, and of it only these consumers")
     one.add_argument("--part", metavar="K/N", help=argparse.SUPPRESS)
     common(one)
     one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")

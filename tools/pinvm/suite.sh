@@ -5,26 +5,14 @@
 # Runs the suite in the guest; its arguments go to run_kselftest.sh. What the
 # exit statuses of 90 and more say is in suite.py.
 modprobe -aq loop zram nd_e820 nd_pmem
-# disk NUMBER: NVMe disks come in any order.
-disk() {
-	local block
-
-	for block in /sys/block/nvme*; do
-		if [ "$(tr -d ' ' <"$block/device/serial")" = "pinvm$1" ]; then
-			echo "/dev/${block##*/}"
-		fi
-	done
-}
 # Folios of 16 pages and no other size: the larger would come first.
 size=$(($(sed -n '/^KernelPageSize/{s/[^0-9]//gp;q}' /proc/self/smaps) * 16))
 size=/sys/kernel/mm/transparent_hugepage/hugepages-${size}kB/enabled
 [ ! -e "$size" ] || echo madvise >"$size"
 echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/zram0
-mkdir -p /mnt && mount -t ext4 -o noatime "$(disk 0)" /mnt || exit 90
+mkdir -p /mnt && mount -t ext4 -o noatime "$PIN_SUITE_DISK" /mnt || exit 90
 mkdir -p /mnt/tmp
-PIN_SCRATCH_NVME=$(disk 1)
-PIN_SCRATCH_NVME_META=$(disk 2)
-export PIN_SCRATCH_NVME PIN_SCRATCH_NVME_META TMPDIR=/mnt/tmp PIN_RESULTS=/out
+export TMPDIR=/mnt/tmp PIN_RESULTS=/out
 cd /mnt/tmp || exit 90
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || exit 91

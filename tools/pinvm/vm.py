@@ -59,7 +59,8 @@ def add_options(parser):
     add("--copy", action="append", default=[], metavar="SRC[:DST]",
         help="a file or folder for the guest, programs with their libraries")
     add("--env", action="append", default=[], metavar="NAME=VALUE",
-        help="a variable of the command's environment")
+        help="a variable of the command's environment; the value @diskN stands for the device"
+        " of the Nth --disk, from 0 on")
     add("--out", metavar="DIR", help="where what the guest puts into /out comes to")
     add("--append", action="append", default=[], metavar="WORDS",
         help="for the kernel's command line")
@@ -79,7 +80,7 @@ def default_options(*words):
     parser = argparse.ArgumentParser()
     add_options(parser)
     options = parser.parse_args(words)
-    options.command = []
+    options.command, options.insmod = [], []
     options.stdout = options.stderr = lambda body: None
     return options
 
@@ -250,8 +251,16 @@ class Machine:
                 "shell": "1" if options.shell else "", "files": "1" if options.out else "",
             }
             lines = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
-            lines += [f"export {shlex.quote(text)}" for text in options.env]
-            return "\n".join(lines + ["job() {", "\texec " + shlex.join(words or ["true"]), "}\n"])
+            before = [f"insmod {shlex.quote(module)} || exit" for module in options.insmod]
+            for text in options.env:
+                name, _, value = text.partition("=")
+                number = re.fullmatch(r"@disk(\d+)", value)
+                if number and int(number[1]) >= len(self.disks):
+                    raise Error(f"--env {text}: there is no such --disk", usage=True)
+                value = f"$(disk {number[1]})" if number else shlex.quote(value)
+                before.append(f"export {shlex.quote(name)}={value}")
+            body = [*before, "exec " + shlex.join(words or ["true"])]
+            return "\n".join([*lines, "job() {", *(f"\t{line}" for line in body), "}\n"])
 
         copies = []
         for text in options.copy:
