@@ -75,7 +75,8 @@ struct target {
 	bool write_cached;	/* writes go through the page cache */
 	bool extend_cached;	/* writes past the end do */
 	bool hole_cached;	/* writes into a hole do */
-	bool partial;		/* transfers what comes before bad memory */
+	bool partial;		/* transfers what comes before bad memory ... */
+	unsigned int partial_since;	/* ... from this PIN_KVER() on */
 	bool no_cow;		/* FS_NOCOW_FL on every file */
 	bool gap_fails;		/* a write that meets bad memory fails whole */
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
@@ -149,7 +150,8 @@ static const struct target targets[] = {
 	}, {
 		.name = "btrfs", .where = FILESYSTEM, .engine = IOMAP,
 		.image_mib = 160, .sparse = true, .aligned_only = true,
-		.write_cached = true, .partial = true, .nowait_one_page = true,
+		.write_cached = true, .partial = true, .partial_since = PIN_KVER(5, 15),
+		.nowait_one_page = true,
 		.fs = {
 			.type = "btrfs", .mkfs = "mkfs.btrfs",
 			.args = { "-fq", "-m", "single", "-d", "single" }, .package = "btrfs-progs",
@@ -158,7 +160,8 @@ static const struct target targets[] = {
 	}, {
 		.name = "btrfs_nocow", .where = FILESYSTEM, .engine = IOMAP,
 		.image_mib = 160, .sparse = true, .aligned_only = true,
-		.partial = true, .no_cow = true, .nowait_one_page = true,
+		.partial = true, .partial_since = PIN_KVER(5, 15), .no_cow = true,
+		.nowait_one_page = true,
 		.fs = {
 			.type = "btrfs", .mkfs = "mkfs.btrfs",
 			.args = { "-fq", "-m", "single", "-d", "single" }, .package = "btrfs-progs",
@@ -622,7 +625,7 @@ static void forecast(const struct run *r, struct forecast *f)
 	struct extents e;
 	uint64_t pins = 0;
 	size_t done;
-	bool gap;
+	bool gap, partial;
 
 	memset(f, 0, sizeof(*f));
 	find_extents(r, &e);
@@ -663,7 +666,8 @@ static void forecast(const struct run *r, struct forecast *f)
 	else
 		done = walk_bio(r, &e, &pins);
 	f->p.result = done;
-	if (gap && done < there_is(r) && !(t->partial && done) &&
+	partial = t->partial && r->kernel->version >= t->partial_since;
+	if (gap && done < there_is(r) && !(partial && done) &&
 	    !(r->engine == LEGACY && done))
 		f->p.result = -EFAULT;
 	/* The rest of a write that was cut short goes through the cache. */
@@ -1112,6 +1116,11 @@ static void op_uring_write(struct run *r)
 	simple(r, true, "anon", PAGES);
 }
 
+static void drop_cache(struct run *r)
+{
+	posix_fadvise(r->cached, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 /* A device turns it away at first, because it needs two bios: pinned twice. */
 static void op_uring_many(struct run *r)
 {
@@ -1120,33 +1129,33 @@ static void op_uring_many(struct run *r)
 	 * Never read into it: a file system below may check what it read. Pages
 	 * in the cache would turn the write away before it pins.
 	 */
-	posix_fadvise(r->cached, 0, 0, POSIX_FADV_DONTNEED);
+	drop_cache(r);
 	if (r->engine == BLOCK)
 		simple(r, true, "alias", MANY);
 	else
 		many(r, false);
 }
 
-static void op_nowait(struct run *r)
-{
-	/* 5.10's device mapper has one page, and EAGAIN for ever for more. */
-	if (!r->site->nowait || (r->site->target->where == MAPPED &&
-				 r->kernel->version < PIN_KVER(6, 1))) {
-		pin_audit_skip(r->au, "no RWF_NOWAIT on %s", r->site->target->name);
-		return;
-	}
-	r->flags = RWF_NOWAIT;
-	simple(r, false, "anon", PAGES);
-}
-
-static void op_nowait_many(struct run *r)
+static void nowait(struct run *r, const char *kind, unsigned int pages)
 {
 	if (!r->site->nowait) {
 		pin_audit_skip(r->au, "no RWF_NOWAIT on %s", r->site->target->name);
 		return;
 	}
+	/* Before 5.13 any page in the cache means EAGAIN, not only a dirty one. */
+	drop_cache(r);
 	r->flags = RWF_NOWAIT;
-	simple(r, false, "alias", MANY);
+	simple(r, false, kind, pages);
+}
+
+static void op_nowait(struct run *r)
+{
+	nowait(r, "anon", PAGES);
+}
+
+static void op_nowait_many(struct run *r)
+{
+	nowait(r, "alias", MANY);
 }
 
 static void op_misaligned(struct run *r)
