@@ -654,7 +654,9 @@ static void forecast(const struct run *r, struct forecast *f)
 			f->p.or_result = r->len;
 		return;
 	}
-	if (r->flags & RWF_NOWAIT && t->nowait_one_page && r->len > (size_t)r->ps) {
+	/* btrfs: 79d3d1d12e6f */
+	if (r->flags & RWF_NOWAIT && t->nowait_one_page && r->len > (size_t)r->ps &&
+	    r->kernel->version >= PIN_KVER(6, 0)) {
 		f->p.result = -EAGAIN;
 		f->p.or_result = -EAGAIN;
 		return;
@@ -673,8 +675,9 @@ static void forecast(const struct run *r, struct forecast *f)
 	/* The rest of a write that was cut short goes through the cache. */
 	if (!gap && r->write && done < r->len)
 		f->p.result = r->len;
-	/* One bio at most, where nobody may wait. */
-	if (r->engine == BLOCK && pins > BIO_VECS && r->site->nowait) {
+	/* One bio at most, where nobody may wait: 67d59247d4b5, and stable kernels. */
+	if (r->engine == BLOCK && pins > BIO_VECS && r->site->nowait &&
+	    r->kernel->version >= PIN_KVER(5, 15)) {
 		if (r->flags & RWF_NOWAIT) {
 			pins = BIO_VECS;
 			f->p.result = -EAGAIN;
@@ -1155,7 +1158,8 @@ static void op_nowait(struct run *r)
 
 static void op_nowait_many(struct run *r)
 {
-	nowait(r, "alias", MANY);
+	/* See op_uring_many(). */
+	nowait(r, r->engine == BLOCK ? "alias" : "anon", MANY);
 }
 
 static void op_misaligned(struct run *r)
