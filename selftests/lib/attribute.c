@@ -15,20 +15,16 @@
 #define MAX_ARGS 128
 
 /* $PINTRACE, or as it is built beside the tools and the suite, or installed. */
-static void exec_pintrace(char **argv)
+static void exec_pintrace(const char *exe, char **argv)
 {
 	static const char *const beside[] = { "pintrace", "../../bin/pintrace" };
-	const char *named = getenv("PINTRACE");
-	char exe[4096], path[4200];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *slash;
+	const char *named = getenv("PINTRACE"), *slash = strrchr(exe, '/');
+	char path[4200];
 
 	if (named) {
 		execvp(named, argv);
 		return;
 	}
-	exe[len > 0 ? len : 0] = '\0';
-	slash = strrchr(exe, '/');
 	for (unsigned int i = 0; slash && i < 2; i++) {
 		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - exe), exe, beside[i]);
 		execv(path, argv);
@@ -57,7 +53,7 @@ static void __attribute__((noreturn)) be_pintrace(int report, int errors, char *
 	dup2(null, STDOUT_FILENO);
 	dup2(errors, STDERR_FILENO);
 	setenv("PIN_LOCK", "/dev/null", 1);
-	exec_pintrace(args);
+	exec_pintrace(exe, args);
 	dprintf(STDERR_FILENO, "pintrace: %s: build it with make, or name it in $PINTRACE\n",
 		strerror(errno));
 	_exit(127);

@@ -86,7 +86,7 @@ EOT
 		'UNEXPECTED SKIP node_test:.*no /dev/pin_helper.*' "$output"
 fi
 
-# Allocations that fail: no distribution's kernel has fault injection.
+# Allocations that fail, and CMA: no distribution's kernel has them.
 tree=$CACHE/linux/build-6.12
 if [ -e "$tree/.config" ] && grep -q '^CONFIG_FAILSLAB=y' "$tree/.config"; then
 	output=$("$pinvm" run --kernel "$tree" --copy "$BUILD/bin/pinstress" -- \
@@ -94,7 +94,10 @@ if [ -e "$tree/.config" ] && grep -q '^CONFIG_FAILSLAB=y' "$tree/.config"; then
 		--no-narrow --json 2>&1)
 	check_equal "pinstress: allocations fail: exit status" 0 $?
 	check_match "pinstress: allocations fail" '.*"type":"end".*"chaos":\{"fail":[1-9].*' "$output"
+	output=$("$pinvm" suite --kernel "$tree" --helper --append cma=640M --results "$TMP/cma" \
+		--test longterm_test 2>&1)
+	check_match "long-term pins leave CMA" '.*: PASS .*' "$output"
 else
-	skip "pinstress: allocations fail" "no kernel with fault injection: pinvm build $tree"
+	skip "allocations that fail, CMA" "no kernel with them: pinvm build $tree"
 fi
 done_testing
