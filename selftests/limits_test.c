@@ -202,6 +202,21 @@ static long become_ordinary(void)
 	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
+/* By default it is 64 KiB on 5.10. */
+static long allow_locked(rlim_t bytes, char *why)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_max >= bytes)
+		return 0;
+	limit.rlim_max = bytes;
+	if (!setrlimit(RLIMIT_MEMLOCK, &limit))
+		return 0;
+	return pin_why(why, -errno, "%llu bytes of locked memory are needed (ulimit -Hl): %s",
+		       (unsigned long long)bytes, strerror(errno));
+}
+
 /*
  * Attempts under a limit of so many pages. What an earlier one has charged may
  * come back late: if @must, each is repeated until it succeeds.
@@ -238,6 +253,8 @@ static long memlock(const struct pin_actor *a, struct pin_op *op, long arg, char
 {
 	long err = get_memory(op, MEMLOCK_PAGES, why);
 
+	if (!err)
+		err = allow_locked((op->mem->pages + RING_PAGES) * op->kernel->page_size, why);
 	if (!err)
 		err = become_ordinary();
 	if (!err)

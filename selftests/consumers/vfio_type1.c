@@ -274,6 +274,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct vfio *v = op->priv;
 	const struct pin_access access = { .write = v->write_memory, .longterm = true };
+	struct pin_gup g;
 
 	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
 		p->result = -EINVAL;
@@ -281,6 +282,16 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		return;
 	}
 	pin_predict_all_or_nothing(op, &access, p);
+	pin_mem_gup(op->mem, &access, &g);
+	if (g.zero && op->kernel->version < PIN_KVER(5, 12)) {
+		/*
+		 * Its pins are dropped at once. Pages are pinned one by one, and
+		 * twice if they do not follow upon each other in memory.
+		 */
+		p->acquired += g.zero - 1;
+		p->released = p->acquired;
+		return;
+	}
 	p->migrated = pin_vfio_again(op->kernel, p->acquired);
 }
 

@@ -181,8 +181,9 @@ static void gup_zero(const struct pin_mem *m, const struct pin_access *a,
 	/* A long-term pin that only reads gets pages of its own since 6.2. */
 	bool own = a->write || (a->longterm && m->kernel->version >= PIN_KVER(6, 2));
 
-	if (!own && !m->kernel->zero_page_counted)
-		g->uncounted = g->pinned;
+	g->zero = own ? 0 : g->pinned;
+	if (!m->kernel->zero_page_counted)
+		g->uncounted = g->zero;
 }
 
 /* Another process has the same pages, and lives as long as we do. */
@@ -427,11 +428,14 @@ static int alloc_row(struct pin_mem *m, const struct pin_row *r)
 	m->folio_pages = pmd / ps;
 	if (huge_kib() - kib != (long)(len / 1024))
 		return fail(m, -ENOMEM, "the kernel gave no transparent huge pages: set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or memory is fragmented");
+	/* A mapping that ends inside, for a moment; page protections stay as they are. */
 	for (size_t i = 0; r->by_ptes && i < r->huge; i++) {
-		if (mprotect(huge + i * pmd, ps, PROT_READ) ||
-		    mprotect(huge + i * pmd, ps, PROT_READ | PROT_WRITE))
-			return fail(m, -errno, "mprotect: %s", strerror(errno));
+		if (madvise(huge + i * pmd, ps, MADV_DONTDUMP) ||
+		    madvise(huge + i * pmd, ps, MADV_DODUMP))
+			return fail(m, -errno, "madvise: %s", strerror(errno));
 	}
+	if (r->by_ptes && huge_kib() != kib)
+		return fail(m, -EIO, "the huge pages are still mapped as such");
 	return 0;
 }
 

@@ -46,7 +46,8 @@ struct pin_access {
 /* What the kernel does with such a request, in pages. */
 struct pin_gup {
 	unsigned int pinned;	/* pages pinned before success or failure */
-	unsigned int uncounted;	/* of these, zero pages that are not counted */
+	unsigned int zero;	/* of these, the zero page ... */
+	unsigned int uncounted;	/* ... where its pins are not counted */
 	unsigned int undone;	/* taken by the lockless walk and dropped again */
 	int err;		/* 0, or why not all pages were pinned */
 };

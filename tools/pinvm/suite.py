@@ -450,21 +450,28 @@ def passed_before(path):
         raise Error(f"{path} is no matrix.json: {err}", usage=True) from err
 
 
+def write_matrix(folder, verdicts):
+    """Each time, so that what is done can be kept when the rest is not."""
+    (folder / "matrix.json").write_text(
+        json.dumps([verdict.json() for verdict in verdicts], indent=1) + "\n")
+    (folder / "matrix.md").write_text(markdown(verdicts))
+
+
 def matrix(options):
     folder = Path(options.results or results_dir())
     raw = folder / f"{stamp()}-matrix"
     before = passed_before(options.keep) if options.keep else {}
     verdicts = []
     for name in options.kernels:
-        release = (os.uname().release if name == RUNNING else
-                   kernels.find(name, options.arch).release)
-        if release in before:
-            say(f"{name}: kept from {before[release].when}")
-            verdicts.append(before[release])
-            continue
-        say(f"{name} ...")
         where = raw / flat(name)
         try:
+            release = (os.uname().release if name == RUNNING else
+                       kernels.find(name, options.arch).release)
+            if release in before:
+                say(f"{name}: kept from {before[release].when}")
+                verdicts.append(before[release])
+                continue
+            say(f"{name} ...")
             verdict = (run_here(options, where) if name == RUNNING else
                        run_shards(name, options, where))
         except Error as err:
@@ -472,9 +479,8 @@ def matrix(options):
             verdict.trouble = str(err)
         say(verdict.text())
         verdicts.append(verdict)
-    (folder / "matrix.json").write_text(
-        json.dumps([verdict.json() for verdict in verdicts], indent=1) + "\n")
-    (folder / "matrix.md").write_text(markdown(verdicts))
+        write_matrix(folder, verdicts)
+    write_matrix(folder, verdicts)
     print(folder / "matrix.md")
     return 0 if all(verdict.passed() for verdict in verdicts) else 1
 
