@@ -29,13 +29,24 @@ static char unable[PIN_WHY_LEN];	/* to have a device: why */
 
 /* One sequence while it runs. */
 struct seq {
+	const struct test *t;
 	struct pin_audit *au;
 	const struct pin_kernel *k;
 	size_t page;
 	struct pin_vfio v;
 	struct pin_mem mem;
+	char *there;		/* the same memory once more, or NULL */
 	uint64_t held;		/* pages, by prediction */
 	long locked_kib;	/* VmLck at the beginning */
+};
+
+/* A sequence, and what it is to have before it begins. */
+struct test {
+	const char *name;
+	void (*run)(struct seq *s);
+	const char *kind;	/* of memory */
+	bool v1;		/* version 1 of the interface, else 2 */
+	pin_test_fn around;	/* NULL: run_seq() alone */
 };
 
 static long locked_kib(void)
@@ -69,19 +80,20 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 	return false;
 }
 
-static bool begin_as(struct seq *s, struct pin_audit *au, const char *kind, unsigned long type)
+static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 {
 	char why[PIN_WHY_LEN];
 
 	memset(s, 0, sizeof(*s));
+	s->t = t;
 	s->au = au;
 	s->k = pin_audit_kernel(au);
 	s->page = s->k->page_size;
-	if (*unable || pin_vfio_open(&s->v, type, why)) {
+	if (*unable || pin_vfio_open(&s->v, t->v1 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU, why)) {
 		pin_audit_skip(au, "%s", *unable ? unable : why);
 		return false;
 	}
-	if (pin_mem_alloc(&s->mem, pin_memkind_find(kind), s->k, PAGES)) {
+	if (pin_mem_alloc(&s->mem, pin_memkind_find(t->kind), s->k, PAGES)) {
 		pin_audit_skip(au, "%s", s->mem.why);
 		pin_vfio_close(&s->v);
 		return false;
@@ -90,17 +102,25 @@ static bool begin_as(struct seq *s, struct pin_audit *au, const char *kind, unsi
 	return step(s, "open", 0, 0, 0);
 }
 
-static bool begin(struct seq *s, struct pin_audit *au)
-{
-	return begin_as(s, au, "anon", VFIO_TYPE1v2_IOMMU);
-}
-
 /* Whatever is still mapped goes with the container. */
-static enum pin_verdict end(struct seq *s)
+static void end(struct seq *s)
 {
 	pin_vfio_close(&s->v);
 	step(s, "close", -s->held, 0, 0);
 	pin_mem_free(&s->mem);
+	if (s->there)
+		munmap(s->there, s->mem.len);
+}
+
+static enum pin_verdict run_seq(struct pin_audit *au, const void *arg)
+{
+	const struct test *t = arg;
+	struct seq s;
+
+	if (begin(&s, au, t)) {
+		t->run(&s);
+		end(&s);
+	}
 	return PIN_PASS;
 }
 
@@ -147,177 +167,130 @@ static bool unmap(struct seq *s, const char *what, unsigned int first, unsigned 
 
 /* --- maps that are refused: no pin stays --- */
 
-static enum pin_verdict overlap(struct pin_audit *au, const void *arg)
+static void overlap(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	if (map(&s, 4, 8) &&
-	    refused(&s, "the same again", -EEXIST, map_at(&s, 4, 8, 4)) &&
-	    refused(&s, "over its first page", -EEXIST, map_at(&s, 0, 5, 0)) &&
-	    refused(&s, "over its last page", -EEXIST, map_at(&s, 11, 5, 11)) &&
-	    refused(&s, "inside", -EEXIST, map_at(&s, 6, 2, 6)) &&
-	    refused(&s, "around", -EEXIST, map_at(&s, 0, PAGES, 0)) &&
-	    map(&s, 0, 4) && map(&s, 12, 4))
-		unmap(&s, "unmap all three", 0, PAGES, PAGES, 0);
-	return end(&s);
+	if (map(s, 4, 8) &&
+	    refused(s, "the same again", -EEXIST, map_at(s, 4, 8, 4)) &&
+	    refused(s, "over its first page", -EEXIST, map_at(s, 0, 5, 0)) &&
+	    refused(s, "over its last page", -EEXIST, map_at(s, 11, 5, 11)) &&
+	    refused(s, "inside", -EEXIST, map_at(s, 6, 2, 6)) &&
+	    refused(s, "around", -EEXIST, map_at(s, 0, PAGES, 0)) &&
+	    map(s, 0, 4) && map(s, 12, 4))
+		unmap(s, "unmap all three", 0, PAGES, PAGES, 0);
 }
 
-static enum pin_verdict bad_map(struct pin_audit *au, const void *arg)
+static void bad_map(struct seq *s)
 {
-	struct seq s;
 	long err;
 
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	refused(&s, "neither read nor write", -EINVAL,
-		pin_vfio_map(&s.v, s.mem.addr, s.mem.len, PIN_VFIO_IOVA, 0));
-	refused(&s, "no length", -EINVAL,
-		pin_vfio_map(&s.v, s.mem.addr, 0, PIN_VFIO_IOVA, READ_WRITE));
-	refused(&s, "address inside a page", -EINVAL,
-		pin_vfio_map(&s.v, (char *)s.mem.addr + 512, s.page, PIN_VFIO_IOVA, READ_WRITE));
-	refused(&s, "device's address inside a page", -EINVAL,
-		pin_vfio_map(&s.v, s.mem.addr, s.page, PIN_VFIO_IOVA + 512, READ_WRITE));
+	refused(s, "neither read nor write", -EINVAL,
+		pin_vfio_map(&s->v, s->mem.addr, s->mem.len, PIN_VFIO_IOVA, 0));
+	refused(s, "no length", -EINVAL,
+		pin_vfio_map(&s->v, s->mem.addr, 0, PIN_VFIO_IOVA, READ_WRITE));
+	refused(s, "address inside a page", -EINVAL,
+		pin_vfio_map(&s->v, (char *)s->mem.addr + 512, s->page, PIN_VFIO_IOVA, READ_WRITE));
+	refused(s, "device's address inside a page", -EINVAL,
+		pin_vfio_map(&s->v, s->mem.addr, s->page, PIN_VFIO_IOVA + 512, READ_WRITE));
 	/* EOVERFLOW in 7.3 */
-	err = pin_vfio_map(&s.v, s.mem.addr, s.mem.len, -s.page, READ_WRITE);
-	refused(&s, "beyond the last address", err == -EOVERFLOW ? err : -EINVAL, err);
+	err = pin_vfio_map(&s->v, s->mem.addr, s->mem.len, -s->page, READ_WRITE);
+	refused(s, "beyond the last address", err == -EOVERFLOW ? err : -EINVAL, err);
 #ifdef __x86_64__
-	refused(&s, "where interrupts are", -EINVAL,
-		pin_vfio_map(&s.v, s.mem.addr, s.mem.len, INTERRUPTS - s.page, READ_WRITE));
+	refused(s, "where interrupts are", -EINVAL,
+		pin_vfio_map(&s->v, s->mem.addr, s->mem.len, INTERRUPTS - s->page, READ_WRITE));
 #endif
-	return end(&s);
 }
 
 /* As many mappings as the module allows. */
+static void fill_up(struct seq *s)
+{
+	if (map(s, 0, 4) && map(s, 4, 4) &&
+	    refused(s, "a third", -ENOSPC, map_at(s, 8, 4, 8)) &&
+	    unmap(s, "unmap the first", 0, 4, 4, 0))
+		map(s, 8, 4);
+}
+
 static enum pin_verdict entry_limit(struct pin_audit *au, const void *arg)
 {
 	char why[PIN_WHY_LEN], before[24];
-	struct seq s;
 
-	(void)arg;
 	if (*unable)
 		return pin_audit_skip(au, "%s", unable);
 	snprintf(before, sizeof(before), "%lld", pin_read_number(ENTRY_LIMIT, 0));
 	if (pin_scratch_setting(ENTRY_LIMIT, "2", why))
 		return pin_audit_skip(au, "%s", why);
-	if (begin(&s, au)) {
-		if (map(&s, 0, 4) && map(&s, 4, 4) &&
-		    refused(&s, "a third", -ENOSPC, map_at(&s, 8, 4, 8)) &&
-		    unmap(&s, "unmap the first", 0, 4, 4, 0))
-			map(&s, 8, 4);
-		end(&s);
-	}
+	run_seq(au, arg);
 	pin_write_file(ENTRY_LIMIT, before);
 	return PIN_PASS;
 }
 
 /* Pages before the hole were pinned and mapped already. */
-static enum pin_verdict over_hole(struct pin_audit *au, const void *arg)
+static void over_hole(struct seq *s)
 {
-	struct seq s;
-	char *gap;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	gap = (char *)s.mem.addr + 8 * s.page;
-	munmap(gap, s.page);
-	if (map(&s, 0, 8)) {
+	munmap((char *)s->mem.addr + 8 * s->page, s->page);
+	if (map(s, 0, 8)) {
 		const struct pin_predict p = {
 			.acquired = 3, .released = 3, .result = -EFAULT, .or_result = -EFAULT,
-			.migrated = pin_vfio_again(s.k, 3),
+			.migrated = pin_vfio_again(s->k, 3),
 		};
 
-		pin_audit_step(au, "map over the hole", &p, map_at(&s, 5, 6, 32), 0);
-		unmap(&s, "unmap", 0, 8, 8, 0);
+		pin_audit_step(s->au, "map over the hole", &p, map_at(s, 5, 6, 32), 0);
+		unmap(s, "unmap", 0, 8, 8, 0);
 	}
-	return end(&s);
 }
 
 /* --- what can be unmapped --- */
 
-static enum pin_verdict part(struct pin_audit *au, const void *arg)
+static void part(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	if (map(&s, 0, PAGES) &&
-	    unmap(&s, "the first half", 0, PAGES / 2, 0, -EINVAL) &&
-	    unmap(&s, "the last half", PAGES / 2, PAGES / 2, 0, -EINVAL) &&
-	    unmap(&s, "the middle", 4, 8, 0, -EINVAL) &&
-	    unmap(&s, "one page more", 0, PAGES + 1, PAGES, 0))
-		unmap(&s, "what is unmapped already", 0, PAGES, 0, 0);
-	return end(&s);
+	if (map(s, 0, PAGES) &&
+	    unmap(s, "the first half", 0, PAGES / 2, 0, -EINVAL) &&
+	    unmap(s, "the last half", PAGES / 2, PAGES / 2, 0, -EINVAL) &&
+	    unmap(s, "the middle", 4, 8, 0, -EINVAL) &&
+	    unmap(s, "one page more", 0, PAGES + 1, PAGES, 0))
+		unmap(s, "what is unmapped already", 0, PAGES, 0, 0);
 }
 
 /* Version 1 of the interface: whole mappings, or nothing and no error. */
-static enum pin_verdict part_v1(struct pin_audit *au, const void *arg)
+static void part_v1(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin_as(&s, au, "anon", VFIO_TYPE1_IOMMU))
-		return PIN_PASS;
-	if (map(&s, 0, 8) && map(&s, 8, 8) &&
-	    unmap(&s, "the middle", 2, 4, 0, 0) &&
-	    unmap(&s, "from the middle into the second", 4, 8, 0, 0) &&
-	    unmap(&s, "the second by its first page", 8, 1, 8, 0))
-		unmap(&s, "the first by its first half", 0, 4, 8, 0);
-	return end(&s);
+	if (map(s, 0, 8) && map(s, 8, 8) &&
+	    unmap(s, "the middle", 2, 4, 0, 0) &&
+	    unmap(s, "from the middle into the second", 4, 8, 0, 0) &&
+	    unmap(s, "the second by its first page", 8, 1, 8, 0))
+		unmap(s, "the first by its first half", 0, 4, 8, 0);
 }
 
 /* The same where the IOMMU has large pages. */
-static enum pin_verdict part_huge(struct pin_audit *au, const void *arg)
+static void part_huge(struct seq *s)
 {
-	const unsigned long type = *(const unsigned long *)arg;
-	struct seq s;
+	const unsigned int all = s->mem.pages;
 
-	if (!begin_as(&s, au, "thp", type))
-		return PIN_PASS;
-	if (map(&s, 0, s.mem.pages)) {
-		if (type == VFIO_TYPE1v2_IOMMU)
-			unmap(&s, "its first page", 0, 1, 0, -EINVAL);
+	if (map(s, 0, all)) {
+		if (s->t->v1)
+			unmap(s, "its last page", all - 1, 1, 0, 0);
 		else
-			unmap(&s, "its last page", s.mem.pages - 1, 1, 0, 0);
-		unmap(&s, "all", 0, type == VFIO_TYPE1v2_IOMMU ? s.mem.pages : 1, s.mem.pages, 0);
+			unmap(s, "its first page", 0, 1, 0, -EINVAL);
+		unmap(s, "all", 0, s->t->v1 ? 1 : all, all, 0);
 	}
-	return end(&s);
 }
 
-static enum pin_verdict several(struct pin_audit *au, const void *arg)
+static void several(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
 	/* A gap of two pages between the second and the third. */
-	if (map(&s, 0, 4) && map(&s, 4, 4) && map(&s, 10, 2) && map(&s, 12, 4) &&
-	    unmap(&s, "the first and half of the second", 0, 6, 0, -EINVAL) &&
-	    unmap(&s, "half of the first and the second", 2, 6, 0, -EINVAL) &&
-	    unmap(&s, "the gap", 8, 2, 0, 0) &&
-	    unmap(&s, "the second, the gap and the third", 4, 8, 6, 0) &&
-	    refused(&s, "over the first", -EEXIST, map_at(&s, 0, 8, 0)))
-		map(&s, 4, 8);
-	return end(&s);
+	if (map(s, 0, 4) && map(s, 4, 4) && map(s, 10, 2) && map(s, 12, 4) &&
+	    unmap(s, "the first and half of the second", 0, 6, 0, -EINVAL) &&
+	    unmap(s, "half of the first and the second", 2, 6, 0, -EINVAL) &&
+	    unmap(s, "the gap", 8, 2, 0, 0) &&
+	    unmap(s, "the second, the gap and the third", 4, 8, 6, 0) &&
+	    refused(s, "over the first", -EEXIST, map_at(s, 0, 8, 0)))
+		map(s, 4, 8);
 }
 
-static enum pin_verdict twice(struct pin_audit *au, const void *arg)
+static void twice(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	if (map(&s, 0, PAGES) &&
-	    step(&s, "map the same elsewhere", PAGES, 0, map_at(&s, 0, PAGES, 2 * PAGES)))
-		unmap(&s, "the first", 0, PAGES, PAGES, 0);
-	return end(&s);
+	if (map(s, 0, PAGES) &&
+	    step(s, "map the same elsewhere", PAGES, 0, map_at(s, 0, PAGES, 2 * PAGES)))
+		unmap(s, "the first", 0, PAGES, PAGES, 0);
 }
 
 static bool has_extension(struct seq *s, int extension, const char *what)
@@ -328,118 +301,92 @@ static bool has_extension(struct seq *s, int extension, const char *what)
 	return false;
 }
 
-static enum pin_verdict unmap_all(struct pin_audit *au, const void *arg)
+static void unmap_all(struct seq *s)
 {
 	uint64_t done;
-	struct seq s;
 
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	if (has_extension(&s, VFIO_UNMAP_ALL, "unmap all") &&
-	    map(&s, 0, 4) && map(&s, 8, 8) &&
-	    refused(&s, "all, of a part", -EINVAL,
-		    pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.page, VFIO_DMA_UNMAP_FLAG_ALL, &done)) &&
-	    step(&s, "all", -12, 0,
-		 pin_vfio_unmap(&s.v, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &done))) {
-		if (done != 12 * s.page)
-			pin_audit_fail(au, "all: says that it unmapped %llu bytes",
+	if (has_extension(s, VFIO_UNMAP_ALL, "unmap all") &&
+	    map(s, 0, 4) && map(s, 8, 8) &&
+	    refused(s, "all, of a part", -EINVAL,
+		    pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->page, VFIO_DMA_UNMAP_FLAG_ALL,
+				   &done)) &&
+	    step(s, "all", -12, 0,
+		 pin_vfio_unmap(&s->v, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL, &done))) {
+		if (done != 12 * s->page)
+			pin_audit_fail(s->au, "all: says that it unmapped %llu bytes",
 				       (unsigned long long)done);
-		map(&s, 0, PAGES);
+		map(s, 0, PAGES);
 	}
-	return end(&s);
 }
 
 /* The process moves, as when it is updated: the same pages at another address. */
-static enum pin_verdict moved(struct pin_audit *au, const void *arg)
+static void moved(struct seq *s)
 {
 	uint64_t done;
-	struct seq s;
 	char *there;
 	long err;
 
-	(void)arg;
-	if (!begin_as(&s, au, "memfd", VFIO_TYPE1v2_IOMMU))
-		return PIN_PASS;
-	there = mmap(NULL, s.mem.len, PROT_READ | PROT_WRITE, MAP_SHARED, s.mem.fd, 0);
+	there = mmap(NULL, s->mem.len, PROT_READ | PROT_WRITE, MAP_SHARED, s->mem.fd, 0);
 	if (there == MAP_FAILED) {
-		pin_audit_fail(au, "mmap: %s", strerror(errno));
-	} else if (has_extension(&s, VFIO_UPDATE_VADDR, "change addresses") && map(&s, 0, PAGES)) {
-		err = pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
-				     &done);
-		if (step(&s, "take the address away", 0, 0, err) &&
-		    step(&s, "another address", 0, 0,
-			 pin_vfio_map(&s.v, there, s.mem.len, PIN_VFIO_IOVA,
-				      VFIO_DMA_MAP_FLAG_VADDR)))
-			unmap(&s, "unmap", 0, PAGES, PAGES, 0);
+		pin_audit_fail(s->au, "mmap: %s", strerror(errno));
+		return;
 	}
-	end(&s);
-	if (there != MAP_FAILED)
-		munmap(there, s.mem.len);
-	return PIN_PASS;
+	s->there = there;
+	if (!has_extension(s, VFIO_UPDATE_VADDR, "change addresses") || !map(s, 0, PAGES))
+		return;
+	err = pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR, &done);
+	if (step(s, "take the address away", 0, 0, err) &&
+	    step(s, "another address", 0, 0,
+		 pin_vfio_map(&s->v, there, s->mem.len, PIN_VFIO_IOVA, VFIO_DMA_MAP_FLAG_VADDR)))
+		unmap(s, "unmap", 0, PAGES, PAGES, 0);
 }
 
 /* --- groups and devices --- */
 
 /* The last group takes the mappings along. */
-static enum pin_verdict leave(struct pin_audit *au, const void *arg)
+static void leave(struct seq *s)
 {
-	struct seq s;
-
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	if (map(&s, 0, 8) && map(&s, 8, 8))
-		step(&s, "the group leaves", -PAGES, 0,
-		     ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
-	return end(&s);
+	if (map(s, 0, 8) && map(s, 8, 8))
+		step(s, "the group leaves", -PAGES, 0,
+		     ioctl(s->v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
 }
 
 /* A second group shares what is mapped, whenever it comes. */
-static enum pin_verdict second_group(struct pin_audit *au, const void *arg)
+static void second_group(struct seq *s)
 {
 	const char *device;
 	char why[PIN_WHY_LEN];
-	struct seq s;
 	int group;
 
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
 	group = pin_vfio_group(&device, why);
 	if (group < 0) {
-		pin_audit_skip(au, "%s", why);
-		return end(&s);
+		pin_audit_skip(s->au, "%s", why);
+		return;
 	}
-	if (map(&s, 0, 8) &&
-	    step(&s, "a second group", 0, 0,
-		 ioctl(group, VFIO_GROUP_SET_CONTAINER, &s.v.container) ? -errno : 0) &&
-	    map(&s, 8, 8) &&
-	    step(&s, "the first group leaves", 0, 0,
-		 ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0) &&
-	    unmap(&s, "unmap the first", 0, 8, 8, 0))
-		step(&s, "the second group leaves", -8, 0,
+	if (map(s, 0, 8) &&
+	    step(s, "a second group", 0, 0,
+		 ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0) &&
+	    map(s, 8, 8) &&
+	    step(s, "the first group leaves", 0, 0,
+		 ioctl(s->v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0) &&
+	    unmap(s, "unmap the first", 0, 8, 8, 0))
+		step(s, "the second group leaves", -8, 0,
 		     ioctl(group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
 	close(group);
-	return end(&s);
 }
 
 /* Group and container are closed; the device is open. */
-static enum pin_verdict device_last(struct pin_audit *au, const void *arg)
+static void device_last(struct seq *s)
 {
-	struct seq s;
 	int device;
 
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	device = ioctl(s.v.group, VFIO_GROUP_GET_DEVICE_FD, s.v.device);
-	if (!step(&s, "open the device", 0, 0, device < 0 ? -errno : 0) || !map(&s, 0, PAGES))
+	device = ioctl(s->v.group, VFIO_GROUP_GET_DEVICE_FD, s->v.device);
+	if (!step(s, "open the device", 0, 0, device < 0 ? -errno : 0) || !map(s, 0, PAGES))
 		goto out;
-	if (step(&s, "the group cannot leave", 0, -EBUSY,
-		 ioctl(s.v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0)) {
-		pin_vfio_close(&s.v);
-		if (step(&s, "close group and container", 0, 0, 0)) {
+	if (step(s, "the group cannot leave", 0, -EBUSY,
+		 ioctl(s->v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0)) {
+		pin_vfio_close(&s->v);
+		if (step(s, "close group and container", 0, 0, 0)) {
 			close(device);
 			device = -1;
 		}
@@ -447,7 +394,6 @@ static enum pin_verdict device_last(struct pin_audit *au, const void *arg)
 out:
 	if (device >= 0)
 		close(device);
-	return end(&s);
 }
 
 /* --- processes --- */
@@ -469,55 +415,53 @@ static int run_child(struct seq *s)
 }
 
 /* What a child has mapped of its own memory stays pinned when it is gone. */
-static enum pin_verdict of_child(struct pin_audit *au, const void *arg)
+static void of_child(struct seq *s)
 {
 	struct pin_predict p = { .acquired = PAGES };
 	uint64_t done, left = 0;
-	struct seq s;
 	long err;
 
-	(void)arg;
-	if (!begin(&s, au))
-		return PIN_PASS;
-	p.migrated = pin_vfio_again(s.k, PAGES);
-	if (pin_audit_step(au, "a child maps and ends", &p, run_child(&s), 0) &&
-	    refused(&s, "there is something already", -EEXIST, map_at(&s, 0, PAGES, 0))) {
-		err = pin_vfio_unmap(&s.v, PIN_VFIO_IOVA, s.mem.len, 0, &done);
+	p.migrated = pin_vfio_again(s->k, PAGES);
+	if (pin_audit_step(s->au, "a child maps and ends", &p, run_child(s), 0) &&
+	    refused(s, "there is something already", -EEXIST, map_at(s, 0, PAGES, 0))) {
+		err = pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, 0, &done);
 		/* In 5.10 only who mapped it could: then it goes with the container. */
-		left = s.k->version < PIN_KVER(6, 1) && !done ? PAGES : 0;
+		left = s->k->version < PIN_KVER(6, 1) && !done ? PAGES : 0;
 		p = (struct pin_predict){ .released = PAGES - left };
-		pin_audit_step(au, "unmap", &p, err, 0);
+		pin_audit_step(s->au, "unmap", &p, err, 0);
 		if (!left)
-			map(&s, 0, PAGES);
+			map(s, 0, PAGES);
 	}
 	if (left) {
-		pin_vfio_close(&s.v);
+		pin_vfio_close(&s->v);
 		p = (struct pin_predict){ .released = left };
-		pin_audit_step(au, "close", &p, 0, 0);
+		pin_audit_step(s->au, "close", &p, 0, 0);
 	}
-	return end(&s);
 }
 
-static const unsigned long v1 = VFIO_TYPE1_IOMMU, v2 = VFIO_TYPE1v2_IOMMU;
+static const struct test tests[] = {
+	{ "map.overlap", overlap, .kind = "anon" },
+	{ "map.bad", bad_map, .kind = "anon" },
+	{ "map.entry_limit", fill_up, .kind = "anon", .around = entry_limit },
+	{ "map.hole", over_hole, .kind = "anon" },
+	{ "map.twice", twice, .kind = "anon" },
+	{ "map.child", of_child, .kind = "anon" },
+	{ "map.moved", moved, .kind = "memfd" },
+	{ "unmap.part", part, .kind = "anon" },
+	{ "unmap.part_v1", part_v1, .kind = "anon", .v1 = true },
+	{ "unmap.part_huge", part_huge, .kind = "thp" },
+	{ "unmap.part_huge_v1", part_huge, .kind = "thp", .v1 = true },
+	{ "unmap.several", several, .kind = "anon" },
+	{ "unmap.all", unmap_all, .kind = "anon" },
+	{ "group.leaves", leave, .kind = "anon" },
+	{ "group.second", second_group, .kind = "anon" },
+	{ "group.device_last", device_last, .kind = "anon" },
+};
 
 static void add_tests(struct pin_suite *s)
 {
-	pin_suite_add(s, overlap, NULL, "map.overlap");
-	pin_suite_add(s, bad_map, NULL, "map.bad");
-	pin_suite_add(s, entry_limit, NULL, "map.entry_limit");
-	pin_suite_add(s, over_hole, NULL, "map.hole");
-	pin_suite_add(s, twice, NULL, "map.twice");
-	pin_suite_add(s, of_child, NULL, "map.child");
-	pin_suite_add(s, moved, NULL, "map.moved");
-	pin_suite_add(s, part, NULL, "unmap.part");
-	pin_suite_add(s, part_v1, NULL, "unmap.part_v1");
-	pin_suite_add(s, part_huge, &v2, "unmap.part_huge");
-	pin_suite_add(s, part_huge, &v1, "unmap.part_huge_v1");
-	pin_suite_add(s, several, NULL, "unmap.several");
-	pin_suite_add(s, unmap_all, NULL, "unmap.all");
-	pin_suite_add(s, leave, NULL, "group.leaves");
-	pin_suite_add(s, second_group, NULL, "group.second");
-	pin_suite_add(s, device_last, NULL, "group.device_last");
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		pin_suite_add(s, tests[i].around ?: run_seq, &tests[i], "%s", tests[i].name);
 }
 
 static void setup(struct pin_suite *s)
