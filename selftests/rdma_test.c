@@ -28,13 +28,12 @@ struct provider {
 	int (*add)(const char *name, const char *netdev, char *why);
 };
 
-static const struct provider providers[] = {
-	{ "rxe", pin_rdma_soft_roce },
-	{ "siw", pin_rdma_soft_iwarp },
-};
+static const struct provider rxe = { "rxe", pin_rdma_soft_roce };
+static const struct provider siw = { "siw", pin_rdma_soft_iwarp };
 
 /* One sequence while it runs. */
 struct seq {
+	const struct test *t;
 	struct pin_audit *au;
 	const struct pin_kernel *k;
 	char device[PIN_NODE_LEN];
@@ -42,6 +41,13 @@ struct seq {
 	struct pin_mem mem;
 	unsigned int mr;
 	int64_t held;		/* pages, by prediction */
+};
+
+/* A sequence, and the device it is to have. */
+struct test {
+	const char *name;
+	void (*run)(struct seq *s);
+	const struct provider *of;
 };
 
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @want. */
@@ -63,20 +69,21 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 static char unable[PIN_WHY_LEN];	/* to have a network device: why */
 
 /* Each test has a device of its own, as some take it away. */
-static bool begin(struct seq *s, struct pin_audit *au, const struct provider *p)
+static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 {
 	struct pin_rdma_device device;
 	char why[PIN_WHY_LEN];
 
 	memset(s, 0, sizeof(*s));
+	s->t = t;
 	s->au = au;
 	s->k = pin_audit_kernel(au);
 	if (*unable) {
 		pin_audit_skip(au, "%s", unable);
 		return false;
 	}
-	snprintf(s->device, sizeof(s->device), "pin%s9", p->name);
-	if (p->add(s->device, LINK, why) || pin_rdma_find(&device, s->device, why) ||
+	snprintf(s->device, sizeof(s->device), "pin%s9", t->of->name);
+	if (t->of->add(s->device, LINK, why) || pin_rdma_find(&device, s->device, why) ||
 	    pin_rdma_open(&s->r, &device, why) ||
 	    (pin_mem_alloc(&s->mem, pin_memkind_find("anon"), s->k, PAGES) &&
 	     snprintf(why, sizeof(why), "%s", s->mem.why))) {
@@ -87,12 +94,23 @@ static bool begin(struct seq *s, struct pin_audit *au, const struct provider *p)
 	return step(s, "open", 0, 0, 0);
 }
 
-static enum pin_verdict end(struct seq *s)
+static void end(struct seq *s)
 {
 	pin_rdma_close(&s->r);
 	step(s, "close", -s->held, 0, 0);
 	pin_mem_free(&s->mem);
 	pin_rdma_remove(s->device);
+}
+
+static enum pin_verdict run_seq(struct pin_audit *au, const void *arg)
+{
+	const struct test *t = arg;
+	struct seq s;
+
+	if (begin(&s, au, t)) {
+		t->run(&s);
+		end(&s);
+	}
 	return PIN_PASS;
 }
 
@@ -109,83 +127,62 @@ static bool dereg(struct seq *s)
 
 /* --- regions and protection domains --- */
 
-static enum pin_verdict twice(struct pin_audit *au, const void *arg)
+static void twice(struct seq *s)
 {
 	unsigned int first;
-	struct seq s;
 
-	if (!begin(&s, au, arg))
-		return PIN_PASS;
-	if (reg(&s)) {
-		first = s.mr;
-		if (reg(&s) && step(&s, "deregister the first", -PAGES, 0,
-				    pin_rdma_dereg_mr(&s.r, first)))
-			step(&s, "deregister it again", 0, -ENOENT,
-			     pin_rdma_dereg_mr(&s.r, first));
+	if (reg(s)) {
+		first = s->mr;
+		if (reg(s) && step(s, "deregister the first", -PAGES, 0,
+				   pin_rdma_dereg_mr(&s->r, first)))
+			step(s, "deregister it again", 0, -ENOENT, pin_rdma_dereg_mr(&s->r, first));
 	}
-	return end(&s);
 }
 
-static enum pin_verdict busy_domain(struct pin_audit *au, const void *arg)
+static void busy_domain(struct seq *s)
 {
-	struct seq s;
-
-	if (!begin(&s, au, arg))
-		return PIN_PASS;
-	if (reg(&s) &&
-	    step(&s, "give up the domain", 0, -EBUSY, pin_rdma_dealloc_pd(&s.r, s.r.pd)) &&
-	    dereg(&s))
-		step(&s, "give up the empty domain", 0, 0, pin_rdma_dealloc_pd(&s.r, s.r.pd));
-	return end(&s);
+	if (reg(s) &&
+	    step(s, "give up the domain", 0, -EBUSY, pin_rdma_dealloc_pd(&s->r, s->r.pd)) &&
+	    dereg(s))
+		step(s, "give up the empty domain", 0, 0, pin_rdma_dealloc_pd(&s->r, s->r.pd));
 }
 
 /* Only rights and domain can change; these drivers pin no other memory. */
-static enum pin_verdict reregister(struct pin_audit *au, const void *arg)
+static void reregister(struct seq *s)
 {
-	const struct provider *provider = arg;
-	unsigned int first;
-	struct seq s;
+	const unsigned int first = s->r.pd;
 	long err;
 
-	if (!begin(&s, au, arg))
-		return PIN_PASS;
-	first = s.r.pd;
-	if (!reg(&s) ||
-	    !step(&s, "again, at another address", 0, -EOPNOTSUPP,
-		  pin_rdma_rereg_mr(&s.r, s.mr, PIN_RDMA_REREG_TRANS, s.mem.addr, s.mem.len / 2,
-				    0)) ||
-	    !step(&s, "another domain", 0, 0, pin_rdma_alloc_pd(&s.r, &s.r.pd)))
-		return end(&s);
-	err = pin_rdma_rereg_mr(&s.r, s.mr, PIN_RDMA_REREG_PD, NULL, 0, 0);
+	if (!reg(s) ||
+	    !step(s, "again, at another address", 0, -EOPNOTSUPP,
+		  pin_rdma_rereg_mr(&s->r, s->mr, PIN_RDMA_REREG_TRANS, s->mem.addr,
+				    s->mem.len / 2, 0)) ||
+	    !step(s, "another domain", 0, 0, pin_rdma_alloc_pd(&s->r, &s->r.pd)))
+		return;
+	err = pin_rdma_rereg_mr(&s->r, s->mr, PIN_RDMA_REREG_PD, NULL, 0, 0);
 	/* soft-RoCE can since 6.4. */
-	if (err == -EOPNOTSUPP && (s.k->version < PIN_KVER(6, 4) || strcmp(provider->name, "rxe")))
-		step(&s, "move it there", 0, -EOPNOTSUPP, err);
-	else if (step(&s, "move it there", 0, 0, err) &&
-		 step(&s, "give up the old domain", 0, 0, pin_rdma_dealloc_pd(&s.r, first)))
-		step(&s, "give up the new one", 0, -EBUSY, pin_rdma_dealloc_pd(&s.r, s.r.pd));
-	dereg(&s);
-	return end(&s);
+	if (err == -EOPNOTSUPP && (s->k->version < PIN_KVER(6, 4) || s->t->of != &rxe))
+		step(s, "move it there", 0, -EOPNOTSUPP, err);
+	else if (step(s, "move it there", 0, 0, err) &&
+		 step(s, "give up the old domain", 0, 0, pin_rdma_dealloc_pd(&s->r, first)))
+		step(s, "give up the new one", 0, -EBUSY, pin_rdma_dealloc_pd(&s->r, s->r.pd));
+	dereg(s);
 }
 
 /* A window shows a part of a region: it has no pins of its own. */
-static enum pin_verdict windows(struct pin_audit *au, const void *arg)
+static void windows(struct seq *s)
 {
-	const struct provider *provider = arg;
 	unsigned int mw[2];
-	struct seq s;
 	long can = 0;
 
-	if (!begin(&s, au, arg))
-		return PIN_PASS;
 	/* soft-RoCE has them since 5.14. */
-	if (s.k->version < PIN_KVER(5, 14) || strcmp(provider->name, "rxe"))
+	if (s->k->version < PIN_KVER(5, 14) || s->t->of != &rxe)
 		can = -EOPNOTSUPP;
-	if (reg(&s) &&
-	    step(&s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_1, &mw[0])) &&
-	    step(&s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s.r, WINDOW_2, &mw[1])) &&
-	    !can && step(&s, "close a window", 0, 0, pin_rdma_dealloc_mw(&s.r, mw[0])))
-		dereg(&s);
-	return end(&s);
+	if (reg(s) &&
+	    step(s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_1, &mw[0])) &&
+	    step(s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_2, &mw[1])) &&
+	    !can && step(s, "close a window", 0, 0, pin_rdma_dealloc_mw(&s->r, mw[0])))
+		dereg(s);
 }
 
 /* --- the device is taken away --- */
@@ -223,45 +220,47 @@ static bool over(pid_t pid, uint64_t patience, int *result)
  * it takes the regions away itself and is over then: some driver's device can
  * go while it is in use (disassociate_ucontext).
  */
-static enum pin_verdict removed(struct pin_audit *au, const void *arg)
+static void removed(struct seq *s)
 {
 	unsigned int mr;
-	struct seq s;
 	int result;
 	pid_t pid;
 
-	if (!begin(&s, au, arg))
-		return PIN_PASS;
-	if (!reg(&s))
-		return end(&s);
-	pid = remove_device(&s);
+	if (!reg(s))
+		return;
+	pid = remove_device(s);
 	if (over(pid, AT_ONCE_NS, &result)) {
-		if (step(&s, "the device goes", -PAGES, 0, result))
-			step(&s, "register without a device", 0, -EIO,
-			     pin_rdma_reg_mr(&s.r, s.mem.addr, s.mem.len, 0, &mr));
-		pin_audit_note(au, "its regions went with the device");
-		return end(&s);
+		if (step(s, "the device goes", -PAGES, 0, result))
+			step(s, "register without a device", 0, -EIO,
+			     pin_rdma_reg_mr(&s->r, s->mem.addr, s->mem.len, 0, &mr));
+		pin_audit_note(s->au, "its regions went with the device");
+		return;
 	}
-	pin_audit_note(au, "the removal waited for the region's owner");
-	step(&s, "the device is to go", 0, 0, 0);
-	pin_rdma_close(&s.r);
+	pin_audit_note(s->au, "the removal waited for the region's owner");
+	step(s, "the device is to go", 0, 0, 0);
+	pin_rdma_close(&s->r);
 	if (!over(pid, 10000 * MS, &result))
-		pin_audit_fail(au, "the device does not go though nobody uses it any more");
-	step(&s, "close", -s.held, 0, result);
-	return end(&s);
+		pin_audit_fail(s->au, "the device does not go though nobody uses it any more");
+	step(s, "close", -s->held, 0, result);
 }
+
+static const struct test tests[] = {
+	{ "rxe.twice", twice, &rxe },
+	{ "rxe.busy_domain", busy_domain, &rxe },
+	{ "rxe.reregister", reregister, &rxe },
+	{ "rxe.windows", windows, &rxe },
+	{ "rxe.removed", removed, &rxe },
+	{ "siw.twice", twice, &siw },
+	{ "siw.busy_domain", busy_domain, &siw },
+	{ "siw.reregister", reregister, &siw },
+	{ "siw.windows", windows, &siw },
+	{ "siw.removed", removed, &siw },
+};
 
 static void add_tests(struct pin_suite *s)
 {
-	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++) {
-		const struct provider *p = &providers[i];
-
-		pin_suite_add(s, twice, p, "%s.twice", p->name);
-		pin_suite_add(s, busy_domain, p, "%s.busy_domain", p->name);
-		pin_suite_add(s, reregister, p, "%s.reregister", p->name);
-		pin_suite_add(s, windows, p, "%s.windows", p->name);
-		pin_suite_add(s, removed, p, "%s.removed", p->name);
-	}
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name);
 }
 
 static void setup(struct pin_suite *s)
