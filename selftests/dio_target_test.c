@@ -36,8 +36,9 @@
 #include "scratch.h"
 #include "suite.h"
 
-#define SPAN		(3u << 20)	/* bytes of each target that are used */
+#define SPAN		(3u << 20)	/* bytes of each target that are used, at least */
 #define PAGES		16
+#define FIRST		16		/* page of a target where most transfers begin */
 #define MANY		300		/* more than BIO_MAX_VECS, 256 */
 #define BIO_VECS	256
 #define LEGACY_BATCH	64		/* DIO_PAGES in fs/direct-io.c */
@@ -266,6 +267,7 @@ struct site {
 };
 
 static struct site sites[NR_TARGETS];
+static size_t span;		/* bytes of each target that are used */
 static char scratch[256];	/* directory, "": not made yet */
 
 /* One run of one operation. */
@@ -710,9 +712,12 @@ static bool take(struct run *r, const char *kind, unsigned int pages)
 	return !err;
 }
 
+/* As much as there is room for: large pages are 32 MiB where small ones are 16 KiB. */
 static void whole(struct run *r)
 {
-	r->iov[0] = (struct iovec){ r->mem.addr, r->mem.len };
+	const size_t room = span - FIRST * r->ps;
+
+	r->iov[0] = (struct iovec){ r->mem.addr, r->mem.len < room ? r->mem.len : room };
 	r->nr = 1;
 }
 
@@ -1208,7 +1213,7 @@ static bool other_file(struct run *r, off_t size)
 	}
 	r->size = size;
 	r->pos = 0;
-	r->shadow = calloc(1, SPAN);
+	r->shadow = calloc(1, span);
 	return r->shadow;
 }
 
@@ -1224,13 +1229,13 @@ static void op_extend(struct run *r)
 
 static void op_hole_read(struct run *r)
 {
-	if (other_file(r, SPAN))
+	if (other_file(r, span))
 		simple(r, false, "anon", PAGES);
 }
 
 static void op_hole_write(struct run *r)
 {
-	if (other_file(r, SPAN))
+	if (other_file(r, span))
 		simple(r, true, "anon", PAGES);
 }
 
@@ -1284,7 +1289,7 @@ static int make_device(struct site *st, char *dev, size_t len)
 {
 	const struct target *t = st->target;
 	char file[300], name[64];
-	size_t bytes = t->image_mib ? (size_t)t->image_mib << 20 : SPAN;
+	size_t bytes = t->image_mib ? ((size_t)t->image_mib << 20) + 4 * (span - SPAN) : span;
 	int err;
 
 	if (t->where == SHARED) {
@@ -1325,13 +1330,13 @@ static int make_device(struct site *st, char *dev, size_t len)
 /* Write all of what the target is to contain, through the page cache. */
 static int write_shadow(struct site *st)
 {
-	st->shadow = malloc(SPAN + PAGES * sysconf(_SC_PAGESIZE));
+	st->shadow = malloc(span + PAGES * sysconf(_SC_PAGESIZE));
 	if (!st->shadow)
 		return pin_why(st->why, -ENOMEM, "out of memory");
-	fill_pattern(st->shadow, SPAN, 12345);
+	fill_pattern(st->shadow, span, 12345);
 	errno = ENOSPC;
-	if (pwrite(st->cached, st->shadow, SPAN, 0) != SPAN || fsync(st->cached))
-		return pin_why(st->why, -errno, "writing %u bytes: %s", SPAN, strerror(errno));
+	if (pwrite(st->cached, st->shadow, span, 0) != (ssize_t)span || fsync(st->cached))
+		return pin_why(st->why, -errno, "writing %zu bytes: %s", span, strerror(errno));
 	posix_fadvise(st->cached, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
@@ -1443,7 +1448,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		.fd = cell->site->direct,
 		.cached = cell->site->cached,
 		.shadow = cell->site->shadow,
-		.size = SPAN,
+		.size = span,
 		.submit = sync_io,
 	};
 
@@ -1452,7 +1457,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (t->iomap_since && r.kernel->version >= t->iomap_since)
 		r.engine = IOMAP;
 	r.ps = r.kernel->page_size;
-	r.pos = 16 * r.ps;
+	r.pos = FIRST * r.ps;
 	cell->op->run(&r);
 	pin_mem_free(&r.mem);
 	if (r.fd != cell->site->direct)
@@ -1520,5 +1525,8 @@ int main(int argc, char **argv)
 		.cleanup = cleanup,
 	};
 
+	const size_t many = (FIRST + MANY + PAGES) * sysconf(_SC_PAGESIZE);
+
+	span = many > SPAN ? many : SPAN;
 	return pin_suite_main(&program, argc, argv);
 }
