@@ -15,7 +15,7 @@
 
 #include "pieces.h"
 
-#define NEEDS		"modules algif_hash, algif_skcipher, algif_aead, ccm, ctr"
+#define NEEDS		"modules algif_hash, algif_skcipher, algif_aead, aes_generic, cbc, ccm, ctr, sha1_generic"
 
 #ifndef SOL_ALG
 #define SOL_ALG		279

@@ -21,7 +21,7 @@
 #include "rds.h"
 #include "scratch.h"
 
-#define NEEDS		"modules rds, rds_rdma, rdma_rxe"
+#define NEEDS		"modules rds, rds_rdma, rdma_rxe, dummy"
 #define LINK		"pinrds0"	/* over lo there is no RDMA by address */
 #define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
 #define VECTOR_PAGES	24u		/* of one local vector */

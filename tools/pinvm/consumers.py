@@ -52,9 +52,9 @@ def provide(options, helper):
     known = registry()
     names = select(options.consumers, known)
     for needs in dict.fromkeys(known[name] for name in names):
-        device, *modules = re.split(r"modules? ", needs.partition(" with ")[0])
-        device = device.rstrip(", ")
-        options.with_modules += modules
+        device, _, modules = re.fullmatch(r"(.*?),? ?(modules? (.*?)( with .*)?)?",
+                                          needs).group(1, 2, 3)
+        options.with_modules += (modules or "").split(", ")
         if device in DISKS:
             disk, variable = DISKS[device]
             options.env.append(f"{variable}=@disk{len(options.disk)}")

@@ -469,18 +469,17 @@ def matrix(options):
                        kernels.find(name, options.arch).release)
             if release in before:
                 say(f"{name}: kept from {before[release].when}")
-                verdicts.append(before[release])
-                continue
-            say(f"{name} ...")
-            verdict = (run_here(options, where) if name == RUNNING else
-                       run_shards(name, options, where))
+                verdict = before[release]
+            else:
+                say(f"{name} ...")
+                verdict = (run_here(options, where) if name == RUNNING else
+                           run_shards(name, options, where))
         except Error as err:
             verdict = Verdict(name, options.arch or host_arch())
             verdict.trouble = str(err)
         say(verdict.text())
         verdicts.append(verdict)
         write_matrix(folder, verdicts)
-    write_matrix(folder, verdicts)
     print(folder / "matrix.md")
     return 0 if all(verdict.passed() for verdict in verdicts) else 1
 
