@@ -588,14 +588,17 @@ int pin_scratch_zram(size_t bytes, char *dev, size_t len, char *why)
 {
 	struct undo u = { .kind = UNDO_ZRAM };
 	char value[32], path[128], id[sizeof(u.value)];
-	int err;
+	int err = 0;
 
+	if (access("/sys/class/zram-control", F_OK))
+		err = pin_scratch_module("zram", "ZRAM", NULL, why);
 	/* Reading hot_add makes a device that is ours alone. */
-	err = tell(&u, id, why);
-	if (err)
+	if (err >= 0)
+		err = tell(&u, id, why);
+	if (err < 0)
 		return err;
 	if (*id == '-')
-		return pin_why(why, -ENOENT, "no zram: kernel option ZRAM (modprobe zram), and root");
+		return pin_why(why, -EPERM, "no zram device to be had: needs root");
 	snprintf(path, sizeof(path), "/sys/block/zram%s/disksize", id);
 	snprintf(value, sizeof(value), "%zu", bytes);
 	err = pin_write_file(path, value);

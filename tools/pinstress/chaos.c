@@ -47,11 +47,17 @@ static void take(struct run *r, unsigned int i, struct left_out *lo)
 	char why[PIN_WHY_LEN] = "";
 	int err = c->probe ? c->probe(&r->kernel, why) : 0;
 
-	if (!err && c->setup)
+	if (err) {
+		leave_out(r, lo, c->name, *why ? why : strerror(-err));
+	} else if (c->setup) {
+		/* --list does not try that. */
 		err = c->setup(r, why);
+		if (err)
+			report_event(r, "chaos %s left out: %s", c->name,
+				     *why ? why : strerror(-err));
+	}
 	if (err) {
 		selected[i] = false;
-		leave_out(r, lo, c->name, *why ? why : strerror(-err));
 		return;
 	}
 	chaos_effect.loosens |= c->loosens;
