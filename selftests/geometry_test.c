@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "actor.h"
 #include "attempt.h"
@@ -301,12 +302,13 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "geometry_test",
-		.doc = "Every consumer on pieces of memory that start and end anywhere: inside a page, in the middle of a large folio, at a hole, from one folio into the next. Tests are called CONSUMER.MEMORY. In the environment: PIN_PIECES (4) pieces for each test, drawn by PIN_SEED (20210).",
+		.doc = "Every consumer on pieces of memory that start and end anywhere: inside a page, in the middle of a large folio, at a hole, from one folio into the next. Tests are called CONSUMER.MEMORY. In the environment: PIN_PIECES (4; of pages above 4 KiB 1) pieces for each test, drawn by PIN_SEED (20210).",
 		.add_tests = add_tests,
 		.setup = setup,
 	};
 
-	nr_pieces = number_of("PIN_PIECES", PIECES);
+	/* A huge page is 32 MiB there, or more. */
+	nr_pieces = number_of("PIN_PIECES", sysconf(_SC_PAGESIZE) > 4096 ? 1 : PIECES);
 	seed = number_of("PIN_SEED", SEED);
 	return pin_suite_main(&program, argc, argv);
 }
