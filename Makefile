@@ -66,10 +66,15 @@ kmod: ## build pin_helper.ko and its fuzzer; KDIR=headers of the kernel it is fo
 	@kmod-helper/build.sh '$(KDIR)' $(BUILD)/kmod
 	$(call hand_back,$(BUILD))
 
-soak: ## stress with a ledger; DURATION=1h, CHAOS=all, SOAK="more options"
+soak: ## stress with a ledger; DURATION=1h, CHAOS=all, KERNEL=7.3-amd64, SOAK="more options"
 soak: all
+ifdef KERNEL
+	@$(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm soak --kernel $(KERNEL) \
+		--duration $(DURATION) --pinstress '--chaos $(CHAOS) $(SOAK)'
+else
 	@$(RUN) $(BUILD)/bin/pinstress --duration $(DURATION) --chaos $(CHAOS) \
 		--results $(RESULTS)/$(shell date +%Y%m%d-%H%M%S)-soak $(SOAK)
+endif
 
 bench: ## what pinstress's books cost, and fio and stress-ng: results/speed.md
 bench: all
@@ -127,7 +132,8 @@ help: ## this list
 	@echo '  BUILD=DIR        where to build (build)'
 	@echo '  RESULTS=DIR      where run_tests makes its folder (results)'
 	@echo '  KDIR=DIR         for kmod (of the running kernel); CC= KMODFLAGS= for its make'
-	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none)'
+	@echo '  DURATION=TIME    how long soak runs (1h); CHAOS=LIST what disturbs it (none);'
+	@echo '                   KERNEL=VERSION in a guest with all devices, not here'
 	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3'
 	@echo '                   6.12-arm64-16k running)'
 	@echo '  BENCH="--rounds N" for bench, as tools/bench.py --help has it'

@@ -2,14 +2,16 @@
 /*
  * iommufd: memory mapped into an I/O address space. It is pinned when a device
  * is attached, or when a driver in the kernel accesses it, once however many
- * do so. Devices and drivers are those of the kernel's own test. It counts in
- * VmPin.
+ * do so, or for as long as a driver copies from or to it. Devices and drivers
+ * are those of the kernel's own test. What is held counts in VmPin. And the
+ * bitmap in which a domain tells what its device has written to.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "consumer.h"
@@ -19,19 +21,26 @@
 #define DEVICE		"/dev/iommu"
 #define IOVA		(1ull << 24)	/* where the test's domains begin */
 #define EVERYTHING	(~0ull)
+#define IO_PAGE(k)	((k)->page_size / 2)	/* bytes, of the test's devices */
+#define BITMAP_PAGES(k)	((k)->page_size / sizeof(void *))	/* pinned at a time */
 
-/* What <linux/iommufd.h> of 6.2 and the kernel's iommufd_test.h have. */
+/* What <linux/iommufd.h> of 6.7 and the kernel's iommufd_test.h have. */
 #define COMMAND(nr)	_IO(';', 0x80 + (nr))
 #define DESTROY		COMMAND(0)
 #define IOAS_ALLOC	COMMAND(1)
 #define IOAS_COPY	COMMAND(3)
 #define IOAS_MAP	COMMAND(5)
 #define IOAS_UNMAP	COMMAND(6)
+#define HWPT_ALLOC	COMMAND(9)
+#define SET_TRACKING	COMMAND(11)
+#define GET_BITMAP	COMMAND(12)
 #define TEST		COMMAND(32)
 
 #define MAP_FIXED_IOVA	(1u << 0)
 #define MAP_WRITEABLE	(1u << 1)
 #define MAP_READABLE	(1u << 2)
+#define HWPT_TRACKING	(1u << 1)
+#define TRACKING_ON	(1u << 0)
 
 struct destroy {
 	uint32_t size, id;
@@ -56,6 +65,20 @@ struct ioas_unmap {
 	uint64_t iova, length;
 };
 
+struct hwpt_alloc {
+	uint32_t size, flags, device, ioas, hwpt, reserved, type, length;
+	uint64_t data;
+};
+
+struct set_tracking {
+	uint32_t size, flags, hwpt, reserved;
+};
+
+struct get_bitmap {
+	uint32_t size, hwpt, flags, reserved;
+	uint64_t iova, length, page, data;
+};
+
 enum {
 	TEST_MOCK_DOMAIN = 2,
 	TEST_MD_CHECK_MAP,
@@ -63,8 +86,12 @@ enum {
 	TEST_CREATE_ACCESS,
 	TEST_DESTROY_ACCESS_PAGES,
 	TEST_ACCESS_PAGES,
+	TEST_ACCESS_RW,
+	TEST_DIRTY = 13,
 };
 
+#define RW_WRITE	(1u << 0)
+#define RW_SLOW		(1u << 2)	/* as another process, which copies page by page */
 #define ACCESS_WRITE	(1u << 0)
 #define ACCESS_PINS	(1u << 0)
 
@@ -87,6 +114,14 @@ struct test {
 			uint32_t flags, id;
 			uint64_t iova, length, addr;
 		} pages;
+		struct {
+			uint64_t iova, length, addr;
+			uint32_t flags;
+		} rw;
+		struct {
+			uint32_t flags;
+			uint64_t iova, length, page, addr;
+		} dirty;
 		char room[112];		/* it grows; zeros are no harm */
 	};
 };
@@ -98,10 +133,14 @@ enum way {
 	COPIED,		/* another device's space gets it, the first gives it up */
 	ACCESSED,	/* no device, but a driver */
 	DETACHED,	/* both, and the device goes first */
+	COPIED_TO,	/* a driver writes to all of it */
+	COPIED_TO_PAGES,	/* page by page */
+	BITMAP,		/* what a device has written to is noted there */
 };
 
 struct space {
 	uint32_t ioas, device, hwpt;
+	uint32_t bound;		/* the device, as iommufd knows it */
 };
 
 struct iommu {
@@ -109,6 +148,7 @@ struct iommu {
 	int fd;
 	struct space first, second;
 	int access;		/* -1, or the driver */
+	void *other;		/* a page that a device writes to */
 	uint32_t pages;		/* that it has accessed */
 };
 
@@ -134,6 +174,7 @@ static int attach(const struct iommu *i, struct space *s)
 
 	s->device = t.domain.device;
 	s->hwpt = t.domain.hwpt;
+	s->bound = t.domain.idev;
 	return err;
 }
 
@@ -167,12 +208,43 @@ static int probe(const struct pin_kernel *k, char *why)
 
 static int new_access(struct iommu *i)
 {
-	struct test t = { .access.flags = ACCESS_PINS };
+	/* One that holds no pages takes any address. */
+	struct test t = { .access.flags = i->way >= COPIED_TO ? 0 : ACCESS_PINS };
 	int err = test(i, TEST_CREATE_ACCESS, i->first.ioas, &t);
 
 	if (!err)
 		i->access = t.access.fd;
 	return err;
+}
+
+/* A domain that notes what its device writes to, in place of the device's own. */
+static int new_tracking(struct iommu *i)
+{
+	struct hwpt_alloc a = {
+		.size = sizeof(a), .flags = HWPT_TRACKING, .device = i->first.bound,
+		.ioas = i->first.ioas,
+	};
+	struct set_tracking on = { .size = sizeof(on), .flags = TRACKING_ON };
+
+	if (ioctl(i->fd, HWPT_ALLOC, &a))
+		return -errno;
+	i->first.hwpt = a.hwpt;
+	on.hwpt = a.hwpt;
+	return ioctl(i->fd, SET_TRACKING, &on) ? -errno : 0;
+}
+
+static int probe_tracking(const struct pin_kernel *k, char *why)
+{
+	struct iommu i = { .way = BITMAP };
+	int err = probe(k, why);
+
+	if (err)
+		return err;
+	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	err = i.fd < 0 ? -errno : new_space(&i, &i.first, true) ?: new_tracking(&i);
+	close(i.fd);
+	return err ? pin_why(why, err, "iommufd does not note what devices write to here (%s): Linux 6.7 or later",
+			     strerror(-err)) : 0;
 }
 
 static void iommu_close(struct pin_op *op)
@@ -181,12 +253,26 @@ static void iommu_close(struct pin_op *op)
 
 	if (!i)
 		return;
+	if (i->other)
+		munmap(i->other, op->kernel->page_size);
 	if (i->access >= 0)
 		close(i->access);
 	if (i->fd >= 0)
 		close(i->fd);
 	free(i);
 	op->priv = NULL;
+}
+
+static int new_page(struct pin_op *op)
+{
+	struct iommu *i = op->priv;
+	void *page = mmap(NULL, op->kernel->page_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	i->other = page;
+	return 0;
 }
 
 static int iommu_open(struct pin_op *op, enum way way)
@@ -200,11 +286,15 @@ static int iommu_open(struct pin_op *op, enum way way)
 	i->way = way;
 	i->access = -1;
 	i->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	err = i->fd < 0 ? -errno : new_space(i, &i->first, way != ACCESSED);
+	err = i->fd < 0 ? -errno :
+	      new_space(i, &i->first, way != ACCESSED && way != COPIED_TO &&
+			way != COPIED_TO_PAGES);
 	if (!err && way == COPIED)
 		err = new_space(i, &i->second, true);
-	if (!err && (way == ACCESSED || way == DETACHED))
+	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES)
 		err = new_access(i);
+	if (!err && way == BITMAP)
+		err = new_tracking(i) ?: new_page(op);
 	if (err) {
 		pin_why(op->why, err, DEVICE ": %s", strerror(-err));
 		iommu_close(op);
@@ -237,6 +327,21 @@ static int open_detach(struct pin_op *op)
 	return iommu_open(op, DETACHED);
 }
 
+static int open_rw(struct pin_op *op)
+{
+	return iommu_open(op, COPIED_TO);
+}
+
+static int open_rw_pages(struct pin_op *op)
+{
+	return iommu_open(op, COPIED_TO_PAGES);
+}
+
+static int open_bitmap(struct pin_op *op)
+{
+	return iommu_open(op, BITMAP);
+}
+
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct iommu *i = op->priv;
@@ -256,7 +361,57 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		p->vmpin = op->mem->pages;
 }
 
-static int map(const struct pin_op *op)
+static void predict_rw(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct iommu *i = op->priv;
+	const bool whole = i->way == COPIED_TO && op->mem->pages > 1;
+	const struct pin_access access = { .write = true, .longterm = whole, .fast = whole };
+
+	pin_predict_all_or_nothing(op, &access, p);
+	p->released = p->acquired;
+}
+
+/* The bytes of a bitmap that touches all of the memory, or of its first pages. */
+static size_t bitmap_bytes(const struct pin_op *op)
+{
+	const size_t ps = op->kernel->page_size;
+	const size_t most = BITMAP_PAGES(op->kernel), offset = (uintptr_t)op->mem->addr % ps;
+	const size_t pages = op->mem->pages < most ? op->mem->pages : most;
+
+	/*
+	 * The kernel pins a page for the offset besides those for the length. 0:
+	 * inside of one page, of which it would pin the next, too.
+	 */
+	return (offset ? pages - 1 : pages) * ps;
+}
+
+static void gup_bitmap(const struct pin_op *op, struct pin_gup *g)
+{
+	const struct pin_access access = { .write = true, .fast = true };
+	struct pin_mem mem = *op->mem;
+
+	pin_mem_cut(&mem, 0, bitmap_bytes(op));
+	pin_mem_gup(&mem, &access, g);
+}
+
+/* What cannot be pinned is left out, and nobody is told. */
+static void predict_bitmap(const struct pin_op *op, struct pin_predict *p)
+{
+	struct pin_gup g;
+
+	if (!bitmap_bytes(op)) {
+		p->result = -EINVAL;
+		p->or_result = -EINVAL;
+		return;
+	}
+	gup_bitmap(op, &g);
+	/* And the page that the device writes to, which it pins for long. */
+	p->acquired = g.pinned + g.undone + 1;
+	p->released = p->acquired;
+	p->migrated = op->kernel->movable_memory ? 1 : 0;
+}
+
+static int map_at(const struct pin_op *op, void *addr, size_t length)
 {
 	const struct iommu *i = op->priv;
 	struct ioas_map m = {
@@ -264,12 +419,17 @@ static int map(const struct pin_op *op)
 		.flags = MAP_FIXED_IOVA | MAP_READABLE |
 			 (i->way == MAPPED_READ ? 0 : MAP_WRITEABLE),
 		.ioas = i->first.ioas,
-		.addr = (uintptr_t)op->mem->addr,
-		.length = op->mem->len,
+		.addr = (uintptr_t)addr,
+		.length = length,
 		.iova = IOVA,
 	};
 
 	return ioctl(i->fd, IOAS_MAP, &m) ? -errno : 0;
+}
+
+static int map(const struct pin_op *op)
+{
+	return map_at(op, op->mem->addr, op->mem->len);
 }
 
 static int copy(const struct pin_op *op, const struct space *to, uint64_t iova)
@@ -334,6 +494,76 @@ static long pin(struct pin_op *op)
 	/* In the middle: what is to stay lies between what is to go. */
 	if (!err && i->way == DETACHED)
 		err = access_pages(op, nr / 3, (nr + 2) / 3);
+	return err;
+}
+
+/* A driver writes what is at @from to @len bytes from @at on. */
+static int write_to(const struct pin_op *op, const char *from, size_t at, size_t len)
+{
+	const struct iommu *i = op->priv;
+	struct test t = {
+		.rw = { IOVA + at, len, (uintptr_t)from + at, RW_WRITE | RW_SLOW },
+	};
+
+	return test(i, TEST_ACCESS_RW, i->access, &t);
+}
+
+static long pin_rw(struct pin_op *op)
+{
+	const size_t ps = op->kernel->page_size, len = op->mem->len;
+	const size_t head = ps - (uintptr_t)op->mem->addr % ps;
+	const struct iommu *i = op->priv;
+	char *from = malloc(len);
+	int err = from ? map(op) : -ENOMEM;
+
+	if (!err) {
+		memset(from, 0x5a, len);
+		if (i->way == COPIED_TO) {
+			err = write_to(op, from, 0, len);
+		} else {
+			for (size_t at = 0, end = head; !err && at < len; at = end, end += ps)
+				err = write_to(op, from, at, (end < len ? end : len) - at);
+		}
+		if (!err && memcmp(op->mem->addr, from, len))
+			err = -EIO;
+		unmap(i, &i->first, 0, EVERYTHING);
+	}
+	free(from);
+	return err;
+}
+
+static bool bits_are_set(const unsigned char *bitmap, size_t bytes)
+{
+	for (size_t n = 0; n < bytes; n++) {
+		if (bitmap[n] != 0xff)
+			return false;
+	}
+	return true;
+}
+
+static long pin_bitmap(struct pin_op *op)
+{
+	const struct iommu *i = op->priv;
+	const size_t io_page = IO_PAGE(op->kernel);
+	const uint64_t first = 1;
+	/* A bit for each byte: as large a bitmap of as small a space as can be. */
+	struct get_bitmap g = {
+		.size = sizeof(g), .hwpt = i->first.hwpt, .iova = IOVA,
+		.length = bitmap_bytes(op) * 8, .page = 1, .data = (uintptr_t)op->mem->addr,
+	};
+	struct test t = { .dirty = { 0, IOVA, io_page, io_page, (uintptr_t)&first } };
+	struct pin_gup gup;
+	int err = g.length ? map_at(op, i->other, op->kernel->page_size) : -EINVAL;
+
+	if (err)
+		return err;
+	gup_bitmap(op, &gup);
+	err = test(i, TEST_DIRTY, i->first.hwpt, &t);
+	if (!err && ioctl(i->fd, GET_BITMAP, &g))
+		err = -errno;
+	unmap(i, &i->first, 0, EVERYTHING);
+	if (!err && gup.pinned && !bits_are_set(op->mem->addr, io_page / 8))
+		err = -EIO;
 	return err;
 }
 
@@ -423,3 +653,29 @@ IOMMUFD_CONSUMER(iommufd_map, "iommufd: mapped for a device that may write to it
 IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains",
 		 open_map_read, use, unpin);
+
+#define IOMMUFD_TRANSIENT(_name, _help, _path, _since, _case, _probe, _open, _predict, _pin)	\
+	const struct pin_consumer pin_consumer_##_name = {				\
+		.name = #_name,								\
+		.help = _help,								\
+		.path = _path,								\
+		.since = _since,							\
+		.doc_case = _case,							\
+		.needs = NEEDS,								\
+		.any_byte = true,							\
+		.probe = _probe,							\
+		.open = _open,								\
+		.predict = _predict,							\
+		.pin = _pin,								\
+		.close = iommu_close,							\
+	}
+
+IOMMUFD_TRANSIENT(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
+		  "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
+		  "6.7", 5, probe_tracking, open_bitmap, predict_bitmap, pin_bitmap);
+IOMMUFD_TRANSIENT(iommufd_rw, "iommufd: a driver in the kernel writes to all of it",
+		  "iommufd_access_rw > iopt_pages_rw_slow > pfn_reader_user_pin > pin_user_pages_fast",
+		  "6.2", 5, probe, open_rw, predict_rw, pin_rw);
+IOMMUFD_TRANSIENT(iommufd_rw_pages, "iommufd: a driver in the kernel writes to it, page by page",
+		  "iommufd_access_rw > iopt_pages_rw_page > pin_user_pages_remote",
+		  "6.2", 5, probe, open_rw_pages, predict_rw, pin_rw);

@@ -15,7 +15,7 @@ leftovers() {
 }
 
 says "--help" 0 'usage: pinvm' "$pinvm" --help
-for command in kernels get kdir run suite matrix; do
+for command in kernels get kdir run suite matrix soak; do
 	says "$command --help" 0 "usage: pinvm $command" "$pinvm" $command --help
 done
 says "no command" 2 'required: COMMAND' "$pinvm"

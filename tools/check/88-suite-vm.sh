@@ -18,6 +18,42 @@ if ! have qemu-system-x86_64; then
 	skip "guests" "no qemu-system-x86_64: make setup"
 	done_testing
 fi
+
+# Two guests at a time: more would starve each other on two CPUs.
+declare -A pids statuses
+
+# begin NAME COMMAND...
+begin() {
+	local name=$1
+
+	shift
+	"$@" >"$TMP/$name.out" 2>&1 </dev/null &
+	pids[$name]=$!
+}
+
+await() {
+	local name
+
+	for name; do
+		wait "${pids[$name]}"
+		statuses[$name]=$?
+	done
+}
+
+# said NAME: what it said, and its exit status.
+said() {
+	cat "$TMP/$1.out"
+	return "${statuses[$1]}"
+}
+
+# bash has background jobs ignore SIGINT.
+# shellcheck disable=SC2046,SC2317
+cleanup() {
+	kill $(jobs -p) 2>/dev/null
+	wait
+}
+
+kernels=
 for kernel in 6.1 6.12; do
 	if ! kdir=$("$pinvm" kdir "$kernel" 2>"$TMP/why"); then
 		skip "the suite on $kernel" "no kernel $kernel: $(tail -n 1 "$TMP/why")"
@@ -25,15 +61,21 @@ for kernel in 6.1 6.12; do
 	fi
 	kmod-helper/build.sh "$kdir" "$TMP/kmod" >"$TMP/log" 2>&1
 	module=$(tail -n 1 "$TMP/log")
+	kernels="$kernels $kernel"
 	# shellcheck disable=SC2086
-	check "the suite on $kernel" "$pinvm" suite --kernel "$kernel" --helper "$module" \
+	begin "$kernel" "$pinvm" suite --kernel "$kernel" --helper "$module" \
 		--results "$TMP/$kernel" $programs
+done
+# shellcheck disable=SC2086
+await $kernels
+for kernel in $kernels; do
+	check "the suite on $kernel" said "$kernel"
 	check_equal "page by page on $kernel" true \
 		"$(sed -n 's/^ "helper": \(.*\),/\1/p' "$TMP/$kernel/verdict.json")"
 done
 if [ -n "${kdir:-}" ]; then
 	# With memory that can be unplugged: what must leave it, and what holds it.
-	check "long-term pins and offlining" "$pinvm" suite --kernel 6.12 --helper "$module" \
+	begin offlining "$pinvm" suite --kernel 6.12 --helper "$module" \
 		--hotplug 512M --results "$TMP/hotplug" --test longterm_test --test pinned_stays_test
 	# pinstress there: pages are looked at, and memory that is unplugged.
 	# shellcheck disable=SC2086
@@ -65,10 +107,13 @@ export LD_PRELOAD=/put_shim.so PIN_PUT_EVERY=2
 stress --duration 20s
 EOT
 	chmod +x "$TMP/stress.sh"
-	output=$("$pinvm" run --kernel 6.12 --hotplug 512M --copy "$module:/pin_helper.ko" \
+	begin stress "$pinvm" run --kernel 6.12 --hotplug 512M --copy "$module:/pin_helper.ko" \
 		--copy "$TMP/put_shim.so:/put_shim.so" --copy "$TMP/leak_shim.so:/leak_shim.so" \
 		--copy "$BUILD/bin/pinstress" --copy "$BUILD/bin/pintrace" --copy "$matrix" \
-		-- "$TMP/stress.sh" 2>&1)
+		-- "$TMP/stress.sh"
+	await offlining stress
+	check "long-term pins and offlining" said offlining
+	output=$(said stress)
 	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^leak/,$d')"
 	leak=$(echo "$output" | sed '1,/^leak/d;/^put/,$d')
 	check_match "a test: who took what leaks" \
@@ -80,23 +125,32 @@ EOT
 	check_match "pinstress: a pin dropped as a reference: exit status" 'status 1' "$output"
 	check_match "pinstress: a pin dropped as a reference: is named" \
 		'#   page view: .* not as booked: helper_pin on .*' "$output"
-	output=$("$pinvm" suite --kernel 6.12 --helper none --results "$TMP/none" --test node_test 2>&1)
+	begin skip "$pinvm" suite --kernel 6.12 --helper none --results "$TMP/none" --test node_test
+	begin soak "$pinvm" soak --kernel 6.12 --duration 60s --results "$TMP/soak" \
+		--pinstress '--chaos all --no-narrow'
+	await skip soak
+	output=$(said skip)
 	check_equal "a skip that is not expected: exit status" 1 $?
 	check_match "a skip that is not expected: is named" \
 		'UNEXPECTED SKIP node_test:.*no /dev/pin_helper.*' "$output"
+	check "pinstress: everything and all chaos, a minute" said soak
+	check_match "pinstress: in balance" '.*BALANCED: [1-9].*' "$(said soak)"
+	check "pinstress: its record comes back" "$BUILD/bin/pinreport" --text "$TMP/soak/run"
 fi
 
 # Allocations that fail, and CMA: no distribution's kernel has them.
 tree=$CACHE/linux/build-6.12
 if [ -e "$tree/.config" ] && grep -q '^CONFIG_FAILSLAB=y' "$tree/.config"; then
-	output=$("$pinvm" run --kernel "$tree" --copy "$BUILD/bin/pinstress" -- \
+	begin fail "$pinvm" run --kernel "$tree" --copy "$BUILD/bin/pinstress" -- \
 		"$BUILD/bin/pinstress" --chaos fail --duration 8s --checkpoint 2s --jobs 2 \
-		--no-narrow --json 2>&1)
+		--no-narrow --json
+	begin cma "$pinvm" suite --kernel "$tree" --helper --append cma=640M \
+		--results "$TMP/cma" --test longterm_test
+	await fail cma
+	output=$(said fail)
 	check_equal "pinstress: allocations fail: exit status" 0 $?
 	check_match "pinstress: allocations fail" '.*"type":"end".*"chaos":\{"fail":[1-9].*' "$output"
-	output=$("$pinvm" suite --kernel "$tree" --helper --append cma=640M --results "$TMP/cma" \
-		--test longterm_test 2>&1)
-	check_match "long-term pins leave CMA" '.*: PASS .*' "$output"
+	check "long-term pins leave CMA" said cma
 else
 	skip "allocations that fail, CMA" "no kernel with them: pinvm build $tree"
 fi

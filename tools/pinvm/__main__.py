@@ -10,6 +10,7 @@ import tempfile
 import build
 import consumers
 import kernels
+import soak
 import suite
 import vm
 from common import ARCHES, Error, cache_dir, say
@@ -28,13 +29,6 @@ usage, 4 cannot be run here. That of build: 1 if the compiler does not like the
 source."""
 
 
-def write_to(stream):
-    def write(body):
-        stream.buffer.write(body)
-        stream.buffer.flush()
-    return write
-
-
 def interrupted(number, _frame):
     signal.signal(number, signal.SIG_IGN)
     say(f"interrupted by {signal.Signals(number).name}")
@@ -48,7 +42,7 @@ def run(options):
     options.insmod = []
     if options.consumers:
         consumers.provide(options, lambda: suite.find_helper(kernel, "build"))
-    options.stdout, options.stderr = write_to(sys.stdout), write_to(sys.stderr)
+    options.stdout, options.stderr = vm.write_to(sys.stdout), vm.write_to(sys.stderr)
     with tempfile.TemporaryDirectory(prefix="pinvm.") as folder:
         machine = vm.Machine(kernel, options, folder)
         return machine.dry_run() if options.dry_run else machine.run()
@@ -144,6 +138,7 @@ def parser():
 
     build.add_command(command)
     suite.add_commands(command)
+    soak.add_command(command)
     return top
 
 

@@ -85,6 +85,13 @@ def default_options(*words):
     return options
 
 
+def write_to(stream):
+    def write(body):
+        stream.buffer.write(body)
+        stream.buffer.flush()
+    return write
+
+
 def positive(text):
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"not a positive number: {text}")
