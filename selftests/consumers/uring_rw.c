@@ -3,8 +3,8 @@
  * IORING_OP_READ and IORING_OP_WRITE with O_DIRECT on the file system at hand:
  * pinned from submission to completion; and the same on a ring that looks for
  * completions itself (IORING_SETUP_IOPOLL). That one reads no more than the
- * device takes in one request: a request that is split is not polled, and 6.1
- * never completes it.
+ * device takes in one request, in bytes and in segments: a request that is split
+ * is not polled, and 6.1 never completes it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -81,11 +81,15 @@ static int iopoll_open(struct pin_op *op)
 {
 	int err = open_flags(op, IORING_SETUP_IOPOLL);
 	struct rw *rw = op->priv;
-	size_t max;
+	size_t max, segments;
 
 	if (err)
 		return err;
 	max = device_queue(rw->fd, "max_sectors_kb") * 1024 & ~(op->kernel->page_size - 1);
+	/* Each page may be a segment of its own, and there is one more if it is not aligned. */
+	segments = device_queue(rw->fd, "max_segments");
+	if (segments > 1 && max > (segments - 1) * op->kernel->page_size)
+		max = (segments - 1) * op->kernel->page_size;
 	if (max && rw->len > max)
 		rw->len = max;
 	return 0;
