@@ -117,12 +117,12 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	int seals = fcntl(m->fd, F_GET_SEALS);
 	const size_t pages = m->len / ps, first = pages / 2, index = m->folio_index;
 
-	/* A list whose first part is empty is no list. */
-	if (pages * ps > limit || !pages || (d->pieces != WHOLE && !first))
+	if (pages * ps > limit || !pages)
 		return refuse(p, -EINVAL);
 	if (seals < 0)
 		return refuse(p, -EBADFD);
-	if (!(seals & F_SEAL_SHRINK))
+	/* Nor may a list's first part be empty. */
+	if (!(seals & F_SEAL_SHRINK) || (d->pieces != WHOLE && !first))
 		return refuse(p, -EINVAL);
 	if (op->kernel->udmabuf_pins) {
 		if (d->pieces == WHOLE)

@@ -87,6 +87,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "siw_reg_user_mr() forgets the memory it has pinned if siw_mr_add_mem() has no memory of its own: it stays pinned, and in VmPin, for ever",
 	},
 	{
+		.id = "gup-dirties-file",
+		.consumer = "log", .target = "WARNING:* ext4_dirty_folio+*",
+		.from = PIN_KVER(5, 18),
+		.reason = "pages of a file are made dirty when their pins are dropped, and the file system has written them back and given up their buffers meanwhile: ext4 warns, and does not write them",
+	},
+	{
 		.id = "iommu-release-warns",
 		.consumer = "warns_vfio*", .target = "*",
 		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),

@@ -28,6 +28,7 @@ struct pin_view {
 	struct pin_helper_page *before, *now;
 	struct folio *folios;	/* of the last pin_view_held() */
 	size_t nr_folios;
+	bool referenced;	/* each pin has a plain reference beside it */
 	unsigned int stuck;	/* of these, pins were left on, at the last look */
 };
 
@@ -331,7 +332,7 @@ static bool folio_still(const struct pin_view *v, const struct folio *f, struct 
 {
 	const struct pin_helper_page *p = &v->now[f->first];
 	const bool cached = p->mapcount > 0 && !(p->flags & PIN_HELPER_PAGE_ANON);
-	const int rest = p->refcount - f->pins * bias(p), least = p->mapcount + cached;
+	const int rest = p->refcount - f->pins * (bias(p) + v->referenced), least = p->mapcount + cached;
 	char wrong[160] = "";
 
 	if (!f->pins || f->pinned_before || p->flags & PIN_HELPER_PAGE_ZERO)
@@ -358,8 +359,10 @@ static unsigned int look_still(struct pin_view *v, const void *arg, struct lines
 		add_line(l, "the pages cannot be looked at: %s\n", strerror(-err));
 		return 1;
 	}
-	if (pins)
+	if (pins) {
 		place_pins(v, pins);
+		v->referenced = pins->referenced;
+	}
 	for (size_t i = 0; i < v->nr_folios; i++) {
 		if (pins)
 			v->folios[i].pinned_before = v->before[v->folios[i].first].flags &

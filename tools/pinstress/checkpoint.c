@@ -475,14 +475,36 @@ static bool pages_agree(struct run *r, struct checkpoint *cp)
 	return right;
 }
 
+/* The known issue that all of these lines are of, or NULL. */
+static const struct pin_known_issue *all_known(struct run *r, const char *lines)
+{
+	const struct pin_known_issue *issue = NULL;
+	char line[256];
+	size_t len;
+
+	for (; *lines; lines += len + (lines[len] == '\n')) {
+		len = strcspn(lines, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)len, lines);
+		issue = pin_known_issue(&r->kernel, "log", line);
+		if (!issue)
+			break;
+	}
+	return issue;
+}
+
 static bool kernel_log_is_clean(struct run *r, struct checkpoint *cp)
 {
+	const struct pin_known_issue *issue;
 	char bad[2048];
 
 	if (!pin_klog_check(&r->klog, bad, sizeof(bad)))
 		return true;
-	add(cp, "the kernel log has, since the last checkpoint:\n%s", bad);
-	return false;
+	issue = r->opt->strict ? NULL : all_known(r, bad);
+	if (issue && cp->verdict < V_EXCUSED)
+		cp->verdict = V_EXCUSED;
+	add(cp, "the kernel log has, since the last checkpoint:\n%s%s%s", bad,
+	    issue ? "known: " : "", issue ? issue->reason : "");
+	return issue;
 }
 
 /* Everything that is not about the counters. */

@@ -81,13 +81,19 @@ static bool shared_by_ksm(const struct session *se)
 
 static void view_pinned(struct worker *w, struct session *se)
 {
-	const struct pin_view_pins pins = pin_view_foretold(&se->pin, se->op.kernel);
+	struct pin_view_pins pins = pin_view_foretold(&se->pin, se->op.kernel);
 	unsigned int wrong;
 	char text[1024];
 
 	if (!se->view)
 		return;
 	wrong = pin_view_still(se->view, &pins, text, sizeof(text));
+	/* A folio that was split just before keeps all pins of the buffer from being made one. */
+	if (wrong && pins.per_folio && pins.pins < se->pin.acquired && chaos_effect.loosens) {
+		pins.pins = se->pin.acquired;
+		pins.per_folio = false;
+		wrong = pin_view_still(se->view, &pins, text, sizeof(text));
+	}
 	/* Others pin these pages as they like. */
 	if (!shared_by_ksm(se)) {
 		unlike_booked(w, se, wrong, text);
