@@ -93,6 +93,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "pages of a file are made dirty when their pins are dropped, and the file system has written them back and given up their buffers meanwhile: ext4 warns, and does not write them",
 	},
 	{
+		.id = "hugetlb-movable-warns",
+		.consumer = "log", .target = "WARNING:* follow_hugetlb_page+*",
+		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 2),
+		.reason = "the lockless walk refuses a long-term pin of a hugetlb page in ZONE_MOVABLE, and follow_hugetlb_page() takes that for a broken reference count",
+	},
+	{
 		.id = "iommu-release-warns",
 		.consumer = "warns_vfio*", .target = "*",
 		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
