@@ -9,7 +9,6 @@ import tempfile
 
 import build
 import consumers
-import coverage
 import kernels
 import soak
 import suite
@@ -140,7 +139,6 @@ def parser():
     build.add_command(command)
     suite.add_commands(command)
     soak.add_command(command)
-    coverage.add_command(command)
     return top
 
 

@@ -141,12 +141,6 @@ class Builder:
         return False
 
 
-def source_of(options):
-    if re.fullmatch(r"\d+\.\d+", options.source) and not os.path.exists(options.source):
-        return unpack_source(options.source)
-    return Path(options.source).absolute()
-
-
 def build(options):
     if host_arch() != "amd64":
         raise Error("tools/kernel/guest.config is for amd64")
@@ -154,7 +148,10 @@ def build(options):
     if not top:
         raise Error("this is for a checkout: the configuration is in its tools/kernel/")
     check_tools()
-    source = source_of(options)
+    if re.fullmatch(r"\d+\.\d+", options.source) and not os.path.exists(options.source):
+        source = unpack_source(options.source)
+    else:
+        source = Path(options.source).absolute()
     if not (source / "scripts/kconfig/merge_config.sh").exists():
         raise Error(f"{source} is no kernel source tree", usage=True)
     if (source / ".config").exists() or (source / "include/config").exists():
@@ -174,18 +171,14 @@ def build(options):
     return 0
 
 
-def add_options(one):
+def add_command(command):
+    one = command("build", build, "build a small kernel that has all consumers, for run and suite")
     one.add_argument("tree", metavar="TREE", help="where to build; built again, only what changed")
     one.add_argument("--source", default="6.12", metavar="DIR|SERIES",
                      help="kernel source, stays as it is; or Debian's of a series (%(default)s)")
-    one.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
-                     help="for make (%(default)s)")
-
-
-def add_command(command):
-    one = command("build", build, "build a small kernel that has all consumers, for run and suite")
-    add_options(one)
     one.add_argument("--config", action="append", default=[], metavar="FRAGMENT",
                      help="merged over our configuration; may be given again")
+    one.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
+                     help="for make (%(default)s)")
     one.add_argument("--make", action="append", default=[], metavar="WORD",
                      help="for make as it is, as V=1; may be given again")

@@ -358,8 +358,7 @@ def run_suite(name, options, folder):
             "--disk", "2G:nvme:ext4", "--disk", "64M:nvme", "--disk", "64M:nvme-meta",
             "--append", KERNEL_WORDS,
             "--env", "PIN_SUITE_DISK=@disk0", "--env", "PIN_SCRATCH_NVME=@disk1",
-            "--env", f"PIN_GCOV={Path(name).name}", "--env", "PIN_SCRATCH_NVME_META=@disk2",
-            "--env", "PIN_SCRATCH_PMEM=/dev/pmem0",
+            "--env", "PIN_SCRATCH_NVME_META=@disk2", "--env", "PIN_SCRATCH_PMEM=/dev/pmem0",
             "--memory", options.memory, "--timeout", str(options.timeout),
             "--out", str(folder), "--log", str(folder / "console.log"),
             "--with-modules", MODULES.replace(" ", ","))
@@ -537,43 +536,42 @@ def markdown(verdicts):
     return "\n".join(parts)
 
 
-def add_options(one):
-    one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
-    one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
-                     help="build pin_helper.ko for the kernel, or use FILE, or none; without"
-                     " this, that in build/kmod/RELEASE/ is used if there is one")
-    one.add_argument("--selftests", metavar="DIR",
-                     help="the suite as built or installed (build/selftests)")
-    one.add_argument("--memory", default="2G", metavar="SIZE",
-                     help="of the guest (%(default)s)")
-    one.add_argument("--movable", metavar="SIZE",
-                     help="so much of it in ZONE_MOVABLE, for the tests that need it")
-    one.add_argument("--hotplug", metavar="SIZE",
-                     help="more memory, plugged in as movable: it can go offline")
-    one.add_argument("--append", action="append", default=[], metavar="WORDS",
-                     help="for the kernel's command line, as cma=640M")
-    one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
-                     help="for each guest (%(default)s)")
-    one.add_argument("--test", dest="tests", action="append", default=[],
-                     metavar="PROGRAM[=PATTERN,...]",
-                     help="only this program, and of it only these tests; may be given again")
-    one.add_argument("--shards", type=vm.positive, metavar="N",
-                     help="guests at once, each with its share of the tests"
-                     f" (one per CPU of this machine, up to {MAX_SHARDS})")
-    one.add_argument("--results", metavar="DIR", help="where results go (results/)")
-    one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
-
-
 def add_commands(command):
+    def common(one):
+        one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
+        one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
+                         help="build pin_helper.ko for the kernel, or use FILE, or none; without"
+                         " this, that in build/kmod/RELEASE/ is used if there is one")
+        one.add_argument("--selftests", metavar="DIR",
+                         help="the suite as built or installed (build/selftests)")
+        one.add_argument("--memory", default="2G", metavar="SIZE",
+                         help="of the guest (%(default)s)")
+        one.add_argument("--movable", metavar="SIZE",
+                         help="so much of it in ZONE_MOVABLE, for the tests that need it")
+        one.add_argument("--hotplug", metavar="SIZE",
+                         help="more memory, plugged in as movable: it can go offline")
+        one.add_argument("--append", action="append", default=[], metavar="WORDS",
+                         help="for the kernel's command line, as cma=640M")
+        one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
+                         help="for each guest (%(default)s)")
+        one.add_argument("--test", dest="tests", action="append", default=[],
+                         metavar="PROGRAM[=PATTERN,...]",
+                         help="only this program, and of it only these tests; may be given again")
+        one.add_argument("--shards", type=vm.positive, metavar="N",
+                         help="guests at once, each with its share of the tests"
+                         f" (one per CPU of this machine, up to {MAX_SHARDS})")
+        one.add_argument("--results", metavar="DIR", help="where results go (results/)")
+        one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
+
     one = command("suite", suite, "run the test suite in one kernel, where no skip is by chance")
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
     consumers.add_option(one, "only matrix_test, and of it only these consumers")
     one.add_argument("--part", metavar="K/N", help=argparse.SUPPRESS)
-    add_options(one)
+    common(one)
     one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")
     one.add_argument("kernels", nargs="+", metavar="KERNEL",
                      help=f"as for suite; \"{RUNNING}\" is the running kernel")
     one.add_argument("--keep", metavar="MATRIX.json",
                      help="kernels that passed in this earlier matrix are not run again")
-    add_options(one)
+    common(one)

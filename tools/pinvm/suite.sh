@@ -19,11 +19,6 @@ if [ -e /pin_helper.ko ]; then
 fi
 /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
-# For pinvm coverage, if the kernel was built for that in the tree $PIN_GCOV.
-find /sys/kernel/debug/gcov -name '*.gcda' 2>/dev/null | while read -r file; do
-	name=/out/gcov/${file##*"/$PIN_GCOV/"}
-	mkdir -p "${name%/*}" && cat "$file" >"$name"
-done
 if [ -e /pin_helper.ko ]; then
 	rmmod pin_helper || exit 92
 fi
