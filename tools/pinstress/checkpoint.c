@@ -24,6 +24,7 @@
 #define DEATH_NS	(10 * SEC)	/* after SIGKILL */
 #define WARY		3	/* checkpoints after others were seen to pin */
 #define SUSPICIONS	8	/* equal excess in so many intervals is the kernel's */
+#define CONFIRMATIONS	8	/* looks at a release too many before it is believed */
 #define OTHERS_NS	(200 * MSEC)	/* of waiting for releases that may be others' */
 #define LOOK_NS		(20 * MSEC)	/* for others, where all seems right */
 #define SETTLE_NS	(20 * SEC)
@@ -221,6 +222,7 @@ static bool excused(const struct checkpoint *cp)
 static bool drain(struct run *r, struct checkpoint *cp, struct pin_snapshot *now)
 {
 	uint64_t start = pin_now_ns(), pause = MSEC / 10, first = 0;
+	unsigned int too_many = 0;
 	bool others = false;
 
 	for (;;) {
@@ -234,9 +236,15 @@ static bool drain(struct run *r, struct checkpoint *cp, struct pin_snapshot *now
 		others |= now->total.acquired != first;
 		compare(r, cp, now);
 		cp->drain_ns = now->ns - start;
+		/*
+		 * CPUs fold their counts one after the other: what one pins then, and
+		 * another drops, looks dropped only. It does not at the next look.
+		 */
+		too_many = cp->off_released > cp->off_acquired ? too_many + 1 : 0;
 		/* Only a release can still come, and one of ours is waited for. */
 		if (balanced(cp) || excused(cp) || cp->drain_ns > r->opt->drain_ns ||
-		    (cp->off_released >= 0 && (cp->off_released >= cp->off_acquired ||
+		    (cp->off_released >= 0 && (cp->off_released == cp->off_acquired ||
+					       too_many >= CONFIRMATIONS ||
 					       (others && cp->drain_ns > OTHERS_NS))))
 			break;
 		pin_sleep_ns(pause);
