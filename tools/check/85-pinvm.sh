@@ -25,11 +25,15 @@ says "a kernel that is none" 2 'no kernel "six"' "$pinvm" run --kernel six -- tr
 echo '[{"release": "'"$(uname -r)"'", "arch": "amd64", "passed": true, "guest": false,
 "helper": false, "when": "2026-01-02 03:04", "seconds": 7, "first_test": null, "trouble": null,
 "programs": {"a_test": {"pass": 3, "fail": 0, "xfail": 0, "skip": 0, "inconclusive": 0,
-"seconds": 1}}, "failures": [], "xfails": [], "skips": []}]' >"$TMP/matrix.json"
+"seconds": 1}}, "consumers": {"a_way": {"pass": 8, "fail": 0, "xfail": 2, "skip": 1}},
+"failures": [], "xfails": [], "skips": []}]' >"$TMP/matrix.json"
 says "a kernel that passed before" 0 'kept from 2026-01-02 03:04' \
 	"$pinvm" matrix --keep "$TMP/matrix.json" --results "$TMP" running
 check_equal "it is in the page" '| a_test | 3 / 0 / 0 / 0 (1.0 s) |' \
 	"$(grep a_test "$TMP/matrix.md")"
+# shellcheck disable=SC2016 # no command
+check_equal "and its consumers" '| `a_way` | 8 exact, 2 known |' \
+	"$(grep a_way "$TMP/matrix.md")"
 says "--keep of something else" 2 'is no matrix.json' \
 	"$pinvm" matrix --keep "$TMP/matrix.md" running
 says "nothing to run" 2 'a command is wanted' "$pinvm" run --kernel 6.1

@@ -91,6 +91,7 @@ class Verdict:
         self.helper = False
         self.when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         self.programs = {}      # name -> {result: count, "seconds": n}
+        self.consumers = {}     # of matrix_test, the same
         self.skips = []         # {program, test, reason, result, expected}
         self.xfails = []        # {program, test, reason}
         self.failures = []      # {program, test, reason}
@@ -119,6 +120,9 @@ class Verdict:
         counts = dict.fromkeys(RESULTS, 0)
         for test, result, reason, _ in leaves(program):
             counts[result] += 1
+            consumer, *cell = test.split(".")
+            if name == "matrix_test" and len(cell) == 2:
+                self.consumers.setdefault(consumer, dict.fromkeys(RESULTS, 0))[result] += 1
             row = {"program": name, "test": test, "reason": reason}
             if result == "fail":
                 self.failures.append(row)
@@ -144,11 +148,13 @@ class Verdict:
             whole.skips += shard["skips"]
             whole.failures += shard["failures"]
             whole.xfails += shard["xfails"]
-            for name, program in shard["programs"].items():
-                sums = whole.programs.setdefault(name, dict.fromkeys(program))
-                for key, number in program.items():
-                    if number is not None:
-                        sums[key] = round((sums[key] or 0) + number, 2)
+            for ours, theirs in ((whole.programs, shard["programs"]),
+                                 (whole.consumers, shard["consumers"])):
+                for name, program in theirs.items():
+                    sums = ours.setdefault(name, dict.fromkeys(program))
+                    for key, number in program.items():
+                        if number is not None:
+                            sums[key] = round((sums[key] or 0) + number, 2)
         return whole
 
     def unexpected(self):
@@ -184,7 +190,8 @@ class Verdict:
         return {"release": self.release, "arch": self.arch, "passed": self.passed(),
                 "guest": self.guest, "helper": self.helper, "when": self.when,
                 "seconds": self.seconds, "first_test": self.first_test,
-                "trouble": self.trouble, "programs": self.programs, "failures": self.failures,
+                "trouble": self.trouble, "programs": self.programs, "consumers": self.consumers,
+                "failures": self.failures,
                 "xfails": self.xfails, "skips": self.skips}
 
 
@@ -513,6 +520,22 @@ def markdown(verdicts):
                                                    for verdict in verdicts)],
                       ["start to verdict, s", *(str(verdict.seconds or "-")
                                                 for verdict in verdicts)]])]
+
+    def cells(counts):
+        words = [f"{counts[result]} {what}" for result, what in
+                 (("pass", "exact"), ("xfail", "known"), ("fail", "**failed**"))
+                 if counts and counts[result]]
+        return ", ".join(words) or "-"
+
+    driven = sorted({name for verdict in verdicts for name in verdict.consumers})
+    if driven:
+        parts += ["## Consumers\n",
+                  "Cells of matrix_test, each a kind of memory and a way to let go: exact to the"
+                  " page, or off by a known issue; the others are skipped.\n",
+                  table(["consumer", *(verdict.release for verdict in verdicts)],
+                        [[f"`{name}`", *(cells(verdict.consumers.get(name))
+                                         for verdict in verdicts)]
+                         for name in driven])]
     for title, rows in (
             ("Failures", [(verdict, row, "") for verdict in verdicts for row in verdict.failures]),
             ("Skips", [(verdict, row, row["expected"]
