@@ -10,7 +10,8 @@ cat <<'END'
 Printed by `tools/consumers.sh`: what each consumer says of itself (`pinstress --list --json`).
 Case is that of Documentation/core-api/pin_user_pages.rst. Pins that are held stay until they
 are released; the others are released before the call returns. "Pins since" is the first
-version of Linux in which that path takes pins at all.
+version of Linux in which that path takes pins at all. Where each was run, and with what result,
+is in [the matrix](matrix.md); those of iommufd and soft-iWARP on a kernel of `pinvm build`.
 
 | consumer | what | case | kernel functions | pins since | held | needs |
 |---|---|---|---|---|---|---|
