@@ -332,7 +332,8 @@ static bool folio_still(const struct pin_view *v, const struct folio *f, struct 
 {
 	const struct pin_helper_page *p = &v->now[f->first];
 	const bool cached = p->mapcount > 0 && !(p->flags & PIN_HELPER_PAGE_ANON);
-	const int rest = p->refcount - f->pins * (bias(p) + v->referenced), least = p->mapcount + cached;
+	const int rest = p->refcount - f->pins * (bias(p) + v->referenced);
+	const int least = p->mapcount + cached;
 	char wrong[160] = "";
 
 	if (!f->pins || f->pinned_before || p->flags & PIN_HELPER_PAGE_ZERO)

@@ -148,7 +148,7 @@ check_match "6.12: is 6.12" '6\.12\..*' "$(head -n 1 "$TMP/stdout")"
 check_match "6.12: stderr is apart" "to stderr" "$(cat "$TMP/stderr")"
 check_equal "6.12: files come back" 300000 "$(stat -c %s "$TMP/out/big")"
 
-says "6.12: --for" 0 'pass:3 fail:0 .*skip:0' "$pinvm" run --kernel 6.12 \
+says "6.12: --for" 0 'pass:5 fail:0 .*skip:0' "$pinvm" run --kernel 6.12 \
 	--for 'nvme_meta_read,sg_io_read,helper_pin' -- matrix_test \
 	nvme_meta_read.anon.return sg_io_read.anon.return helper_pin.anon.release
 says "6.1: a program of the host with its libraries" 0 'nr_foll_pin|acquired' \
