@@ -105,6 +105,7 @@ echo "start $(uptime)" >&3
 
 if [ -n "$shell" ]; then
 	echo "pinvm: $(uname -r): exit or Ctrl-D powers off" >/dev/console
+	prepare
 	setsid cttyhack sh </dev/console >/dev/console 2>&1
 	status=$?
 else
@@ -116,7 +117,7 @@ else
 	pumps=$!
 	cat </run/err >"$err" &
 	pumps="$pumps $!"
-	(job 3>&-) </dev/null >/run/out 2>/run/err
+	(prepare && job 3>&-) </dev/null >/run/out 2>/run/err
 	status=$?
 	# What it left behind in the background is not waited for.
 	(

@@ -258,7 +258,7 @@ class Machine:
                 "shell": "1" if options.shell else "", "files": "1" if options.out else "",
             }
             lines = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
-            before = [f"insmod {shlex.quote(module)} || exit" for module in options.insmod]
+            before = [f"insmod {shlex.quote(module)} || return" for module in options.insmod]
             for text in options.env:
                 name, _, value = text.partition("=")
                 number = re.fullmatch(r"@disk(\d+)", value)
@@ -266,8 +266,9 @@ class Machine:
                     raise Error(f"--env {text}: there is no such --disk", usage=True)
                 value = f"$(disk {number[1]})" if number else shlex.quote(value)
                 before.append(f"export {shlex.quote(name)}={value}")
-            body = [*before, "exec " + shlex.join(words or ["true"])]
-            return "\n".join([*lines, "job() {", *(f"\t{line}" for line in body), "}\n"])
+            # The devices that they name have come when it is called.
+            return "\n".join([*lines, "prepare() {", *(f"\t{line}" for line in [*before, ":"]),
+                              "}", "job() {", "\texec " + shlex.join(words or ["true"]), "}\n"])
 
         copies = []
         for text in options.copy:
