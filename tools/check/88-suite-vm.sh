@@ -134,7 +134,6 @@ EOT
 	check_match "a skip that is not expected: is named" \
 		'UNEXPECTED SKIP node_test:.*no /dev/pin_helper.*' "$output"
 	check "pinstress: everything and all chaos, a minute" said soak
-	check_match "pinstress: in balance" '.*BALANCED: [1-9].*' "$(said soak)"
 	check "pinstress: its record comes back" "$BUILD/bin/pinreport" --text "$TMP/soak/run"
 fi
 
