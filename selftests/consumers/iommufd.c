@@ -275,6 +275,11 @@ static int new_page(struct pin_op *op)
 	return 0;
 }
 
+static bool has_device(enum way way)
+{
+	return way != ACCESSED && way != COPIED_TO && way != COPIED_TO_PAGES;
+}
+
 static int iommu_open(struct pin_op *op, enum way way)
 {
 	struct iommu *i = calloc(1, sizeof(*i));
@@ -286,9 +291,7 @@ static int iommu_open(struct pin_op *op, enum way way)
 	i->way = way;
 	i->access = -1;
 	i->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	err = i->fd < 0 ? -errno :
-	      new_space(i, &i->first, way != ACCESSED && way != COPIED_TO &&
-			way != COPIED_TO_PAGES);
+	err = i->fd < 0 ? -errno : new_space(i, &i->first, has_device(way));
 	if (!err && way == COPIED)
 		err = new_space(i, &i->second, true);
 	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES)
@@ -620,62 +623,46 @@ static long unpin_detach(struct pin_op *op)
 	return err ? err : unpin_access(op);
 }
 
-#define IOMMUFD_CONSUMER(_name, _help, _path, _open, _use, _unpin)	\
-	const struct pin_consumer pin_consumer_##_name = {				\
-		.name = #_name,								\
-		.help = _help,								\
-		.path = _path " > pfn_reader_user_pin > pin_user_pages_fast",		\
-		.since = "6.2",								\
-		.doc_case = 2,								\
-		.needs = NEEDS,								\
-		.held = true,								\
-		.probe = probe,								\
-		.open = _open,								\
-		.predict = predict,							\
-		.pin = pin,								\
-		.use = _use,								\
-		.unpin = _unpin,							\
-		.close = iommu_close,							\
-	}
-
-IOMMUFD_CONSUMER(iommufd_access, "iommufd: accessed by a driver in the kernel, without a device",
-		 "iommufd_access_pin_pages > iopt_pages_fill_xarray",
-		 open_access, NULL, unpin_access);
-IOMMUFD_CONSUMER(iommufd_copy, "iommufd: copied to another device's space, and the first unmapped",
-		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains",
-		 open_copy, use_copy, unpin);
-IOMMUFD_CONSUMER(iommufd_detach, "iommufd: its device is detached while a driver accesses a part",
-		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains",
-		 open_detach, NULL, unpin_detach);
-IOMMUFD_CONSUMER(iommufd_map, "iommufd: mapped for a device that may write to it",
-		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains",
-		 open_map, use, unpin);
-IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
-		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains",
-		 open_map_read, use, unpin);
-
-#define IOMMUFD_TRANSIENT(_name, _help, _path, _since, _case, _probe, _open, _predict, _pin)	\
+#define IOMMUFD_CONSUMER(_name, _help, _path, _open, ...)				\
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
 		.help = _help,								\
 		.path = _path,								\
-		.since = _since,							\
-		.doc_case = _case,							\
 		.needs = NEEDS,								\
-		.any_byte = true,							\
-		.probe = _probe,							\
 		.open = _open,								\
-		.predict = _predict,							\
-		.pin = _pin,								\
 		.close = iommu_close,							\
+		__VA_ARGS__								\
 	}
+#define HELD(_use, _unpin)								\
+	.since = "6.2", .doc_case = 2, .held = true, .probe = probe,			\
+	.predict = predict, .pin = pin, .use = _use, .unpin = _unpin
+#define TRANSIENT(_since, _probe, _predict, _pin)					\
+	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
+	.predict = _predict, .pin = _pin
 
-IOMMUFD_TRANSIENT(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
-		  "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
-		  "6.7", 5, probe_tracking, open_bitmap, predict_bitmap, pin_bitmap);
-IOMMUFD_TRANSIENT(iommufd_rw, "iommufd: a driver in the kernel writes to all of it",
-		  "iommufd_access_rw > iopt_pages_rw_slow > pfn_reader_user_pin > pin_user_pages_fast",
-		  "6.2", 5, probe, open_rw, predict_rw, pin_rw);
-IOMMUFD_TRANSIENT(iommufd_rw_pages, "iommufd: a driver in the kernel writes to it, page by page",
-		  "iommufd_access_rw > iopt_pages_rw_page > pin_user_pages_remote",
-		  "6.2", 5, probe, open_rw_pages, predict_rw, pin_rw);
+#define PINS		" > pfn_reader_user_pin > pin_user_pages_fast"
+
+IOMMUFD_CONSUMER(iommufd_access, "iommufd: accessed by a driver in the kernel, without a device",
+		 "iommufd_access_pin_pages > iopt_pages_fill_xarray" PINS,
+		 open_access, HELD(NULL, unpin_access));
+IOMMUFD_CONSUMER(iommufd_copy, "iommufd: copied to another device's space, and the first unmapped",
+		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_copy, HELD(use_copy, unpin));
+IOMMUFD_CONSUMER(iommufd_detach, "iommufd: its device is detached while a driver accesses a part",
+		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_detach, HELD(NULL, unpin_detach));
+IOMMUFD_CONSUMER(iommufd_map, "iommufd: mapped for a device that may write to it",
+		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_map, HELD(use, unpin));
+IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
+		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_map_read, HELD(use, unpin));
+IOMMUFD_CONSUMER(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
+		 "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
+		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap));
+IOMMUFD_CONSUMER(iommufd_rw, "iommufd: a driver in the kernel writes to all of it",
+		 "iommufd_access_rw > iopt_pages_rw_slow" PINS,
+		 open_rw, TRANSIENT("6.2", probe, predict_rw, pin_rw));
+IOMMUFD_CONSUMER(iommufd_rw_pages, "iommufd: a driver in the kernel writes to it, page by page",
+		 "iommufd_access_rw > iopt_pages_rw_page > pin_user_pages_remote",
+		 open_rw_pages, TRANSIENT("6.2", probe, predict_rw, pin_rw));
