@@ -239,6 +239,91 @@ says "a file that this kernel lacks" 1 'there is no mm/none.c' \
 	"$pinmutate" apply --file "$TMP/mine/fileless.cocci" --on mm/none.c
 whole "after one for a missing file"
 
+# Several at once, each of which can be chosen: what the file then does is seen.
+mkdir -p "$KSRC/lib" "$TMP/stub/linux"
+cat >"$KSRC/lib/sum.c" <<'END'
+/* A function
+ * with this: {
+ */
+struct given {
+	int first;
+};
+
+int calls;
+
+static inline int first(const struct given *given)
+{
+	return given->first;
+}
+
+int sum(int (*get)(const struct given *), const struct given list[],
+	unsigned int n)
+{
+	int total = 0;
+
+	while (n--)
+		total += get(&list[n]);
+	return total;
+}
+
+void
+count(void)
+{
+	calls++;
+}
+
+int (*const get)(const struct given *) = first;
+END
+# patch NAME FILE FROM TO
+mutant() {
+	sed "s/$3/$4/" "$KSRC/$2" | diff -u --label "a/$2" --label "b/$2" "$KSRC/$2" - \
+		>"$TMP/mine/$1.patch"
+}
+mutant more lib/sum.c 'given->first' 'given->first + 1'
+mutant less lib/sum.c 'n--' '--n'
+mutant both lib/sum.c '\(calls++\|total += \)' 'calls += 5, \1'
+mutant outside lib/sum.c 'int calls' 'int calls = 7'
+cat >"$TMP/stub/linux/moduleparam.h" <<'END'
+#define EXPORT_SYMBOL_GPL(name) extern int name
+#define core_param(name, variable, type, mode) extern int variable
+END
+cat >"$TMP/use.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+struct page;
+void unpin_user_pages(struct page **pages, unsigned long n)
+{
+	(void)pages;
+	printf("%lu ", n);
+}
+#include GUP
+#include SUM
+int main(int argc, char **argv)
+{
+	const struct given list[] = { { 1 }, { 10 }, { 100 } };
+	(void)argc;
+	pin_mutant = atoi(argv[1]);
+	release(NULL, 4);
+	count();
+	printf("%d ", sum(get, list, 3));
+	printf("%d", calls);
+}
+END
+says "several at once" 0 '^outside: has to be alone' \
+	"$pinmutate" apply --file "$TMP/mine/more.patch" --file "$TMP/mine/less.patch" \
+	--file "$TMP/mine/both.patch" --file "$TMP/mine/outside.patch" \
+	--file "$TMP/mine/other.patch"
+GUP=$(copy)
+check "they can be compiled" gcc -Wall -Wextra -Werror -I"$TMP/stub" -DGUP="\"$GUP\"" \
+	-DSUM="\"${GUP%mm/gup.c}lib/sum.c\"" -o "$TMP/use" "$TMP/use.c"
+for row in "0 none:4 111 1" "1 more:4 114 1" "2 less:4 110 1" "3 both:4 111 21" \
+	"4 one that is not in it:4 111 1" "5 one of another file:3 111 1"; do
+	check_equal "chosen: ${row%%:*}" "${row#*:}" "$("$TMP/use" "${row%% *}")"
+done
+"$pinmutate" undo >/dev/null
+whole "after several"
+rm -r "${KSRC:?}/lib"
+
 for signal in INT TERM KILL; do
 	rm -f "$TMP/mine/slow.py.ready"
 	# Not as a job of ours, for which SIGINT is ignored.

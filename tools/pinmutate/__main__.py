@@ -13,6 +13,7 @@ import judge
 import mutants
 import report
 import score
+import switch
 import tree as trees
 from common import Error, cache_dir, say
 
@@ -33,6 +34,12 @@ which the unmodified one does not, it is caught if the log names one of the
 functions that the mutant does, or if there is no report at all and the program
 that ran is one of its own. A mutant that is "equivalent" changes nothing that
 can be seen, says why, and must not be reported by any test.
+
+A kernel can also have many mutants, of which pin_mutant=N on its command line
+chooses one: each function that one of them changes is there once more, as that
+one has it. Without it all are off, and that is the unmodified kernel to compare
+with. score does so: one build for all, and as many guests at once as there are
+CPUs.
 
 The first build takes 5 to 15 minutes, each other one 15 to 60 seconds.
 
@@ -114,10 +121,17 @@ def check(options):
 
 
 def apply(options):
-    one = wanted(options)[0]
+    rows = wanted(options)
     # Not "with": this one is to stay.
     tree = trees.Tree().__enter__()
-    print(tree.apply(one), end="")
+    if len(rows) == 1:
+        print(tree.apply(rows[0]), end="")
+    else:
+        switched = switch.Switched(rows, tree.pristine)
+        tree.apply(switched)
+        for one in rows:
+            print(f"{one.name}: " + ("has to be alone" if one in switched.apart else
+                                     switched.word(one)))
     say(f"applied in {tree.source}; undone by: pinmutate undo, or by the next command")
     return 0
 
@@ -251,7 +265,12 @@ def parser():
         one.add_argument("--on", action="append", default=[], metavar="SOURCE",
                          help="the files it changes, where its header does not say files:")
 
-    def running(one):
+    def running(one, together=None):
+        one.set_defaults(together=False)
+        if together is not None:
+            one.add_argument("--together", action=argparse.BooleanOptionalAction, default=together,
+                             help="all in one kernel, and its command line chooses, or each in one"
+                             f" of its own ({'together' if together else 'each'})")
         one.add_argument("--full", action="store_true",
                          help="the whole suite for each, not only the tests that are there for it")
         one.add_argument("--no-theirs", action="store_true",
@@ -276,7 +295,8 @@ def parser():
     one.add_argument("--part", default="1/1", metavar="I/N", help="apply only each Nth of them")
     outside(one)
 
-    one = command("apply", apply, "put a mutant into our source tree and leave it there", names="?")
+    one = command("apply", apply, "put a mutant, or several to choose from, into our source tree"
+                  " and leave it there")
     outside(one)
     command("undo", undo, "take it out again", names=None)
 
@@ -289,12 +309,12 @@ def parser():
 
     one = command("run", run, "build, boot, test and judge mutants")
     outside(one)
-    running(one)
+    running(one, together=False)
 
     one = command("score", score_all, "the same for all or some, with progress; of all,"
                   " results/mutants.md is written")
     outside(one)
-    running(one)
+    running(one, together=True)
 
     one = command("fix", fix, "the same for fixes of tools/fixes/: what is known to fail without"
                   " one must pass with it, and nothing else fail", names=None)

@@ -29,8 +29,9 @@ def theirs_counts(results):
 def kept(result, baseline):
     """Without what is only of interest in the folder of results."""
     return {
-        **{key: result.get(key) for key in ("name", "verdict", "why", "views", "build", "seconds",
-                                            "full", "release", "suite", "date", "log", "theirs")},
+        **{key: result.get(key) for key in ("name", "verdict", "why", "views", "build", "together",
+                                            "seconds", "full", "release", "suite", "date", "log",
+                                            "theirs")},
         **{key: result["mutant"][key] for key in KNOWN if result["mutant"].get(key)},
         "expected": {view: result["mutant"][view] for view in VIEWS if result["mutant"].get(view)},
         "by": [{**row, "reason": row["reason"][:KEPT]} for row in result.get("by", [])[:NAMED]],
@@ -121,6 +122,18 @@ def mean(values):
     return f"{sum(values) / len(values):.0f}" if values else "-"
 
 
+def builds(records):
+    apart = [one["build"] for one in records if not one.get("together")]
+    words = []
+    if apart:
+        words.append(f"{len(apart)} had a kernel of their own, built in {mean(apart)} s on"
+                     " average.")
+    if len(apart) < len(records):
+        words.append(f"{len(records) - len(apart)} were together in one, whose command line"
+                     " chooses which of them is at work; with none it is the unmodified kernel.")
+    return " ".join(words) + "\n"
+
+
 def markdown(records, unmeasured):
     noticed, logged, known = theirs_counts(records)
     ours = [one for one in records if one.get("seconds")]
@@ -144,8 +157,8 @@ def markdown(records, unmeasured):
                ["gup_test, gup_longterm, cow, hugetlb_dio", known, noticed, logged,
                 known - noticed - logged, "-",
                 mean([one["theirs"]["seconds"] for one in records if one.get("theirs")])]]),
-        f"A build takes {mean([one['build'] for one in ours])} s on average. The unmodified"
-        " kernel, the tests of the mutants that were run beside it:\n",
+        builds(ours),
+        "The unmodified kernel, the tests of the mutants that were run beside it:\n",
         unmodified(baselines),
         "Kinds: " + "; ".join(f"{key} {value}" for key, value in KINDS.items())
         + ". A view is what shows it: counter (nr_foll_pin_*), node (the same, per node), page"
@@ -157,10 +170,11 @@ def markdown(records, unmeasured):
         if rows:
             parts += [f"## {title}\n", table(
                 ["mutant", "kind", "what it does", "expected", "verdict", "view", "by",
-                 "s build + run", "suite", "the kernel's own tests"],
+                 "s (build +) run", "suite", "the kernel's own tests"],
                 [[f"`{one['name']}`", one["kind"], one["what"], expected(one),
                   one["verdict"], " ".join(one.get("views") or []), caught_by(one),
-                  f"{one.get('build') or 0:.0f} + {one.get('seconds') or 0:.0f}",
+                  ("" if one.get("together") else f"{one.get('build') or 0:.0f} + ")
+                  + f"{one.get('seconds') or 0:.0f}",
                   f"`{one['suite'] or '-'}`", own_tests(one)] for one in rows])]
     if unmeasured:
         parts += ["## Not measured yet\n", ", ".join(f"`{name}`" for name in unmeasured) + "\n"]

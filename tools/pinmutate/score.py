@@ -7,13 +7,16 @@ soon as it is done, and "baseline" for the unmodified kernel.
 
 import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import judge
 import report
+import switch
 import theirs
 import tree as trees
 from common import Error, build_dir, checkout, leaves, results_dir, say, stamp
@@ -36,6 +39,7 @@ BASELINE = "baseline"
 ONE_TIMEOUT, ALL_TIMEOUT = 900, 3600
 ATTEMPTS = 3
 FEW = 40
+GUESTS = set()      # pinvms at work
 SAID = 12           # lines of what a failing test says
 # Of a program, on a mutant: what is known then needs not be seen a hundred times.
 ENOUGH = "--max-failures=5"
@@ -111,13 +115,19 @@ def guest(tree, folder, tests, timeout, machine):
     command = [trees.tool("pinvm"), "suite", "--kernel", tree.build, "--results", folder,
                "--helper", tree.helper, "--timeout", str(timeout), *tests,
                *machine, *(["--shards", "1"] if tests else [])]
-    with open(folder / "pinvm.err", "wb") as errors:
-        result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=errors,
-                                stdin=subprocess.DEVNULL, check=False)
+    with open(folder / "pinvm.err", "wb") as errors, \
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors,
+                             stdin=subprocess.DEVNULL) as process:
+        GUESTS.add(process)
+        try:
+            process.wait()
+        finally:
+            process.terminate()
+            GUESTS.discard(process)
     # Of a whole suite each of several guests ran a part.
     parts = sorted({path.parent for path in folder.rglob("verdict.json")
                     if (path.parent / "ktap.log").exists()})
-    if not parts or result.returncode not in (0, 1):
+    if not parts or process.returncode not in (0, 1):
         lines = (folder / "pinvm.err").read_text(errors="replace").splitlines()
         raise Error("pinvm suite failed: " + " | ".join(lines[-3:]))
     return merged(read(part) for part in parts)
@@ -138,8 +148,8 @@ def read(folder):
     console = folder / "console.log"
     ktap = (folder / "ktap.log").read_text(errors="replace")
     begun = re.findall(r"^# selftests: \w+: (\S+)$", ktap, re.M)
-    return judge.Run(results, verdict["trouble"],
-                     console.read_text(errors="replace") if console.exists() else "",
+    log = console.read_text(errors="replace") if console.exists() else ""
+    return judge.Run(results, verdict["trouble"], switch.own_names(log),
                      begun[-1] if begun else None)
 
 
@@ -171,10 +181,10 @@ def suite_commit():
                           capture_output=True, text=True, check=False).stdout.strip()
 
 
-def kernel_tests(tree, folder, options):
+def kernel_tests(tree, folder, options, words=()):
     if options.no_theirs:
         return None
-    return theirs.run(tree, folder)
+    return theirs.run(tree, folder, words)
 
 
 class Score:
@@ -189,6 +199,7 @@ class Score:
         self.suite = Suite()
         self.baseline = None
         self.baseline_theirs = None
+        self.built = None       # seconds
 
     # The unmodified kernel
 
@@ -209,12 +220,9 @@ class Score:
             self._take(old)
             say(f"baseline of {old['release']}: as it was run before")
             return
-        say(f"building the unmodified kernel in {tree.build}")
-        began = time.monotonic()
-        tree.make()
+        self._build(tree, "the unmodified kernel")
         built = time.monotonic()
-        say(f"built in {built - began:.0f} s; running {'the whole suite' if whole else 'its tests'}"
-            " on it")
+        say(f"running {'the whole suite' if whole else 'the tests'} on the unmodified kernel")
         where = self.folder / BASELINE
         runs = [taken(old)] if old else []
         if ours:
@@ -233,7 +241,7 @@ class Score:
             "has": {"tests": {} if whole or has["tests"] == {} else
                     joined(tests, has["tests"] or {}),
                     "boots": has["boots"] + boots, "theirs": own or has["theirs"]},
-            "build": round(built - began, 1),
+            "build": self.built,
             "seconds": round(ran - built + (old["seconds"] if old else 0), 1),
             "trouble": run.trouble, "console": run.console,
             "results": [[*key, *value] for key, value in sorted(run.results.items())],
@@ -254,15 +262,39 @@ class Score:
         self.baseline_theirs = result["theirs"]
         self.about = report.about_baseline(result)
 
+    def _build(self, tree, what):
+        """Once of what is in the tree now."""
+        if self.built is not None:
+            return
+        say(f"building {what} in {tree.build}")
+        began = time.monotonic()
+        tree.make()
+        self.built = round(time.monotonic() - began, 1)
+        say(f"built in {self.built:.0f} s")
+
     # One mutant
 
-    def one(self, tree, mutant):
-        """Applies, builds, runs, undoes; returns and keeps the result."""
+    def _begun(self, mutant):
         where = self.folder / mutant.name
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir(parents=True)
-        result = {"name": mutant.name, "mutant": mutant.json(), "release": self.about["release"],
-                  "suite": suite_commit(), "date": stamp(), "full": self._whole(mutant)}
+        return where, {"name": mutant.name, "mutant": mutant.json(),
+                       "release": self.about["release"], "suite": suite_commit(),
+                       "date": stamp(), "full": self._whole(mutant)}
+
+    def _run(self, tree, mutant, where, words=()):
+        """In a kernel that is built: what is to be added to the result."""
+        began = time.monotonic()
+        run = self._boot(tree, mutant, where, words)
+        seconds = round(time.monotonic() - began, 1)
+        answer = self.judge_by(mutant, run, self.baseline)
+        return {"seconds": seconds, **answer, "views": judge.views(answer),
+                "theirs": theirs.compare(kernel_tests(tree, where, self.options, words),
+                                         self.baseline_theirs)}
+
+    def one(self, tree, mutant):
+        """Applies, builds, runs, undoes; returns and keeps the result."""
+        where, result = self._begun(mutant)
         began = time.monotonic()
         try:
             (where / "mutant.diff").write_text(tree.apply(mutant))
@@ -273,14 +305,8 @@ class Score:
                     raise
                 result.update(verdict=judge.BROKEN, why=str(err))
             else:
-                built = time.monotonic()
-                result["build"] = round(built - began, 1)
-                run = self._boot(tree, mutant, where)
-                result["seconds"] = round(time.monotonic() - built, 1)
-                result.update(self.judge_by(mutant, run, self.baseline))
-                result["views"] = judge.views(result)
-                result["theirs"] = theirs.compare(kernel_tests(tree, where, self.options),
-                                                  self.baseline_theirs)
+                result["build"] = round(time.monotonic() - began, 1)
+                result.update(self._run(tree, mutant, where))
         except Error as err:
             if err.status != 1:
                 raise
@@ -293,39 +319,86 @@ class Score:
     def _whole(self, mutant):
         return self.options.full or not mutant.tests()
 
-    def _boot(self, tree, mutant, where):
+    def _boot(self, tree, mutant, where, words):
         if self._whole(mutant):
-            return merged([boot(tree, where / "suite", {}, ALL_TIMEOUT), *(
-                boot(tree, where / name, self.suite.existing(there.items()), ALL_TIMEOUT, machine,
-                     [ENOUGH]) for name, (machine, there) in BOOTS.items())])
+            return merged([boot(tree, where / "suite", {}, ALL_TIMEOUT, words), *(
+                boot(tree, where / name, self.suite.existing(there.items()), ALL_TIMEOUT,
+                     [*machine, *words], [ENOUGH]) for name, (machine, there) in BOOTS.items())])
         options = [ENOUGH, *self.strict]
         needs = mutant.needs.split()
         if not needs:
             return boot(tree, where / "suite",
                         self.suite.existing([*mutant.tests(), *COMMON.items()]), ONE_TIMEOUT,
-                        options=options)
+                        words, options)
         return merged([boot(tree, where / name, self.suite.existing(mutant.tests()), ONE_TIMEOUT,
-                            BOOTS[name][0], options) for name in needs])
+                            [*BOOTS[name][0], *words], options) for name in needs])
 
     # Many
 
+    def _kept(self, mutant):
+        """The result that an earlier run left, if it still holds."""
+        path = self.folder / mutant.name / "result.json"
+        if path.exists():
+            old = json.loads(path.read_text())
+            if old["mutant"] == mutant.json() and old["full"] == self._whole(mutant):
+                return old
+        return None
+
     def all(self, tree, mutants):
-        self.prepare(tree, mutants)
-        began, done, results = time.monotonic(), 0, []
-        for number, mutant in enumerate(mutants, 1):
-            kept = self.folder / mutant.name / "result.json"
-            if kept.exists():
-                old = json.loads(kept.read_text())
-                if old["mutant"] == mutant.json() and old["full"] == self._whole(mutant):
-                    results.append(old)
-                    continue
-            result = self.one(tree, mutant)
-            results.append(result)
-            done += 1
-            left = len(mutants) - number
+        results = {one.name: old for one in mutants if (old := self._kept(one))}
+        left = [one for one in mutants if one.name not in results]
+        began, total = time.monotonic(), len(left)
+
+        def add(result):
+            results[result["name"]] = result
+            done = len(results) - len(mutants) + total
             each = (time.monotonic() - began) / done
-            say(f"{number}/{len(mutants)} {line(result)}; {minutes(left * each)} to go")
-        return results
+            say(f"{len(results)}/{len(mutants)} {line(result)};"
+                f" {minutes((total - done) * each)} to go")
+
+        if self.options.together and left:
+            left = self._together(tree, left, mutants, add)
+        else:
+            self.prepare(tree, mutants)
+        for mutant in left:
+            add(self.one(tree, mutant))
+        return [results[mutant.name] for mutant in mutants]
+
+    def _together(self, tree, left, mutants, add):
+        """All that can be in one kernel, several guests at a time; returns the others."""
+        say("putting them into one kernel")
+        switched = switch.Switched(left, tree.pristine)
+        tree.apply(switched)
+        try:
+            self._build(tree, f"a kernel with {len(switched.numbers)} mutants to choose from")
+            self.prepare(tree, mutants)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                try:
+                    for result in as_completed([
+                            pool.submit(self._chosen, tree, one, switched)
+                            for one in left if one not in switched.apart]):
+                        add(result.result())
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    for process in list(GUESTS):
+                        process.terminate()
+                    raise
+        finally:
+            tree.undo()
+        return switched.apart
+
+    def _chosen(self, tree, mutant, switched):
+        where, result = self._begun(mutant)
+        (where / "mutant.diff").write_text(trees.difference(mutant, tree.pristine))
+        result.update(build=self.built, together=len(switched.numbers))
+        try:
+            result.update(self._run(tree, mutant, where, ["--append", switched.word(mutant)]))
+        except Error as err:
+            if err.status != 1:
+                raise
+            result.update(verdict=judge.BROKEN, why=str(err))
+        save(where / "result.json", result)
+        return result
 
 
 def minutes(seconds):
@@ -333,7 +406,8 @@ def minutes(seconds):
 
 
 def line(result):
-    seconds = f" ({result.get('build', 0):.0f} s build, {result.get('seconds', 0):.0f} s run)"
+    built = "" if result.get("together") else f"{result.get('build', 0):.0f} s build, "
+    seconds = f" ({built}{result.get('seconds', 0):.0f} s run)"
     own = result.get("theirs")
     own = "" if not own else \
         "; the kernel's own tests: " + (own["noticed"] or (own["log"] and "log only") or "nothing")

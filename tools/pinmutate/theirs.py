@@ -66,7 +66,7 @@ def read(text):
     return results, "\n".join(log)
 
 
-def run(tree, folder):
+def run(tree, folder, words=()):
     """Boots the kernel in the build tree; keeps theirs.log and theirs-console.log."""
     target = build(tree)
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,7 @@ def run(tree, folder):
         script.chmod(0o755)
         command = [trees.tool("pinvm"), "run", "--kernel", tree.build, "--timeout", "300",
                    "--disk", "512M:nvme:ext4", "--log", console, "--copy", f"{script}:/theirs.sh",
+                   *words,
                    *(word for name in PROGRAMS
                      for word in ("--copy", f"{target / name}:/theirs/{name}")),
                    "--", "/theirs.sh"]
