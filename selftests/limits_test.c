@@ -423,6 +423,15 @@ static long beyond(const struct pin_actor *a, struct pin_op *op, long arg, char 
 	return attempt(op, &no_strain, why);
 }
 
+static long long pool_has(const char *what, size_t huge)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/%s", huge / 1024,
+		 what);
+	return pin_read_number(path, 0);
+}
+
 /*
  * Two huge pages of a memfd, of which the pool has only one left. It is mapped
  * and so reserved: 6.12 takes what nobody reserved, and trips over that.
@@ -453,6 +462,13 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 	if (m->map == MAP_FAILED)
 		return pin_why(why, -errno, "mmap: %s", strerror(errno));
 	m->map_len = huge;
+	/* Those that somebody has let go of meanwhile. */
+	while (pool_has("free_hugepages", huge) > pool_has("resv_hugepages", huge)) {
+		if (mmap(NULL, huge, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0) ==
+		    MAP_FAILED)
+			return pin_why(why, -EBUSY, "somebody else is at the pool of huge pages");
+	}
 	m->addr = m->map;
 	m->len = 2 * huge;
 	m->pages = m->len / page;

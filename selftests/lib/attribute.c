@@ -14,29 +14,37 @@
 
 #define MAX_ARGS 128
 
-/* $PINTRACE, or as it is built beside the tools and the suite, or installed. */
-static void exec_pintrace(const char *exe, char **argv)
+static char *own_path(char *exe, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", exe, size - 1);
+
+	exe[len > 0 ? len : 0] = '\0';
+	return exe;
+}
+
+int pin_exec_pintrace(char *const argv[])
 {
 	static const char *const beside[] = { "pintrace", "../../bin/pintrace" };
-	const char *named = getenv("PINTRACE"), *slash = strrchr(exe, '/');
-	char path[4200];
+	const char *named = getenv("PINTRACE");
+	char exe[4096], path[4200];
+	char *slash = strrchr(own_path(exe, sizeof(exe)), '/');
 
 	if (named) {
 		execvp(named, argv);
-		return;
+		return -errno;
 	}
 	for (unsigned int i = 0; slash && i < 2; i++) {
 		snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - exe), exe, beside[i]);
 		execv(path, argv);
 	}
 	execvp("pintrace", argv);
+	return -errno;
 }
 
 static void __attribute__((noreturn)) be_pintrace(int report, int errors, char *const argv[])
 {
 	static const char *const own[] = { "pintrace", "--stacks", "--held", "-o" };
 	char *args[MAX_ARGS], output[32], exe[4096];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	int null = open("/dev/null", O_RDWR), n = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -45,17 +53,15 @@ static void __attribute__((noreturn)) be_pintrace(int report, int errors, char *
 	snprintf(output, sizeof(output), "/proc/self/fd/%d", report);
 	args[n++] = output;
 	args[n++] = (char *)"--";
-	exe[len > 0 ? len : 0] = '\0';
-	args[n++] = exe;
+	args[n++] = own_path(exe, sizeof(exe));
 	for (unsigned int i = 1; argv[i] && n < MAX_ARGS - 1; i++)
 		args[n++] = argv[i];
 	args[n] = NULL;
 	dup2(null, STDOUT_FILENO);
 	dup2(errors, STDERR_FILENO);
 	setenv("PIN_LOCK", "/dev/null", 1);
-	exec_pintrace(exe, args);
 	dprintf(STDERR_FILENO, "pintrace: %s: build it with make, or name it in $PINTRACE\n",
-		strerror(errno));
+		strerror(-pin_exec_pintrace(args)));
 	_exit(127);
 }
 

@@ -14,4 +14,10 @@
  */
 int pin_attribute(char *const argv[], void (*say)(void *arg, const char *line), void *arg);
 
+/*
+ * Become pintrace: that of $PINTRACE, or as it is built beside the tools and
+ * the suite, or installed. Returns -errno if there is none.
+ */
+int pin_exec_pintrace(char *const argv[]);
+
 #endif

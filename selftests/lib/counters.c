@@ -196,7 +196,7 @@ int pin_counters_read_nodes(const struct pin_counters *c, struct pin_snapshot *s
 {
 	int i, err = 0;
 
-	for (i = 0; !err && i < c->nr_nodes; i++)
+	for (i = 0; !err && !c->own && i < c->nr_nodes; i++)
 		err = read_counts(c->node_fd[i], &s->node[i], NULL);
 	return err;
 }
@@ -206,6 +206,12 @@ static int read_total(const struct pin_counters *c, struct pin_snapshot *s)
 	size_t enough = c->vmstat_enough;
 
 	s->ns = pin_now_ns();
+	if (c->own) {
+		/* In this order, so that none seems released before it was acquired. */
+		s->total.released = c->own->released;
+		s->total.acquired = c->own->acquired;
+		return 0;
+	}
 	return read_counts(c->vmstat_fd, &s->total, &enough);
 }
 
@@ -220,7 +226,7 @@ int pin_counters_read_total(const struct pin_counters *c, struct pin_snapshot *s
 	 * Kernels before 5.13 answer EINVAL when any unrelated counter is
 	 * negative; the fold has happened by then.
 	 */
-	if (c->refresh_fd >= 0 && pwrite(c->refresh_fd, "1", 1, 0) < 0 &&
+	if (!c->own && c->refresh_fd >= 0 && pwrite(c->refresh_fd, "1", 1, 0) < 0 &&
 	    errno != EINVAL)
 		return -errno;
 	return read_total(c, s);

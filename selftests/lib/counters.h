@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "own.h"
+
 #define PIN_MAX_NODES	64
 
 struct pin_count {
@@ -39,6 +41,11 @@ struct pin_counters {
 	int node_fd[PIN_MAX_NODES];
 	int node_id[PIN_MAX_NODES];
 	uint64_t settle_ns;		/* unprivileged: time until deltas are folded */
+	/*
+	 * Set by the user: what pintrace has booked of our own processes is read
+	 * instead, in which others' pins do not show; it knows no nodes.
+	 */
+	const volatile struct pin_own *own;
 };
 
 /*

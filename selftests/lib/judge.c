@@ -23,6 +23,26 @@ static void close_gap(struct pin_suite *s, struct pin_snapshot *now)
 	s->last = *now;
 }
 
+/*
+ * Do others pin, too, and does pintrace tell us from them? Then its books of us
+ * are read instead of the kernel's counters from now on, and the machine is as
+ * quiet as it needs to be. What was booked so far is carried over.
+ */
+void pin_part_from_others(struct pin_suite *s)
+{
+	struct pin_count so_far = moved_since(&s->start.total, &s->last.total);
+
+	if (!s->own || s->counters.own || !s->own->others)
+		return;
+	s->counters.own = s->own;
+	pin_counters_read(&s->counters, &s->last);
+	s->start.total.acquired = s->last.total.acquired - so_far.acquired;
+	s->start.total.released = s->last.total.released - so_far.released;
+	s->alert = false;
+	s->foreign_traffic = false;
+	printf("# other programs pin pages: from now on pintrace's books of this program and its children are read, not the kernel's counters, and no nodes\n");
+}
+
 uint64_t pin_suite_ambient(struct pin_suite *s, uint64_t ns)
 {
 	struct pin_snapshot before, after;
@@ -234,7 +254,7 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_
 	char who[128] = "other programs pinned pages during this run";
 	bool foreign = s->foreign_traffic;
 
-	if (!foreign)
+	if (!foreign && !s->counters.own)
 		foreign = pin_foreign_changed(&s->holders, who, sizeof(who));
 	snprintf(au->text, sizeof(au->text),
 		 "%sonce, then not again, %+lld pages stayed %s: %s\n",
@@ -244,14 +264,25 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_
 	au->verdict = foreign ? PIN_INCONCLUSIVE : PIN_FAIL;
 }
 
+/* pintrace's books are read, and are not complete. */
+static bool books_lost(const struct pin_suite *s)
+{
+	return s->counters.own && s->own->lost;
+}
+
 /* The reason goes first: it is what a skip shows. */
 static void call_inconclusive(struct pin_suite *s, struct pin_audit *au)
 {
 	char *text = strdup(au->text);
 
-	snprintf(au->text, sizeof(au->text),
-		 "inconclusive: machine busy: other programs pin pages (%llu moved in the last %.0f ms), no quiet moment for this test\n",
-		 (unsigned long long)s->ambient, s->ambient_ns / 1e6);
+	if (books_lost(s))
+		snprintf(au->text, sizeof(au->text),
+			 "inconclusive: pintrace had no room for %llu pages: give it more by --folios\n",
+			 (unsigned long long)s->own->lost);
+	else
+		snprintf(au->text, sizeof(au->text),
+			 "inconclusive: machine busy: other programs pin pages (%llu moved in the last %.0f ms), no quiet moment for this test\n",
+			 (unsigned long long)s->ambient, s->ambient_ns / 1e6);
 	if (text)
 		pin_audit_note(au, "%s", text);
 	free(text);
@@ -284,6 +315,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	bool quiet;
 
 	for (;;) {
+		pin_part_from_others(s);
 		quiet = !s->alert || wait_for_quiet(s);
 		if (!quiet && !s->quiet_wait_ns) {
 			begin_audit(s, &au);
@@ -293,6 +325,10 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 		took = pin_now_ns();
 		pin_run_once(s, t, &au);
 		took = pin_now_ns() - took;
+		if (books_lost(s)) {
+			call_inconclusive(s, &au);
+			break;
+		}
 		if (pin_interrupted || au.verdict == PIN_SKIP ||
 		    (au.verdict == PIN_FAIL && !au.mismatch))
 			break;
@@ -459,6 +495,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		lo++;
 	if (lo == hi)
 		return;
+	pin_part_from_others(s);
 	b = s->alert || hi - lo == 1 ? NULL : calloc(hi - lo, sizeof(*b));
 	if (b) {
 		look_for_gap(s, &before);

@@ -81,6 +81,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever",
 	},
 	{
+		.id = "rds-map-leak",
+		.consumer = "fail_nth_rds_mr*", .target = "*",
+		.from = PIN_KVER(5, 7),
+		.reason = "__rds_rdma_map() forgets the pages it has pinned if there is no memory for their scatterlist: they stay pinned for ever",
+	},
+	{
 		.id = "siw-reg-mr-leak",
 		.consumer = "fail_nth_rdma_siw_mr", .target = "*",
 		.from = PIN_KVER(5, 6),

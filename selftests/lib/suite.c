@@ -87,7 +87,7 @@ static enum pin_verdict account_total(struct pin_audit *au, const void *arg)
 		       (unsigned long long)total.released,
 		       (long long)s->strayed.acquired, (long long)s->strayed.released);
 	/* Steps that move nothing do not look at the nodes. */
-	if (pin_counters_exact(&s->counters) && s->counters.nr_nodes &&
+	if (pin_counters_exact(&s->counters) && s->counters.nr_nodes && !s->counters.own &&
 	    !pin_counters_read_whole(&s->counters, &whole, 1000 * MS)) {
 		gap = pin_node_gap(&s->counters, &whole);
 		if (memcmp(&gap, &s->node_gap, sizeof(gap)))
@@ -431,7 +431,8 @@ static void begin_account(struct pin_suite *s)
 	s->strayed = (struct pin_count){ 0, 0 };
 	s->alert = foreign;
 	s->foreign_traffic = foreign;
-	if (foreign)
+	pin_part_from_others(s);
+	if (s->alert)
 		ksft_print_msg("other programs pin pages: %llu acquired or released in %d ms; waiting for quiet moments\n",
 			       (unsigned long long)foreign, QUIET_START_MS);
 }
@@ -483,6 +484,8 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	if (err)
 		ksft_exit_fail_msg("cannot start a process: %s\n", strerror(-err));
 	lock_machine();
+	s.own = pin_own_map();
+	pin_part_from_others(&s);
 	err = pin_kernel_init(&s.kernel, &s.counters);
 	if (err)
 		ksft_exit_fail_msg("cannot tell which kernel this is: %s\n", strerror(-err));

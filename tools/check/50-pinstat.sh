@@ -119,7 +119,17 @@ drain.negative|-t -1 -- true
 drain.without-command|-t 1
 interval.with-command|-i 1 -- true
 output.impossible|-o /nonexistent/file -- true
+by-process.nodes|--by-process -n
 EOF
+
+printf '#!/bin/sh\necho "$@"\n' >"$TMP/pintrace"
+chmod 755 "$TMP/pintrace"
+run env PINTRACE="$TMP/pintrace" "$pinstat" --by-process -i 2 -c 3 --json
+check by-process.live said 0 '^--drain 5[.]0* --duration 6[.]0* --json$'
+run env PINTRACE="$TMP/pintrace" "$pinstat" --by-process -t 1 -o file -- cmd -i 2
+check by-process.command said 0 '^--drain 1[.]0* --output file -- cmd -i 2$'
+run env PINTRACE=/nonexistent "$pinstat" --by-process
+check by-process.none said 4 'pintrace: No such file.*make'
 
 run "$pinstat" --help
 check help said 0 '^Exit status:'

@@ -61,7 +61,8 @@ fi
 
 mkfs=$(PATH=$PATH:/sbin:/usr/sbin command -v mkfs.vfat)
 cc=${CC:-cc}
-if ! $cc -O2 -Wall -Wextra -o "$TMP/pin_by" "tools/check/pin_by.c" 2>"$err"; then
+if ! $cc -O2 -Wall -Wextra -o "$TMP/pin_by" tools/check/pin_by.c 2>"$err" ||
+	! $cc -shared -fPIC -o "$TMP/leak_shim.so" tools/check/leak_shim.c -ldl 2>"$err"; then
 	not_ok helper.builds "$(cat "$err")"
 	done_testing
 fi
@@ -138,12 +139,27 @@ trace leak --drain 0.5 -- sh -c 'pin_by orphan 12 1000 >orphan & until grep -q p
 trace full --folios 40 -- pin_by process_vm 64 0
 trace blind --without try_grab_folio -- pin_by process_vm 64 0
 trace many -- pin_by loop_uring 256 400
+
+# The suite, while another program pins all the time.
+pin_by loop_uring 16 1000000000 >/dev/null 2>&1 &
+noise=$!
+cells="uring_buffers.anon.release uring_buffers.thp.exit process_vm_readv.anon.return dio_read.anon.return uring_read.cow.return xdp_umem.anon.close udmabuf.memfd.close"
+matrix_test --quiet-wait 1 $cells >/out/suite.alone
+pintrace -o /out/suite.trace -- matrix_test --verbose $cells >/out/suite.traced
+LD_PRELOAD=/leak_shim.so PIN_LEAK_EVERY=1 \
+	pintrace -o /dev/null -- matrix_test --drain 500 $cells >/out/suite.leak
+pintrace -o /dev/null -- sh -c "pin_by loop_uring 16 1000000000 & matrix_test --quiet-wait 1 $cells; kill \$!" \
+	>/out/suite.own
+pintrace -o /dev/null --folios 1 -- matrix_test --quiet-wait 1 $cells >/out/suite.lost
+kill $noise
 EOF
 mkdir "$TMP/result"
 "$pinvm" run --kernel "$kernel" --timeout 1800 --disk 64M --out "$TMP/result" \
 	--with-modules vfat,nls_cp437,nls_ascii,null_blk \
 	--copy "$pintrace:/bin/pintrace" --copy "$TMP/pin_by:/bin/pin_by" \
 	--copy "$mkfs:/bin/mkfs.vfat" --copy "$TMP/guest.sh:/guest.sh" \
+	--copy "$BUILD/selftests/pin_accounting/matrix_test:/bin/matrix_test" \
+	--copy "$TMP/leak_shim.so:/leak_shim.so" \
 	-- sh /guest.sh >"$out" 2>"$err"
 status=$?
 if [ $status -ne 0 ]; then
@@ -201,5 +217,26 @@ check full.verdict saw full 4 '^INCOMPLETE: 24 pages lost'
 check blind.unattributed saw blind 4 '^unattributed +64 +64 +0$'
 check blind.verdict saw blind 4 '^INCOMPLETE: 0 pages lost, 64 acquired and 0 released unattributed'
 check many saw many 0 '^ALL RELEASED: 102656 pages acquired'
+
+# judged NAME: how many cells of that run passed, failed, and could not be judged
+judged() {
+	local cell='[a-z_]*[.][a-z_]*[.][a-z]*'
+
+	printf '%d %d %d' "$(grep -c "^ok [0-9]* $cell\$" "$result/suite.$1")" \
+		"$(grep -c "^not ok [0-9]* $cell\$" "$result/suite.$1")" \
+		"$(grep -c "^ok [0-9]* $cell # SKIP inconclusive" "$result/suite.$1")"
+}
+
+diag <"$result/suite.traced"
+passed=$(judged traced)
+cells=${passed%% *}
+check_equal suite.traced "$cells 0 0" "$passed"
+check_match suite.cells '[4-7]' "$cells"
+check suite.total grep -q '^ok .* account.total$' "$result/suite.traced"
+check_equal suite.alone "0 0 $cells" "$(judged alone)"
+check_equal suite.leak "$((cells - 1)) 1 0" "$(judged leak)"
+check suite.leak.cell grep -q '^not ok .* process_vm_readv.anon.return$' "$result/suite.leak"
+check_equal suite.own_noise "0 0 $cells" "$(judged own)"
+check_equal suite.lost "0 0 $cells" "$(judged lost)"
 
 done_testing

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attribute.h"
 #include "pinstat.h"
 
 #define MAX_SECONDS 31536000.0 /* a year: far from any overflow */
@@ -22,6 +23,7 @@ enum {
 	OPT_JSON = 0x100,
 	OPT_QUIET_WAIT,
 	OPT_STATUS,
+	OPT_BY_PROCESS,
 };
 
 static const char doc[] =
@@ -53,7 +55,8 @@ static const char doc[] =
 	"  The counters belong to the whole machine. Foreign pins are noticed in looks\n"
 	"  of 0.2 s before and after the run, not during it: what another process pins\n"
 	"  or unpins only while CMD runs is booked on CMD. Repeat a finding on an idle\n"
-	"  machine before you believe it. A process that a daemon starts for CMD\n"
+	"  machine before you believe it, or use --by-process (root and BPF), which\n"
+	"  tells them apart. A process that a daemon starts for CMD\n"
 	"  (docker, systemd-run) is no descendant of CMD. The peak is sampled about\n"
 	"  every 20 ms; pins that live shorter are counted, but their peak may be\n"
 	"  missed.\n"
@@ -100,6 +103,9 @@ static const struct argp_option argp_options[] = {
 	{ NULL, 0, NULL, 0, "Both:", 3 },
 	{ "nodes", 'n', NULL, 0, "Per NUMA node as well", 3 },
 	{ "json", OPT_JSON, NULL, 0, "JSON Lines: one object a line", 3 },
+	{ "by-process", OPT_BY_PROCESS, NULL, 0,
+	  "Who takes and holds the pins: by pintrace, for -i times -c seconds or until Ctrl-C, or while CMD runs",
+	  3 },
 	{ NULL, 0, NULL, 0, NULL, -1 },
 	{ 0 }
 };
@@ -158,6 +164,9 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 	case OPT_JSON:
 		opt->json = true;
 		break;
+	case OPT_BY_PROCESS:
+		opt->by_process = true;
+		break;
 	case OPT_QUIET_WAIT:
 		opt->quiet_wait_ns =
 			parse_seconds(state, "--quiet-wait", arg, 0);
@@ -180,6 +189,8 @@ static error_t parse_opt(int key, char *arg, struct argp_state *state)
 		if (!opt->cmd && opt->audit_given)
 			argp_error(state, "%s need a command",
 				   "-t, -o, --quiet-wait and --status");
+		if (opt->by_process && opt->nodes)
+			argp_error(state, "--by-process goes without --nodes");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -441,6 +452,46 @@ static int live(const struct options *opt, const struct pin_counters *c)
 	return EXIT_OK;
 }
 
+/* Become pintrace, with what it knows of these options. */
+static int by_process(const struct options *opt)
+{
+	char drain[32], duration[32];
+	char **argv;
+	int n = 0, words = 0, err;
+
+	while (opt->cmd && opt->cmd[words])
+		words++;
+	argv = calloc(words + 16, sizeof(*argv));
+	if (!argv)
+		return EXIT_INCONCLUSIVE;
+	argv[n++] = "pintrace";
+	argv[n++] = "--drain";
+	argv[n++] = drain;
+	snprintf(drain, sizeof(drain), "%f",
+		 (double)opt->drain_ns / NSEC_PER_SEC);
+	snprintf(duration, sizeof(duration), "%f",
+		 (double)opt->interval_ns * (opt->count ?: 1) / NSEC_PER_SEC);
+	if (opt->live_given) {
+		argv[n++] = "--duration";
+		argv[n++] = duration;
+	}
+	if (opt->json)
+		argv[n++] = "--json";
+	if (opt->output) {
+		argv[n++] = "--output";
+		argv[n++] = (char *)opt->output;
+	}
+	if (words) {
+		argv[n++] = "--";
+		memcpy(argv + n, opt->cmd, words * sizeof(*argv));
+	}
+	err = pin_exec_pintrace(argv);
+	fprintf(stderr,
+		"pinstat: pintrace: %s: build it with make, or name it in $PINTRACE\n",
+		strerror(-err));
+	return EXIT_INCONCLUSIVE;
+}
+
 static const struct argp argp = {
 	.options = argp_options,
 	.parser = parse_opt,
@@ -463,6 +514,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = EXIT_USAGE;
 	/* In order: what follows CMD belongs to CMD. */
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &opt);
+	if (opt.by_process)
+		return by_process(&opt);
 
 	err = pin_counters_open(&c);
 	if (err) {

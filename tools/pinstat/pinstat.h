@@ -27,6 +27,7 @@ struct options {
 	bool audit_given;
 	uint64_t interval_ns;
 	uint64_t count; /* 0: until interrupted */
+	bool by_process;
 	bool nodes;
 	bool json;
 	uint64_t drain_ns;

@@ -8,6 +8,8 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#include "own.h"
+
 #define COMM_LEN 16
 
 /* Owners of one folio that are told apart; the last one also takes the rest. */

@@ -108,6 +108,14 @@ struct {
 } troubles SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pin_own);
+} own SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__type(key, __u32);
@@ -124,6 +132,7 @@ struct {
 const volatile __u32 foll_pin;
 const volatile __u32 max_owners;
 const volatile bool by_cgroup;
+const volatile bool keep_own; /* for the command; others' pins are booked, too */
 const volatile bool by_target;
 const volatile bool by_target_cgroup;
 const volatile bool by_comm;
@@ -145,6 +154,18 @@ static __always_inline void count_trouble(unsigned long offset, __u64 n)
 
 	if (t)
 		__sync_fetch_and_add((__u64 *)(t + offset), n);
+}
+
+static __always_inline void count_own(unsigned long offset, __u64 n)
+{
+	__u32 zero = 0;
+	char *o;
+
+	if (!keep_own)
+		return;
+	o = bpf_map_lookup_elem(&own, &zero);
+	if (o)
+		__sync_fetch_and_add((__u64 *)(o + offset), n);
 }
 
 static __always_inline bool is_target_comm(void)
@@ -344,13 +365,20 @@ static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
 	struct owner *owner;
 	int err;
 
-	if (id != OWNER_OTHERS) {
+	if (id != OWNER_OTHERS || keep_own) {
 		err = book_holder(folio, &h);
 		if (err) {
-			lose(err, pins, counted);
-			return;
+			count_own(offsetof(struct pin_own, lost), pins);
+			if (id != OWNER_OTHERS) {
+				lose(err, pins, counted);
+				return;
+			}
 		}
 	}
+	if (id == OWNER_OTHERS)
+		count_own(offsetof(struct pin_own, others), pins);
+	else if (counted)
+		count_own(offsetof(struct pin_own, acquired), pins);
 	owner = bpf_map_lookup_elem(&owners, &id);
 	if (!owner)
 		return;
@@ -435,6 +463,8 @@ static __always_inline void credit(const struct holder *h, __u32 tgid,
 {
 	struct owner *owner = bpf_map_lookup_elem(&owners, &h->owner);
 
+	if (h->owner != OWNER_OTHERS)
+		count_own(offsetof(struct pin_own, released), h->pins);
 	if (!owner)
 		return;
 	__sync_fetch_and_add(&owner->released, h->pins);
@@ -509,8 +539,11 @@ static __always_inline void released(__u64 folio, __u32 pins)
 			break;
 		}
 	}
-	if (pins)
+	if (pins) {
 		count_trouble(offsetof(struct trouble, unmatched), pins);
+		/* Not known to be anybody else's: it may be once too often. */
+		count_own(offsetof(struct pin_own, released), pins);
+	}
 }
 
 /* In 7.x a tail page may hold a mask instead of the address of the head. */

@@ -51,12 +51,19 @@ static const char doc[] =
 	"  HELD          pins are outstanding, held by processes that live\n"
 	"  INCOMPLETE    pins were lost to the trace, or not seen by it\n"
 	"\n"
+	"CMD can read its own part of the books while it runs, whatever others pin: the\n"
+	"programs of the pin-accounting suite do, and so have an exact verdict on a\n"
+	"machine where other programs pin all the time. PIN_TRACE_OWN in CMD's\n"
+	"environment is the number of a descriptor to be mapped.\n"
+	"\n"
 	"A line is a thread at one place in the kernel. ELSEWHERE are pages released by\n"
 	"another thread, process, worker or interrupt; they are credited to the thread\n"
 	"that pinned them. TAKEN BY is the function that pinned and its callers.\n"
 	"Below stands what the kernel counted meanwhile (nr_foll_pin_acquired and\n"
 	"_released): \"unattributed\" is what the trace did not see. Pins taken before\n"
-	"it began have no owner here; their release is shown as \"not booked\".\n"
+	"it began have no owner here; their release is shown as \"not booked\". If the\n"
+	"module pin_helper is loaded, it is asked which pages these are: node, zone,\n"
+	"kind, and the processes that map them.\n"
 	"\n"
 	"Nothing is lost in silence: pages that found no room in a map are counted,\n"
 	"reported as LOST, and the option that makes room is named. Each folio takes\n"
@@ -78,6 +85,7 @@ static const char doc[] =
 	"  pintrace --duration 10 --top 10\n"
 	"  pintrace --pid 4711 --stacks\n"
 	"  pintrace --folded --duration 60 | flamegraph.pl > held.svg\n"
+	"  pintrace -- make run_tests\n"
 	"  pintrace -- fio --name=x --filename=/tmp/x --size=64m --rw=randread \\\n"
 	"      --direct=1 --ioengine=io_uring --fixedbufs=1\n";
 
@@ -262,6 +270,7 @@ struct session {
 	sigset_t signals; /* blocked, taken by take_signal() */
 	sigset_t old_mask;
 	pid_t cmd; /* 0: none, or ended */
+	int own_fd; /* CMD's own books, or negative */
 	int go; /* writing here lets CMD start */
 	int failed; /* reading here gives the errno of its exec */
 	bool interrupted;
@@ -306,10 +315,15 @@ static void take_signal(struct session *s, uint64_t ns)
 static void __attribute__((noreturn)) be_command(struct session *s, int go,
 						 int failed)
 {
+	char c, own[16];
 	int err;
-	char c;
 
 	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+	if (s->own_fd >= 0) {
+		snprintf(own, sizeof(own), "%d", s->own_fd);
+		setenv(PIN_OWN_ENV, own, 1);
+		fcntl(s->own_fd, F_SETFD, 0);
+	}
 	if (read(go, &c, 1) != 1)
 		_exit(EXIT_CANNOT_SAY);
 	execvp(s->opt->cmd[0], s->opt->cmd);
@@ -508,12 +522,14 @@ static int run(struct session *s)
 		return EXIT_USAGE;
 	}
 	block_signals(s);
+	/* If it cannot be made, nor can what comes after, which says why. */
+	s->own_fd = s->opt->cmd ? trace_own_books() : -1;
 	if (s->opt->cmd && prepare_command(s)) {
 		fprintf(stderr, "pintrace: cannot start a process: %s\n",
 			strerror(errno));
 		return EXIT_CANNOT_SAY;
 	}
-	s->trace = trace_start(s->opt, &s->counters, s->cmd, &ret);
+	s->trace = trace_start(s->opt, &s->counters, s->cmd, s->own_fd, &ret);
 	if (!s->trace)
 		return ret;
 	ret = trace_and_report(s, out);

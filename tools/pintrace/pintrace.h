@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+
 #include "book.h"
 #include "counters.h"
 
@@ -93,7 +95,11 @@ struct trace;
  * printed, and the exit_code returned in @status.
  */
 struct trace *trace_start(const struct options *opt,
-			  const struct pin_counters *c, pid_t cmd, int *status);
+			  const struct pin_counters *c, pid_t cmd, int own_fd,
+			  int *status);
+
+/* A map for the books of a command (own.h), or a negative errno. */
+int trace_own_books(void);
 void trace_stop(struct trace *t);
 const struct totals *trace_base(const struct trace *t);
 const char *trace_hooks(const struct trace *t);
@@ -109,6 +115,20 @@ int64_t trace_outstanding(const struct trace *t);
 int trace_totals(const struct trace *t, struct totals *now);
 int trace_books(struct trace *t, struct books *b);
 void books_free(struct books *b);
+
+/*
+ * before.c: what was pinned before the trace, looked at when it began. NULL if
+ * there is no helper module to ask.
+ */
+struct before;
+
+struct before *before_look(void);
+void before_free(struct before *b);
+void before_text(FILE *out, const struct before *b, unsigned int top);
+json_t *before_json(const struct before *b);
+
+/* The above, or NULL if nothing was outstanding. */
+const struct before *trace_before(const struct trace *t);
 
 /* symbols.c */
 struct symbols;

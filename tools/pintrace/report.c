@@ -441,6 +441,8 @@ static void text_notes(const struct paper *p, const struct sums *s)
 		fprintf(out,
 			"before: %lld pages were outstanding by the kernel's counters when the trace began.\n",
 			(long long)s->before);
+	if (trace_before(p->trace))
+		before_text(out, trace_before(p->trace), p->opt->top);
 	if (s->others)
 		fprintf(out,
 			"others: %llu pages of the acquired ones were taken by those not selected.\n",
@@ -594,6 +596,9 @@ static void json_sums(const struct paper *p, json_t *obj)
 	json_count(obj, "kernel", s.kernel.acquired, s.kernel.released);
 	json_count(obj, "unattributed", s.missed_acquired, s.missed_released);
 	put(obj, "before", s.before);
+	if (trace_before(p->trace))
+		json_object_set_new(obj, "before_pages",
+				    before_json(trace_before(p->trace)));
 	put(obj, "others_acquired", s.others);
 	put(obj, "released_not_booked", s.unmatched);
 	put(obj, "acquired_uncounted", s.uncounted);

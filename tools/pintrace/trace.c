@@ -124,10 +124,12 @@ struct trace {
 	struct pintrace_bpf *skel;
 	struct bpf_link *link[NR_HOOKS + 1];
 	bool used[NR_HOOKS];
+	int own_fd; /* for the command, or -1 */
 	char hooks[512];
 	const struct owner *owners; /* mapped */
 	size_t owners_size;
 	struct totals base;
+	struct before *before;
 };
 
 static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
@@ -311,11 +313,24 @@ static uint32_t default_folios(void)
 	return pages < 1048576 ? pages : 1048576;
 }
 
+int trace_own_books(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "own", sizeof(uint32_t),
+			      sizeof(struct pin_own), 1, &opts);
+}
+
 static int size_maps(struct trace *t)
 {
 	const struct options *opt = t->opt;
 	int err;
 
+	if (t->own_fd >= 0) {
+		err = bpf_map__reuse_fd(t->skel->maps.own, t->own_fd);
+		if (err)
+			return err;
+	}
 	err = bpf_map__set_max_entries(t->skel->maps.folios,
 				       opt->max_folios ?: default_folios());
 	err = err ?: bpf_map__set_max_entries(t->skel->maps.owners,
@@ -334,6 +349,7 @@ static void set_filters(struct trace *t, pid_t cmd)
 
 	t->skel->rodata->max_owners = opt->max_owners;
 	t->skel->rodata->by_cgroup = opt->by_cgroup;
+	t->skel->rodata->keep_own = t->own_fd >= 0;
 	t->skel->rodata->by_target = opt->pid || cmd;
 	t->skel->rodata->by_target_cgroup = opt->cgroup;
 	t->skel->rodata->by_comm = opt->comm;
@@ -536,6 +552,7 @@ out:
 
 static int begin(struct trace *t, pid_t cmd)
 {
+	struct pin_snapshot now;
 	int err;
 
 	err = fill_maps(t, cmd) ?: map_owners(t);
@@ -543,6 +560,8 @@ static int begin(struct trace *t, pid_t cmd)
 		say_failed("cannot set up the maps", err);
 		return err;
 	}
+	if (!pin_counters_read(t->c, &now) && pin_outstanding(&now.total))
+		t->before = before_look();
 	err = attach_all(t, cmd);
 	if (err)
 		return err;
@@ -554,7 +573,8 @@ static int begin(struct trace *t, pid_t cmd)
 }
 
 struct trace *trace_start(const struct options *opt,
-			  const struct pin_counters *c, pid_t cmd, int *status)
+			  const struct pin_counters *c, pid_t cmd, int own_fd,
+			  int *status)
 {
 	struct trace *t;
 
@@ -569,6 +589,7 @@ struct trace *trace_start(const struct options *opt,
 		return NULL;
 	t->opt = opt;
 	t->c = c;
+	t->own_fd = own_fd;
 	verbose = opt->verbose;
 	libbpf_set_print(print_libbpf);
 	if (!load_hooks(t, cmd) && !begin(t, cmd))
@@ -586,7 +607,13 @@ void trace_stop(struct trace *t)
 	if (t->owners)
 		munmap((void *)t->owners, t->owners_size);
 	pintrace_bpf__destroy(t->skel);
+	before_free(t->before);
 	free(t);
+}
+
+const struct before *trace_before(const struct trace *t)
+{
+	return t->before;
 }
 
 const struct totals *trace_base(const struct trace *t)
@@ -754,7 +781,8 @@ static void add_folio(struct books *b, const struct folio_book *f, uint64_t now)
 
 	b->folios++;
 	for (i = 0; i < HOLDERS; i++) {
-		if (f->holder[i].pins && f->holder[i].owner < b->nr_rows)
+		if (f->holder[i].pins && f->holder[i].owner != OWNER_OTHERS &&
+		    f->holder[i].owner < b->nr_rows)
 			add_age(b, &b->row[f->holder[i].owner], &f->holder[i],
 				now);
 	}
