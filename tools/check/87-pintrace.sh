@@ -81,6 +81,11 @@ if [ -n "$reason" ]; then
 	done_testing
 fi
 
+# What names the pages that were pinned before, and leaks some for good.
+module=$("$pinvm" kdir "$kernel" 2>"$err") &&
+	module=$(kmod-helper/build.sh "$module" "$TMP/kmod" 2>>"$err" | tail -n 1)
+[ -f "$module" ] || module=
+
 cat >"$TMP/guest.sh" <<'EOF'
 echo 3 >/proc/sys/kernel/printk
 cd /tmp || exit 1
@@ -106,7 +111,8 @@ hold() {
 modprobe null_blk irqmode=2 completion_nsec=8000000000 gb=1
 until [ -b /dev/nullb0 ]; do usleep 10000; done
 hold uring 7
-rm /out/pids
+mv /out/pids /out/early
+[ ! -e /pin_helper.ko ] || insmod /pin_helper.ko allow_faults=1
 
 pintrace --json --stacks >/out/held.json 2>/out/held.err &
 pintrace=$!
@@ -140,17 +146,32 @@ trace full --folios 40 -- pin_by process_vm 64 0
 trace blind --without try_grab_folio -- pin_by process_vm 64 0
 trace many -- pin_by loop_uring 256 400
 
-# The suite, while another program pins all the time.
+# The suite, while another program pins all the time; but not while functions are
+# hooked: QEMU does not always see that code has changed which another CPU is in.
 pin_by loop_uring 16 1000000000 >/dev/null 2>&1 &
 noise=$!
 cells="uring_buffers.anon.release uring_buffers.thp.exit process_vm_readv.anon.return dio_read.anon.return uring_read.cow.return xdp_umem.anon.close udmabuf.memfd.close"
 matrix_test --quiet-wait 1 $cells >/out/suite.alone
-pintrace -o /out/suite.trace -- matrix_test --verbose $cells >/out/suite.traced
-LD_PRELOAD=/leak_shim.so PIN_LEAK_EVERY=1 \
-	pintrace -o /dev/null -- matrix_test --drain 500 $cells >/out/suite.leak
-pintrace -o /dev/null -- sh -c "pin_by loop_uring 16 1000000000 & matrix_test --quiet-wait 1 $cells; kill \$!" \
-	>/out/suite.own
-pintrace -o /dev/null --folios 1 -- matrix_test --quiet-wait 1 $cells >/out/suite.lost
+kill -STOP $noise
+
+# beside NAME OPTION... -- COMMAND: traced, with that program beside.
+beside() {
+	local name=$1 options=
+
+	shift
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	shift
+	pintrace -o /dev/null $options -- sh -c "kill -CONT $noise; $*; kill -STOP $noise" \
+		>/out/suite.$name
+}
+
+beside traced -- matrix_test $cells
+beside leak -- LD_PRELOAD=/leak_shim.so PIN_LEAK_EVERY=1 PIN_LEAK_FOR_GOOD=1 matrix_test --drain 500 $cells
+beside own -- "pin_by loop_uring 16 1000000000 & matrix_test --quiet-wait 1 $cells; kill \$!"
+beside lost --folios 1 -- matrix_test --quiet-wait 1 $cells
 kill $noise
 EOF
 mkdir "$TMP/result"
@@ -159,7 +180,7 @@ mkdir "$TMP/result"
 	--copy "$pintrace:/bin/pintrace" --copy "$TMP/pin_by:/bin/pin_by" \
 	--copy "$mkfs:/bin/mkfs.vfat" --copy "$TMP/guest.sh:/guest.sh" \
 	--copy "$BUILD/selftests/pin_accounting/matrix_test:/bin/matrix_test" \
-	--copy "$TMP/leak_shim.so:/leak_shim.so" \
+	--copy "$TMP/leak_shim.so:/leak_shim.so" ${module:+--copy "$module:/pin_helper.ko"} \
 	-- sh /guest.sh >"$out" 2>"$err"
 status=$?
 if [ $status -ne 0 ]; then
@@ -205,6 +226,15 @@ check held.process_vm grep -Eq "\"pid\":$pid,\"tid\":$pid,\"comm\":\"pin_by\",\"
 check held.sum grep -Eq "\"traced\":\{\"acquired\":$((expected + 8)),\"released\":8,\"outstanding\":$expected\},\"kernel\":\{\"acquired\":$((expected + 8)),\"released\":8,\"outstanding\":$expected\},\"unattributed\":\{\"acquired\":0,\"released\":0,\"outstanding\":0\},\"before\":7," \
 	"$result/held.json"
 
+pid=$(sed -n 's/^uring pinned //p' "$result/early")
+if [ -n "$module" ]; then
+	check before.pages grep -Eq '"before_pages":\{"pinned":\[\{"pages":7,"folios":7,"node":[01],"zone":"[A-Z0-9a-z]*","kind":"anon"\}\]' \
+		"$result/held.json"
+	check before.mapper grep -Eq "\"mapped_by\":\[\{\"pid\":$pid,\"comm\":\"pin_by\",\"pages\":7\}\],\"all\":true" \
+		"$result/held.json"
+else
+	skip before "no pin_helper.ko: $(tail -n 1 "$err")"
+fi
 check vfat.miscount saw vfat 0 '^folio_add_pin: 128 more pages'
 check vfat.kernel saw vfat 0 "^kernel's counters +-128 +64 +192$"
 check vfat.unattributed saw vfat 0 '^unattributed +0 +0 +0$'
@@ -234,8 +264,13 @@ check_equal suite.traced "$cells 0 0" "$passed"
 check_match suite.cells '[4-7]' "$cells"
 check suite.total grep -q '^ok .* account.total$' "$result/suite.traced"
 check_equal suite.alone "0 0 $cells" "$(judged alone)"
-check_equal suite.leak "$((cells - 1)) 1 0" "$(judged leak)"
-check suite.leak.cell grep -q '^not ok .* process_vm_readv.anon.return$' "$result/suite.leak"
+if [ -n "$module" ]; then
+	check_equal suite.leak "$((cells - 1)) 1 0" "$(judged leak)"
+	check suite.leak.cell grep -q '^not ok .* process_vm_readv.anon.return$' \
+		"$result/suite.leak"
+else
+	skip suite.leak "no pin_helper.ko"
+fi
 check_equal suite.own_noise "0 0 $cells" "$(judged own)"
 check_equal suite.lost "0 0 $cells" "$(judged lost)"
 

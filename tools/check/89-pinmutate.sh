@@ -85,6 +85,8 @@ canned xfail "known issue" | judged "a known issue is no catch" "missed"
 canned inconclusive "busy" | judged "inconclusive is no catch" "missed"
 OTHER=fail canned pass '' | judged "only another's test fails: missed" "missed"
 BEFORE=fail canned fail "$wrong" | judged "it fails without the mutant, too: missed" "missed"
+BEFORE=xfail canned fail "$wrong" |
+	judged "more than a known issue explains: caught" caught counter
 BEFORE=skip canned fail "$wrong" | judged "it is skipped without the mutant: missed" "missed"
 MUTANT=ib-umem-release-rounding canned pass '' | judged "equivalent, and not reported" equivalent
 MUTANT=ib-umem-release-rounding OTHER=fail canned pass '' |
