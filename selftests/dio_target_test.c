@@ -35,6 +35,7 @@
 #include "consumers/dio.h"
 #include "scratch.h"
 #include "suite.h"
+#include "transfer.h"
 
 #define SPAN		(3u << 20)	/* bytes of each target that are used, at least */
 #define PAGES		16
@@ -321,55 +322,12 @@ static long sync_io(struct run *r)
 
 static long libaio(struct run *r)
 {
-	aio_context_t ctx = 0;
-	struct iocb cb = {
-		.aio_lio_opcode = r->write ? IOCB_CMD_PWRITEV : IOCB_CMD_PREADV,
-		.aio_fildes = r->fd,
-		.aio_buf = (uintptr_t)r->iov,
-		.aio_nbytes = r->nr,
-		.aio_offset = r->pos,
-	}, *list = &cb;
-	struct io_event event;
-	long n;
-
-	if (syscall(__NR_io_setup, 1, &ctx))
-		return -errno;
-	n = syscall(__NR_io_submit, ctx, 1, &list) == 1 ? 1 : -errno;
-	while (n == 1 && syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
-		if (errno != EINTR)
-			n = -errno;
-	}
-	syscall(__NR_io_destroy, ctx);
-	return n == 1 ? (long)event.res : n;
+	return pin_transfer_aio(r->fd, r->write, r->iov, r->nr, r->pos);
 }
 
 static long uring(struct run *r)
 {
-	struct io_uring_cqe *cqe;
-	struct io_uring_sqe *sqe;
-	struct io_uring ring;
-	long n;
-
-	n = io_uring_queue_init(2, &ring, 0);
-	if (n)
-		return n;
-	sqe = io_uring_get_sqe(&ring);
-	if (r->write)
-		io_uring_prep_writev(sqe, r->fd, r->iov, r->nr, r->pos);
-	else
-		io_uring_prep_readv(sqe, r->fd, r->iov, r->nr, r->pos);
-	n = io_uring_submit(&ring);
-	if (n == 1) {
-		do {
-			n = io_uring_wait_cqe(&ring, &cqe);
-		} while (n == -EINTR);
-		if (!n) {
-			n = cqe->res;
-			io_uring_cqe_seen(&ring, cqe);
-		}
-	}
-	io_uring_queue_exit(&ring);
-	return n;
+	return pin_transfer_uring(r->fd, r->write, r->iov, r->nr, r->pos);
 }
 
 /* --- what it should do --- */

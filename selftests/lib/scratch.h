@@ -86,6 +86,10 @@ struct pin_scratch_dm {
 int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
 		   size_t bytes, char *dev, size_t len, char *why);
 
+/* Another target for the same device, at once: what is above it does not notice. */
+int pin_scratch_dm_replace(const char *name, const struct pin_scratch_dm *d, const char *below,
+			   size_t bytes, char *why);
+
 /* A zram device as above, in use for swapping. */
 int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 

@@ -49,8 +49,7 @@ static int remove_device(const char *name)
 int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
 		   size_t bytes, char *dev, size_t len, char *why)
 {
-	struct order create = { .head.dev = 0 }, load = { .head.target_count = 1 };
-	struct order resume = { .head.dev = 0 };
+	struct order create = { .head.dev = 0 };
 	int err = pin_scratch_undo(remove_device, name, why);
 
 	if (err)
@@ -59,6 +58,23 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 	if (err)
 		return pin_why(why, err, "DM_DEV_CREATE: %s (kernel option BLK_DEV_DM)",
 			       strerror(-err));
+	err = pin_scratch_dm_replace(name, d, below, bytes, why);
+	if (err)
+		return err;
+	snprintf(dev, len, "/dev/dm-%u", minor(create.head.dev));
+	for (int wait = 0; wait < 100 && access(dev, F_OK); wait++)
+		usleep(10000);
+	return 0;
+}
+
+int pin_scratch_dm_replace(const char *name, const struct pin_scratch_dm *d, const char *below,
+			   size_t bytes, char *why)
+{
+	struct order load = { .head.target_count = 1 };
+	/* A file system above is not to write what may not arrive. */
+	struct order resume = { .head.flags = DM_SKIP_LOCKFS_FLAG };
+	int err;
+
 	load.spec.length = bytes / 512;
 	snprintf(load.spec.target_type, sizeof(load.spec.target_type), "%s", d->type);
 	snprintf(load.params, sizeof(load.params), "%s%s 0", d->before, below);
@@ -70,8 +86,5 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 	err = dm(DM_DEV_SUSPEND, name, &resume);
 	if (err)
 		return pin_why(why, err, "dmsetup resume %s: %s", name, strerror(-err));
-	snprintf(dev, len, "/dev/dm-%u", minor(create.head.dev));
-	for (int wait = 0; wait < 100 && access(dev, F_OK); wait++)
-		usleep(10000);
 	return 0;
 }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Direct I/O that the device refuses: it is pinned, submitted, and fails. What
+ * was pinned must be released by the ways of an error, as many as there are.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "suite.h"
+#include "transfer.h"
+
+#define PAGES		16
+#define MANY		300	/* more than a bio holds */
+#define BYTES		(32ul << 20)
+
+static const struct pin_scratch_dm linear = {
+	.type = "linear", .before = "", .config = "BLK_DEV_DM",
+}, failing = {
+	.type = "error", .before = "", .config = "BLK_DEV_DM",
+};
+
+static const struct pin_scratch_fs ext4 = {
+	.type = "ext4", .mkfs = "mkfs.ext4",
+	/* The journal is not to be written while nothing can be. */
+	.options = "commit=3600",
+	.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+	.config = "EXT4_FS",
+};
+
+/* What lies over the mapped device that fails. */
+struct site {
+	const char *name;
+	const struct pin_scratch_fs *fs;	/* NULL: nothing */
+	int err;
+	char why[PIN_WHY_LEN];
+	char mapped[64], below[64];
+	int fd;
+};
+
+static struct site sites[] = {
+	{ .name = "device" },
+	{ .name = "ext4", .fs = &ext4 },
+};
+
+struct cell {
+	struct site *site;
+	const char *name;
+	pin_transfer_fn transfer;
+	bool write;
+	unsigned int pages;
+};
+
+static const struct cell ways[] = {
+	{ .name = "read", .transfer = pin_transfer_sync, .pages = PAGES },
+	{ .name = "write", .transfer = pin_transfer_sync, .pages = PAGES, .write = true },
+	{ .name = "many_read", .transfer = pin_transfer_sync, .pages = MANY },
+	{ .name = "many_write", .transfer = pin_transfer_sync, .pages = MANY, .write = true },
+	{ .name = "aio_read", .transfer = pin_transfer_aio, .pages = PAGES },
+	{ .name = "aio_write", .transfer = pin_transfer_aio, .pages = PAGES, .write = true },
+	{ .name = "uring_read", .transfer = pin_transfer_uring, .pages = PAGES },
+	{ .name = "uring_write", .transfer = pin_transfer_uring, .pages = PAGES, .write = true },
+};
+
+#define NR_SITES	(sizeof(sites) / sizeof(sites[0]))
+#define NR_WAYS		(sizeof(ways) / sizeof(ways[0]))
+
+static struct cell cells[NR_SITES * NR_WAYS];
+
+static int make_file(struct site *st, const char *dev)
+{
+	const size_t len = (size_t)MANY * getpagesize();
+	char dir[300], path[400], *content;
+	int err = pin_scratch_mount(st->fs, dev, dir, sizeof(dir), st->why);
+
+	if (err)
+		return err;
+	content = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (content == MAP_FAILED)
+		return pin_why(st->why, -errno, "mmap: %s", strerror(errno));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	st->fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+	/* Whatever is to be looked up is in memory before the device fails. */
+	if (st->fd < 0 || pwrite(st->fd, content, len, 0) != (ssize_t)len || fsync(st->fd))
+		err = pin_why(st->why, -errno, "%s: %s", path, strerror(errno));
+	munmap(content, len);
+	return err;
+}
+
+static int make_site(struct site *st)
+{
+	static char scratch[256];
+	char file[300], name[64], dev[64];
+	int err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
+
+	st->fd = -1;
+	if (err < 0)
+		return err;
+	if (!*scratch) {
+		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
+		if (err)
+			return err;
+	}
+	snprintf(name, sizeof(name), "%s.img", st->name);
+	err = pin_scratch_file(scratch, name, BYTES, file, sizeof(file), st->why);
+	err = err ?: pin_scratch_loop(file, false, st->below, sizeof(st->below), st->why);
+	if (err)
+		return err;
+	snprintf(st->mapped, sizeof(st->mapped), "pin-error-%s-%d", st->name, getpid());
+	err = pin_scratch_dm(st->mapped, st->fs ? &linear : &failing, st->below, BYTES, dev,
+			     sizeof(dev), st->why);
+	if (err || st->fs)
+		return err ?: make_file(st, dev);
+	st->fd = open(dev, O_RDWR | O_DIRECT | O_CLOEXEC);
+	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", dev, strerror(errno)) : 0;
+}
+
+static void setup(struct pin_suite *s)
+{
+	(void)s;
+	for (size_t i = 0; i < NR_SITES; i++)
+		sites[i].err = make_site(&sites[i]);
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct site *st = cell->site;
+	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	struct pin_mem mem;
+	struct iovec iov;
+	long result;
+
+	if (st->err)
+		return pin_audit_skip(au, "%s", st->why);
+	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, cell->pages))
+		return pin_audit_skip(au, "%s", mem.why);
+	iov = (struct iovec){ mem.addr, mem.len };
+	want.acquired = k->dio_pins ? cell->pages : 0;
+	/* A file system submits no more when it knows; a device all of them. */
+	if (st->fs && cell->pages > PAGES) {
+		want.migrated = want.acquired;
+		want.acquired = 0;
+	}
+	want.released = want.acquired;
+	if (st->fs && pin_scratch_dm_replace(st->mapped, &failing, st->below, BYTES, st->why)) {
+		pin_mem_free(&mem);
+		return pin_audit_fail(au, "%s", st->why);
+	}
+	result = cell->transfer(st->fd, cell->write, &iov, 1, 0);
+	if (st->fs && pin_scratch_dm_replace(st->mapped, &linear, st->below, BYTES, st->why))
+		pin_audit_fail(au, "%s", st->why);
+	pin_audit_step(au, cell->name, &want, result, 0);
+	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	struct cell *cell = cells;
+
+	for (size_t i = 0; i < NR_SITES; i++) {
+		for (size_t w = 0; w < NR_WAYS; w++, cell++) {
+			*cell = ways[w];
+			cell->site = &sites[i];
+			pin_suite_add(s, run_cell, cell, "%s.%s", sites[i].name, ways[w].name);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "io_error_test",
+		.doc = "Direct I/O that the device answers with an error: what was pinned for it is released.",
+		.setup = setup,
+		.add_tests = add_tests,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <liburing.h>
+#include <linux/aio_abi.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "transfer.h"
+
+long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+{
+	long n = write ? pwritev(fd, iov, nr, pos) : preadv(fd, iov, nr, pos);
+
+	return n < 0 ? -errno : n;
+}
+
+long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+{
+	aio_context_t ctx = 0;
+	struct iocb cb = {
+		.aio_lio_opcode = write ? IOCB_CMD_PWRITEV : IOCB_CMD_PREADV,
+		.aio_fildes = fd,
+		.aio_buf = (uintptr_t)iov,
+		.aio_nbytes = nr,
+		.aio_offset = pos,
+	}, *list = &cb;
+	struct io_event event;
+	long n;
+
+	if (syscall(__NR_io_setup, 1, &ctx))
+		return -errno;
+	n = syscall(__NR_io_submit, ctx, 1, &list) == 1 ? 1 : -errno;
+	while (n == 1 && syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
+		if (errno != EINTR)
+			n = -errno;
+	}
+	syscall(__NR_io_destroy, ctx);
+	return n == 1 ? (long)event.res : n;
+}
+
+long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	long n;
+
+	n = io_uring_queue_init(2, &ring, 0);
+	if (n)
+		return n;
+	sqe = io_uring_get_sqe(&ring);
+	if (write)
+		io_uring_prep_writev(sqe, fd, iov, nr, pos);
+	else
+		io_uring_prep_readv(sqe, fd, iov, nr, pos);
+	n = io_uring_submit(&ring);
+	if (n == 1) {
+		do {
+			n = io_uring_wait_cqe(&ring, &cqe);
+		} while (n == -EINTR);
+		if (!n) {
+			n = cqe->res;
+			io_uring_cqe_seen(&ring, cqe);
+		}
+	}
+	io_uring_queue_exit(&ring);
+	return n;
+}
