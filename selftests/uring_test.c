@@ -249,6 +249,32 @@ static void thp_pieces(struct seq *s, const struct pin_mem *m)
 			  (struct want){ all, SIZE(iov) * given_back(s, part), all, 0 });
 }
 
+/*
+ * Of the folio only the part that is registered is this process's own, a child
+ * has its first page, too: whoever unpins by that one unpins a page that could
+ * not have been pinned.
+ */
+static void thp_shared_head(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = piece(m, 64, 64);
+	pid_t child;
+
+	if (madvise((char *)m->addr + s->k->page_size, m->len - s->k->page_size,
+		    MADV_DONTFORK)) {
+		pin_audit_fail(s->au, "MADV_DONTFORK: %s", strerror(errno));
+		return;
+	}
+	child = fork();
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	register_and_back(s, &iov, 1,
+			  (struct want){ 64, given_back(s, 64), m->pages, 0 });
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void thp_twice(struct seq *s, const struct pin_mem *m)
 {
 	const uint64_t all = m->pages;
@@ -1085,6 +1111,7 @@ static const struct test tests[] = {
 	{ "iovecs.twice", twice, .rings = 2, .pages = 64 },
 	{ "iovecs.thp_in_pieces", thp_pieces, .kind = "thp" },
 	{ "iovecs.thp_twice", thp_twice, .kind = "thp" },
+	{ "folios.shared_head", thp_shared_head, .kind = "thp" },
 	{ "iovecs.thp_and_base", thp_and_base, .row = &huge_then_small },
 	{ "folios.two_thp", one_iovec, .row = &two_huge },
 	{ "folios.base_then_thp", one_iovec, .row = &small_then_huge },

@@ -15,15 +15,15 @@
 //   migrate_longterm_unpinnable_folios __gup_longterm_locked unpin_folios
 
 @@
-identifier pages, i, nr;
+identifier pages, i;
 @@
  unpin_user_pages(struct page **pages, ...)
  {
  <...
--	if (!pages[i]) {
--		nr = 1;
--		continue;
--	}
+ if (
+-	!pages[i]
++	false
+ ) { ... }
  ...>
  }
 
