@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Direct I/O that the device refuses: it is pinned, submitted, and fails. What
- * was pinned must be released by the ways of an error, as many as there are.
+ * Direct I/O that is refused: memory is pinned, a request submitted, and answered
+ * with an error. What was pinned must be released on that way, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "consumers/fuse.h"
 #include "scratch.h"
 #include "suite.h"
 #include "transfer.h"
@@ -32,10 +33,11 @@ static const struct pin_scratch_fs ext4 = {
 	.config = "EXT4_FS",
 };
 
-/* What lies over the mapped device that fails. */
+/* What refuses: a mapped device, a file system over one, or a server. */
 struct site {
 	const char *name;
-	const struct pin_scratch_fs *fs;	/* NULL: nothing */
+	bool server;
+	const struct pin_scratch_fs *fs;	/* or NULL */
 	int err;
 	char why[PIN_WHY_LEN];
 	char mapped[64], below[64];
@@ -45,6 +47,7 @@ struct site {
 static struct site sites[] = {
 	{ .name = "device" },
 	{ .name = "ext4", .fs = &ext4 },
+	{ .name = "fuse", .server = true },
 };
 
 struct cell {
@@ -121,9 +124,23 @@ static int make_site(struct site *st)
 
 static void setup(struct pin_suite *s)
 {
-	(void)s;
-	for (size_t i = 0; i < NR_SITES; i++)
-		sites[i].err = make_site(&sites[i]);
+	for (size_t i = 0; i < NR_SITES; i++) {
+		struct site *st = &sites[i];
+
+		if (st->server)
+			st->fd = pin_fuse_refusing_file(pin_suite_kernel(s), st->why);
+		st->err = st->server ? st->fd < 0 : make_site(st);
+	}
+}
+
+/* What is pinned before the first answer. */
+static uint64_t pinned(const struct cell *cell, const struct pin_kernel *k)
+{
+	if (!cell->site->server)
+		return k->dio_pins ? cell->pages : 0;
+	if (!k->fuse_pins)
+		return 0;
+	return cell->pages < PIN_FUSE_REQUEST_PAGES ? cell->pages : PIN_FUSE_REQUEST_PAGES;
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
@@ -141,7 +158,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, cell->pages))
 		return pin_audit_skip(au, "%s", mem.why);
 	iov = (struct iovec){ mem.addr, mem.len };
-	want.acquired = k->dio_pins ? cell->pages : 0;
+	want.acquired = pinned(cell, k);
 	/* A file system submits no more when it knows; a device all of them. */
 	if (st->fs && cell->pages > PAGES) {
 		want.migrated = want.acquired;
@@ -177,7 +194,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "io_error_test",
-		.doc = "Direct I/O that the device answers with an error: what was pinned for it is released.",
+		.doc = "Direct I/O that a device or a FUSE server answers with an error: what was pinned for it is released.",
 		.setup = setup,
 		.add_tests = add_tests,
 	};

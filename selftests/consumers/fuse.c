@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fuse.h"
 #include "pieces.h"
 #include "scratch.h"
 
@@ -39,7 +40,6 @@
 
 #define DEVICE		"/dev/fuse"
 #define FILE_NODE	2	/* the one file; 1 is the root */
-#define REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
 #define HEADER_ROOM	4096	/* bytes before the data of a request */
 
 struct server {
@@ -47,6 +47,7 @@ struct server {
 	int dev;		/* its connection to the kernel */
 	int file;		/* what the consumer works on */
 	bool write_memory;
+	bool refuses;		/* to transfer anything */
 	size_t max_write;
 	size_t room;
 	char *request;		/* as it came in */
@@ -89,6 +90,10 @@ static void serve(struct server *s)
 	size_t len = 0;
 
 	memset(out, 0, 256);
+	if (s->refuses && (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE)) {
+		reply(s, in->unique, -EIO, 0);
+		return;
+	}
 	switch (in->opcode) {
 	case FUSE_INIT:
 		init->major = FUSE_KERNEL_VERSION;
@@ -154,7 +159,7 @@ static int start_server(struct server *s, const struct pin_mem *m)
 	pid_t client = getpid();
 	int err = 0;
 
-	if (madvise(m->map, m->map_len, MADV_DONTFORK))
+	if (m && madvise(m->map, m->map_len, MADV_DONTFORK))
 		return -errno;
 	s->pid = fork();
 	if (!s->pid) {
@@ -165,7 +170,8 @@ static int start_server(struct server *s, const struct pin_mem *m)
 		err = -errno;
 		s->pid = 0;
 	}
-	madvise(m->map, m->map_len, MADV_DOFORK);
+	if (m)
+		madvise(m->map, m->map_len, MADV_DOFORK);
 	close(s->dev);
 	s->dev = -1;
 	return err;
@@ -257,7 +263,7 @@ static int start(struct server *s, const struct pin_mem *m)
 	return err;
 }
 
-static int fuse_open(struct pin_op *op, bool write_memory)
+static int open_server(struct pin_op *op, bool write_memory, bool refuses)
 {
 	const long ps = op->kernel->page_size;
 	struct server *s = calloc(1, sizeof(*s));
@@ -268,7 +274,8 @@ static int fuse_open(struct pin_op *op, bool write_memory)
 	op->priv = s;
 	s->file = -1;
 	s->write_memory = write_memory;
-	s->max_write = REQUEST_PAGES * ps;
+	s->refuses = refuses;
+	s->max_write = PIN_FUSE_REQUEST_PAGES * ps;
 	s->room = s->max_write + HEADER_ROOM;
 	s->request = calloc(1, s->room);
 	s->answer = calloc(1, s->room);
@@ -287,12 +294,28 @@ static int fuse_open(struct pin_op *op, bool write_memory)
 
 static int open_read(struct pin_op *op)
 {
-	return fuse_open(op, true);
+	return open_server(op, true, false);
 }
 
 static int open_write(struct pin_op *op)
 {
-	return fuse_open(op, false);
+	return open_server(op, false, false);
+}
+
+int pin_fuse_refusing_file(const struct pin_kernel *k, char *why)
+{
+	struct pin_op op = { .kernel = k };
+	struct server *s;
+	int fd, err = probe(k, why) ?: open_server(&op, true, true);
+
+	if (err)
+		return *why ? err : pin_why(why, err, "%s", op.why);
+	s = op.priv;
+	fd = s->file;
+	free(s->request);
+	free(s->answer);
+	free(s);
+	return fd;
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)
@@ -300,7 +323,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct server *s = op->priv;
 	const struct pin_access access = { .write = s->write_memory, .fast = true };
 
-	pin_pieces_predict(op, &access, REQUEST_PAGES, p);
+	pin_pieces_predict(op, &access, PIN_FUSE_REQUEST_PAGES, p);
 	if (!op->kernel->fuse_pins) {
 		p->acquired = 0;
 		p->released = 0;

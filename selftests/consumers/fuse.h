@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef PIN_FUSE_H
+#define PIN_FUSE_H
+
+#include "consumer.h"
+
+#define PIN_FUSE_REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
+
+/*
+ * A file for direct I/O whose server, which ends with the last descriptor of it,
+ * answers each transfer with EIO. Returns the descriptor, or -errno and @why.
+ */
+int pin_fuse_refusing_file(const struct pin_kernel *k, char *why);
+
+#endif
