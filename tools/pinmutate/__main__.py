@@ -29,11 +29,12 @@ it ends, the source is as it was, and if pinmutate was killed the next one puts
 it right. Only one can be at work at a time.
 
 A mutant counts as caught only if a test fails that is there for it and that
-passes, or fails by a known issue only, on the unmodified build of the same tree. If the kernel dies or hangs,
-which the unmodified one does not, it is caught if the log names one of the
-functions that the mutant does, or if there is no report at all and the program
-that ran is one of its own. A mutant that is "equivalent" changes nothing that
-can be seen, says why, and must not be reported by any test.
+passes, or fails by a known issue only, on the unmodified build of the same
+tree. If the kernel dies or hangs, which the unmodified one does not, it is
+caught if the log names one of the functions that the mutant does, or if there
+is no report at all and the program that ran is one of its own. A mutant that is
+"equivalent" changes nothing that can be seen, says why, and must not be
+reported by any test.
 
 A kernel can also have many mutants, of which pin_mutant=N on its command line
 chooses one: each function that one of them changes is there once more, as that

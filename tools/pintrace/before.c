@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -128,7 +127,8 @@ static uint64_t pinned_in(const struct before *b, int pagemap, uint64_t start,
 static uint64_t pinned_of(const struct before *b, pid_t pid)
 {
 	char path[64], line[4400];
-	uint64_t start, end, found = 0;
+	unsigned long start, end;
+	uint64_t found = 0;
 	FILE *maps;
 	int pagemap;
 
@@ -139,7 +139,7 @@ static uint64_t pinned_of(const struct before *b, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	maps = fopen(path, "re");
 	while (maps && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
 			found += pinned_in(b, pagemap, start, end);
 	}
 	if (maps)
@@ -278,7 +278,7 @@ void before_text(FILE *out, const struct before *b, unsigned int top)
 
 json_t *before_json(const struct before *b)
 {
-	json_t *pinned = json_array(), *mapped = json_array();
+	json_t *pinned = json_array(), *mapped = json_array(), *one;
 	unsigned int i;
 	char zone[32];
 
@@ -286,19 +286,19 @@ json_t *before_json(const struct before *b)
 		const struct pin_helper_scan_count *c = &b->count[i];
 
 		zone_name(c, zone, sizeof(zone));
-		json_array_append_new(
-			pinned,
-			json_pack("{s:I, s:I, s:i, s:s, s:s}", "pages",
-				  (json_int_t)c->pages, "folios",
-				  (json_int_t)c->folios, "node", c->node,
-				  "zone", zone, "kind", name_of(c->kind)));
+		one = json_pack("{s:I, s:I, s:i, s:s, s:s}", "pages",
+				(json_int_t)c->pages, "folios",
+				(json_int_t)c->folios, "node", c->node, "zone",
+				zone, "kind", name_of(c->kind));
+		json_array_append_new(pinned, one);
 	}
-	for (i = 0; i < b->nr_mappers; i++)
-		json_array_append_new(
-			mapped, json_pack("{s:i, s:s, s:I}", "pid",
-					  b->mapper[i].pid, "comm",
-					  b->mapper[i].comm, "pages",
-					  (json_int_t)b->mapper[i].pages));
+	for (i = 0; i < b->nr_mappers; i++) {
+		const struct mapper *m = &b->mapper[i];
+
+		one = json_pack("{s:i, s:s, s:I}", "pid", m->pid, "comm",
+				m->comm, "pages", (json_int_t)m->pages);
+		json_array_append_new(mapped, one);
+	}
 	return json_pack("{s:o, s:o, s:b}", "pinned", pinned, "mapped_by",
 			 mapped, "all", b->all);
 }
