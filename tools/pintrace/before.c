@@ -66,10 +66,11 @@ static int scan(struct before *b, int helper)
 			return err;
 		b->nr_counts = arg.counts_used;
 		b->nr_folios += arg.list_used;
-		if (arg.done)
+		b->all = b->nr_folios < MAX_FOLIOS &&
+			 b->nr_counts < MAX_COUNTS;
+		if (arg.done || b->nr_counts == MAX_COUNTS)
 			return 0;
 		first = arg.next_pfn;
-		b->all = b->nr_folios < MAX_FOLIOS;
 	}
 }
 
@@ -272,8 +273,7 @@ void before_text(FILE *out, const struct before *b, unsigned int top)
 			(unsigned long long)b->mapper[i].pages, b->mapper[i].pid,
 			b->mapper[i].comm);
 	if (!b->all)
-		fprintf(out, "  (of %u folios only; there are more)\n",
-			b->nr_folios);
+		fprintf(out, "  (there are more than are listed here)\n");
 }
 
 json_t *before_json(const struct before *b)
