@@ -423,6 +423,12 @@ static long beyond(const struct pin_actor *a, struct pin_op *op, long arg, char 
 	return attempt(op, &no_strain, why);
 }
 
+static char *map_huge(size_t huge)
+{
+	return mmap(NULL, huge, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+}
+
 static long long pool_has(const char *what, size_t huge)
 {
 	char path[128];
@@ -446,8 +452,7 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 		return pin_why(why, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
 	do {
 		p = last;
-		last = mmap(NULL, huge, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+		last = map_huge(huge);
 	} while (last != MAP_FAILED);
 	if (p == MAP_FAILED)
 		return pin_why(why, -EOPNOTSUPP, "no free %zu kB page: echo 8 > /proc/sys/vm/nr_hugepages (kernel option HUGETLBFS)",
@@ -464,9 +469,7 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 	m->map_len = huge;
 	/* Those that somebody has let go of meanwhile. */
 	while (pool_has("free_hugepages", huge) > pool_has("resv_hugepages", huge)) {
-		if (mmap(NULL, huge, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0) ==
-		    MAP_FAILED)
+		if (map_huge(huge) == MAP_FAILED)
 			return pin_why(why, -EBUSY, "somebody else is at the pool of huge pages");
 	}
 	m->addr = m->map;

@@ -276,7 +276,7 @@ count(void)
 
 int (*const get)(const struct given *) = first;
 END
-# patch NAME FILE FROM TO
+# mutant NAME FILE FROM TO: a patch that puts one for the other
 mutant() {
 	sed "s/$3/$4/" "$KSRC/$2" | diff -u --label "a/$2" --label "b/$2" "$KSRC/$2" - \
 		>"$TMP/mine/$1.patch"

@@ -129,7 +129,7 @@ def builds(records):
         words.append(f"{len(apart)} had a kernel of their own, built in {mean(apart)} s on"
                      " average.")
     if len(apart) < len(records):
-        words.append(f"{len(records) - len(apart)} were together in one, whose command line"
+        words.append(f"{len(records) - len(apart)} had one with others, whose command line"
                      " chooses which of them is at work; with none it is the unmodified kernel.")
     return " ".join(words) + "\n"
 

@@ -85,7 +85,7 @@ static const char doc[] =
 	"  pintrace --duration 10 --top 10\n"
 	"  pintrace --pid 4711 --stacks\n"
 	"  pintrace --folded --duration 60 | flamegraph.pl > held.svg\n"
-	"  pintrace -- make run_tests\n"
+	"  pintrace -- build/selftests/pin_accounting/matrix_test\n"
 	"  pintrace -- fio --name=x --filename=/tmp/x --size=64m --rw=randread \\\n"
 	"      --direct=1 --ioengine=io_uring --fixedbufs=1\n";
 
