@@ -137,6 +137,14 @@ void chaos_tick(struct run *r)
 	}
 }
 
+void chaos_calm(void)
+{
+	for (unsigned int i = 0; i < pin_nr_chaos; i++) {
+		if (selected[i] && pin_chaos[i]->calm)
+			pin_chaos[i]->calm();
+	}
+}
+
 void chaos_stop(struct run *r)
 {
 	(void)r;

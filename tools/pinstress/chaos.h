@@ -43,6 +43,8 @@ struct pin_chaos {
 	void (*memory)(const struct pin_mem *m, uint64_t noise);
 	/* CHAOS_WORKERS and CHAOS_MACHINE: disturb once. */
 	void (*act)(struct run *r, uint64_t noise);
+	/* Lift what keeps workers from coming to a checkpoint, or NULL. */
+	void (*calm)(void);
 };
 
 extern const struct pin_chaos *const pin_chaos[];
@@ -61,6 +63,7 @@ bool chaos_selected(unsigned int which);
 /* Start the processes of CHAOS_MACHINE; let CHAOS_WORKERS act. */
 void chaos_start(struct run *r);
 void chaos_tick(struct run *r);
+void chaos_calm(void);
 void chaos_stop(struct run *r);
 
 /* A range of whole pages of @m: where it starts; its length goes to *@len. */

@@ -68,6 +68,15 @@ static void act(struct run *r, uint64_t noise)
 	chaos_write(path, pid);
 }
 
+/* With swap it may be starved for minutes, and cannot even be killed meanwhile. */
+static void calm(void)
+{
+	char path[700];
+
+	snprintf(path, sizeof(path), "%s/%s", group, limit_file);
+	chaos_write(path, strcmp(limit_file, "memory.max") ? "-1" : "max");
+}
+
 const struct pin_chaos pin_chaos_memcg = {
 	.name = "memcg",
 	.help = "workers in a group with too little memory, until they are killed",
@@ -78,4 +87,5 @@ const struct pin_chaos pin_chaos_memcg = {
 	.pause_ms = 500,
 	.setup = setup,
 	.act = act,
+	.calm = calm,
 };

@@ -159,6 +159,7 @@ static bool wait_for_workers(struct run *r, struct checkpoint *cp)
 			led->line[i].stopped = false;
 		}
 	}
+	chaos_calm();
 	__atomic_store_n(&led->request, cp->n, __ATOMIC_RELEASE);
 	for (;;) {
 		all = true;
