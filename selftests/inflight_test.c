@@ -2,10 +2,11 @@
 /*
  * Pins of direct I/O while it is in flight.
  *
- * Without a slow device: a loop device lies over a file of a file system of our
- * own, which is frozen. A write to the loop device is accepted, pins its
+ * Without a slow device. Writes: a loop device lies over a file of a file system
+ * of our own, which is frozen. A write to the loop device is accepted, pins its
  * memory, and waits below, in the loop driver's worker, until the file system
- * is thawed. Reads are not held up by that.
+ * is thawed. Reads: a mapped device is suspended. It takes what is read from it,
+ * the memory is pinned, and waits for it to be resumed.
  *
  * The submitter is a process of its own, because several tests end it.
  */
@@ -33,6 +34,7 @@
 #define IMAGE_MIB	320	/* the least mkfs.xfs takes is 300 */
 #define DISK_MIB	4
 #define ANSWER_MS	10000
+#define PINS_NS		2000000000ull
 #define DWELL_NS	20000000ull	/* a wrong release would come within that */
 
 static const struct pin_scratch_fs file_systems[] = {
@@ -47,19 +49,27 @@ static const struct pin_scratch_fs file_systems[] = {
 
 #define NR_FS	(sizeof(file_systems) / sizeof(file_systems[0]))
 
-/* A loop device over a file on a file system that can be frozen. */
+/*
+ * A loop device over a file on a file system that can be frozen, or a mapped one
+ * over such a loop device.
+ */
 static struct site {
+	const char *name;
 	int err;
 	char why[PIN_WHY_LEN];
 	char dir[300];
 	char disk[64];
-} sites[NR_FS];
+	char mapped[64];	/* its name for the device mapper, or empty */
+} sites[NR_FS + 1];
+
+#define NR_SITES	(sizeof(sites) / sizeof(sites[0]))
 
 enum order {
 	ALLOCATE,
 	SUBMIT,
 	REAP,		/* wait for the end of it */
 	UNMAP,
+	CLEAN,		/* write the memory back to its file */
 	FORK,		/* leave a child that inherits everything */
 	CANCEL,
 	LEAVE,		/* _exit without waiting */
@@ -67,7 +77,7 @@ enum order {
 
 struct engine {
 	const char *name;
-	long (*submit)(int fd, void *addr, size_t len);
+	long (*submit)(int fd, void *addr, size_t len, bool read);
 	long (*reap)(void);
 	long (*cancel)(void);
 };
@@ -78,11 +88,11 @@ static aio_context_t ctx;
 static struct io_uring ring;
 static struct iocb cb;
 
-static long aio_submit(int fd, void *addr, size_t len)
+static long aio_submit(int fd, void *addr, size_t len, bool read)
 {
 	struct iocb *list = &cb;
 
-	cb.aio_lio_opcode = IOCB_CMD_PWRITE;
+	cb.aio_lio_opcode = read ? IOCB_CMD_PREAD : IOCB_CMD_PWRITE;
 	cb.aio_fildes = fd;
 	cb.aio_buf = (uintptr_t)addr;
 	cb.aio_nbytes = len;
@@ -110,7 +120,7 @@ static long aio_cancel(void)
 	return syscall(__NR_io_cancel, ctx, &cb, &event) ? -errno : 0;
 }
 
-static long uring_submit(int fd, void *addr, size_t len)
+static long uring_submit(int fd, void *addr, size_t len, bool read)
 {
 	struct io_uring_sqe *sqe;
 	long n = io_uring_queue_init(4, &ring, 0);
@@ -118,7 +128,13 @@ static long uring_submit(int fd, void *addr, size_t len)
 	if (n)
 		return n;
 	sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_write(sqe, fd, addr, len, 0);
+	if (read) {
+		io_uring_prep_read(sqe, fd, addr, len, 0);
+		/* A suspended device turns away who does not want to wait. */
+		sqe->flags |= IOSQE_ASYNC;
+	} else {
+		io_uring_prep_write(sqe, fd, addr, len, 0);
+	}
 	sqe->user_data = 1;
 	n = io_uring_submit(&ring);
 	return n == 1 ? 0 : n < 0 ? n : -EIO;
@@ -193,21 +209,28 @@ static pid_t leave_child(int fd)
 }
 
 struct cell {
-	const struct site *site;
+	struct site *site;
 	const struct engine *engine;
 	const struct ending *ending;
 	const char *kind;
 };
 
 /* Its own memory: what a fork has shared would have to be unshared first. */
-static void allocate(struct pin_mem *m, const char *kind, const struct pin_kernel *k,
+static void allocate(struct pin_mem *m, const struct cell *cell, const struct pin_kernel *k,
 		     struct reply *r)
 {
-	const struct pin_access access = { .fast = true, .file_io = true };
+	const struct pin_access access = {
+		.write = *cell->site->mapped, .fast = true, .file_io = true,
+	};
 
-	r->result = pin_mem_alloc(m, pin_memkind_find(kind), k, PAGES);
+	/* A file of the memory is to be on a file system that is known. */
+	if (chdir(cell->site->dir))
+		r->result = pin_why(r->why, -errno, "%s: %s", cell->site->dir, strerror(errno));
+	else
+		r->result = pin_mem_alloc(m, pin_memkind_find(cell->kind), k, PAGES);
 	if (r->result) {
-		memcpy(r->why, m->why, sizeof(r->why));
+		if (!*r->why)
+			memcpy(r->why, m->why, sizeof(r->why));
 		return;
 	}
 	r->len = m->len;
@@ -226,16 +249,19 @@ static void __attribute__((noreturn)) submitter(const struct cell *cell, int dis
 
 		switch (order) {
 		case ALLOCATE:
-			allocate(&mem, cell->kind, k, &r);
+			allocate(&mem, cell, k, &r);
 			break;
 		case SUBMIT:
-			r.result = e->submit(disk, mem.addr, mem.len);
+			r.result = e->submit(disk, mem.addr, mem.len, *cell->site->mapped);
 			break;
 		case REAP:
 			r.result = e->reap();
 			break;
 		case UNMAP:
 			pin_mem_unmap(&mem);
+			break;
+		case CLEAN:
+			r.result = msync(mem.addr, mem.len, MS_SYNC) ? -errno : 0;
 			break;
 		case FORK:
 			r.child = leave_child(fd);
@@ -256,12 +282,12 @@ static void __attribute__((noreturn)) submitter(const struct cell *cell, int dis
 
 struct run {
 	struct pin_audit *au;
-	const struct site *site;
+	struct site *site;
 	const struct engine *engine;
 	size_t len;
 	pid_t pid, child;
 	int fd;
-	bool frozen;
+	bool held;
 	struct pin_predict submit, done;
 };
 
@@ -298,13 +324,33 @@ static bool step(struct run *r, enum order what, const char *name,
 	return pin_audit_step(r->au, name, want, reply.result, 0);
 }
 
-static bool thaw(struct run *r)
+static bool hold(struct run *r)
 {
-	int err = pin_scratch_thaw(r->site->dir);
+	struct site *st = r->site;
+	int err = *st->mapped ? pin_scratch_dm_suspend(st->mapped, st->why) :
+				pin_scratch_freeze(st->dir, st->why);
 
-	r->frozen = false;
 	if (err)
-		pin_audit_fail(r->au, "FITHAW: %s", strerror(-err));
+		pin_audit_fail(r->au, "%s", st->why);
+	r->held = !err;
+	return !err;
+}
+
+static bool let_go(struct run *r)
+{
+	struct site *st = r->site;
+	int err;
+
+	if (*st->mapped) {
+		err = pin_scratch_dm_resume(st->mapped, st->why);
+	} else {
+		err = pin_scratch_thaw(st->dir);
+		if (err)
+			pin_why(st->why, err, "FITHAW: %s", strerror(-err));
+	}
+	r->held = false;
+	if (err)
+		pin_audit_fail(r->au, "%s", st->why);
 	return !err;
 }
 
@@ -325,27 +371,27 @@ static bool ended(pid_t pid, unsigned int ms)
 	return false;
 }
 
-static void thaw_and_reap(struct run *r)
+static void go_and_reap(struct run *r)
 {
 	struct pin_predict done = r->done;
 	struct reply reply;
 
 	done.result = r->len;
 	done.or_result = done.result;
-	if (thaw(r) && order(r, REAP, &reply))
-		pin_audit_step(r->au, "thaw", &done, reply.result, 0);
+	if (let_go(r) && order(r, REAP, &reply))
+		pin_audit_step(r->au, "go on", &done, reply.result, 0);
 }
 
 static void end_complete(struct run *r)
 {
 	if (still_held(r, "in flight"))
-		thaw_and_reap(r);
+		go_and_reap(r);
 }
 
 static void end_munmap(struct run *r)
 {
 	if (step(r, UNMAP, "munmap", &nothing) && still_held(r, "unmapped"))
-		thaw_and_reap(r);
+		go_and_reap(r);
 }
 
 /*
@@ -362,22 +408,32 @@ static void end_cancel(struct run *r)
 		told.or_result = -EINVAL;
 	}
 	if (step(r, CANCEL, "cancel", &told) && still_held(r, "cancelled"))
-		thaw_and_reap(r);
+		go_and_reap(r);
 }
 
-/* The parent must not end before its I/O; thaw, and it does. */
+/* The parent must not end before its I/O; let that go on, and it does. */
 static void outlive(struct run *r, const char *how)
 {
 	/* io_uring may let it go before that: then only the pins must stay. */
 	if (ended(r->pid, DWELL_NS / 1000000))
 		r->pid = 0;
-	if (!pin_audit_step(r->au, how, &nothing, 0, 0) || !thaw(r))
+	if (!pin_audit_step(r->au, how, &nothing, 0, 0) || !let_go(r))
 		return;
-	pin_audit_step(r->au, "thaw", &r->done, 0, 0);
+	pin_audit_step(r->au, "go on", &r->done, 0, 0);
 	if (r->pid && !ended(r->pid, ANSWER_MS))
 		pin_audit_fail(r->au, "the submitter does not end after the I/O has");
 	else
 		r->pid = 0;
+}
+
+/*
+ * Pages were marked dirty when the read began. They are no longer when it ends,
+ * which is where nobody may mark them: a worker has to, and unpins them.
+ */
+static void end_cleaned(struct run *r)
+{
+	if (step(r, CLEAN, "msync", &nothing))
+		go_and_reap(r);
 }
 
 static void end_exit(struct run *r)
@@ -395,7 +451,7 @@ static void end_sigkill(struct run *r)
 static void end_fork(struct run *r)
 {
 	if (step(r, FORK, "fork", &nothing))
-		thaw_and_reap(r);
+		go_and_reap(r);
 }
 
 /* The child has a copy of the memory, and io_uring's ring, but not the I/O. */
@@ -411,6 +467,7 @@ static const struct ending {
 	const char *name;
 	void (*end)(struct run *r);
 	bool any_memory;	/* worth a run on each kind */
+	const char *only;	/* on that kind, read into */
 } endings[] = {
 	{ .name = "complete", .end = end_complete, .any_memory = true },
 	{ .name = "munmap", .end = end_munmap, .any_memory = true },
@@ -419,13 +476,16 @@ static const struct ending {
 	{ .name = "sigkill", .end = end_sigkill, .any_memory = true },
 	{ .name = "fork", .end = end_fork },
 	{ .name = "fork_sigkill", .end = end_fork_sigkill },
+	{ .name = "cleaned", .end = end_cleaned, .only = "file_shared" },
 };
 
 /*
  * The first with every ending. None so long that its bio would be split:
  * io_uring would be told to come again and pin at a time of its own.
  */
-static const char *const kinds[] = { "anon", "anon_unaligned", "thp_part", "memfd" };
+static const char *const kinds[] = {
+	"anon", "anon_unaligned", "thp_part", "memfd", "file_shared",
+};
 
 #define NR_KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 #define NR_ENDINGS	(sizeof(endings) / sizeof(endings[0]))
@@ -435,7 +495,7 @@ static int start(struct run *r, const struct cell *cell)
 {
 	int pair[2], disk;
 
-	disk = open(cell->site->disk, O_WRONLY | O_DIRECT | O_CLOEXEC);
+	disk = open(cell->site->disk, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (disk < 0)
 		return -errno;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
@@ -457,13 +517,25 @@ static int start(struct run *r, const struct cell *cell)
 	return r->pid < 0 ? -errno : 0;
 }
 
+/* Where a worker pins, that is in its own time. */
+static void await_pins(const struct run *r, const struct pin_snapshot *before)
+{
+	const struct pin_counters *c = pin_audit_counters(r->au);
+	const uint64_t deadline = pin_now_ns() + PINS_NS;
+	struct pin_snapshot now = { .ns = 0 };
+
+	do {
+		pin_counters_read_total(c, &now);
+	} while (now.total.acquired - before->total.acquired < r->submit.acquired &&
+		 pin_now_ns() < deadline);
+}
+
 static bool in_flight(struct run *r, const struct cell *cell)
 {
-	char why[PIN_WHY_LEN] = "";
+	struct pin_snapshot before = { .ns = 0 };
 	struct reply reply;
-	int err;
+	int err = start(r, cell);
 
-	err = start(r, cell);
 	if (err) {
 		pin_audit_fail(r->au, "cannot start the submitter: %s", strerror(-err));
 		return false;
@@ -477,13 +549,14 @@ static bool in_flight(struct run *r, const struct cell *cell)
 	r->len = reply.len;
 	r->submit.acquired = reply.gup.pinned;
 	r->done.released = reply.gup.pinned;
-	err = pin_scratch_freeze(cell->site->dir, why);
-	if (err) {
-		pin_audit_fail(r->au, "%s", why);
+	if (!hold(r))
 		return false;
-	}
-	r->frozen = true;
-	return step(r, SUBMIT, "submit", &r->submit);
+	pin_counters_read_total(pin_audit_counters(r->au), &before);
+	if (!order(r, SUBMIT, &reply))
+		return false;
+	if (!reply.result)
+		await_pins(r, &before);
+	return pin_audit_step(r->au, "submit", &r->submit, reply.result, 0);
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
@@ -497,8 +570,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		return pin_audit_skip(au, "%s", cell->site->why);
 	if (in_flight(&r, cell))
 		cell->ending->end(&r);
-	if (r.frozen)
-		pin_scratch_thaw(cell->site->dir);
+	if (r.held)
+		let_go(&r);
 	if (r.fd >= 0)
 		close(r.fd);
 	if (r.child > 0) {
@@ -513,26 +586,35 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* All memory at one place for each direction, all endings everywhere. */
+static bool wanted(const struct site *st, size_t kind, const struct ending *e)
+{
+	const bool reads = st == &sites[NR_FS];
+
+	if (e->only || !strcmp(kinds[kind], "file_shared"))
+		return reads && e->only && !strcmp(kinds[kind], e->only);
+	return !kind || (e->any_memory && (reads || st == sites));
+}
+
 static void add_tests(struct pin_suite *s)
 {
-	static struct cell cells[NR_FS * NR_ENGINES * NR_KINDS * NR_ENDINGS];
+	static struct cell cells[NR_SITES * NR_ENGINES * NR_KINDS * NR_ENDINGS];
 	struct cell *cell = cells;
 
-	for (size_t f = 0; f < NR_FS; f++) {
+	for (size_t f = 0; f < NR_SITES; f++) {
+		sites[f].name = f < NR_FS ? file_systems[f].type : "dm";
 		for (size_t e = 0; e < NR_ENGINES; e++) {
 			for (size_t k = 0; k < NR_KINDS; k++) {
 				for (size_t i = 0; i < NR_ENDINGS; i++) {
-					/* All memory once, all endings everywhere. */
-					if (k && (f || !endings[i].any_memory))
+					if (!wanted(&sites[f], k, &endings[i]))
 						continue;
 					cell->site = &sites[f];
 					cell->engine = &engines[e];
 					cell->kind = kinds[k];
 					cell->ending = &endings[i];
 					pin_suite_add(s, run_cell, cell++, "%s.%s.%s.%s",
-						      file_systems[f].type,
-						      engines[e].name, kinds[k],
-						      endings[i].name);
+						      sites[f].name, engines[e].name,
+						      kinds[k], endings[i].name);
 				}
 			}
 		}
@@ -559,6 +641,27 @@ static int set_up(struct site *st, const struct pin_scratch_fs *fs, const char *
 	return err;
 }
 
+/* Over the disk of @below, whose file system has room for files of memory, too. */
+static int set_up_mapped(struct site *st, const struct site *below)
+{
+	static const struct pin_scratch_dm linear = {
+		.type = "linear", .before = "", .config = "BLK_DEV_DM",
+	};
+	int err;
+
+	memcpy(st->dir, below->dir, sizeof(st->dir));
+	snprintf(st->mapped, sizeof(st->mapped), "pin-inflight-%d", getpid());
+	if (below->err) {
+		memcpy(st->why, below->why, sizeof(st->why));
+		return below->err;
+	}
+	err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
+	if (err < 0)
+		return err;
+	return pin_scratch_dm(st->mapped, &linear, below->disk, (size_t)DISK_MIB << 20,
+			      st->disk, sizeof(st->disk), st->why);
+}
+
 static void setup(struct pin_suite *s)
 {
 	char dir[256], why[PIN_WHY_LEN];
@@ -574,13 +677,14 @@ static void setup(struct pin_suite *s)
 			memcpy(sites[i].why, why, sizeof(why));
 		sites[i].err = err ? err : set_up(&sites[i], &file_systems[i], dir);
 	}
+	sites[NR_FS].err = set_up_mapped(&sites[NR_FS], &sites[0]);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "inflight_test",
-		.doc = "Pins of direct I/O that is held up below: they stay until it is done, whatever the submitter does. Tests are called FILESYSTEM.ENGINE.MEMORY.ENDING.",
+		.doc = "Pins of direct I/O that is held up below: they stay until it is done, whatever the submitter does. Tests are called BELOW.ENGINE.MEMORY.ENDING; below is a file system that writes wait for, or dm, which reads wait for.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

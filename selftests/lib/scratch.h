@@ -90,6 +90,10 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 int pin_scratch_dm_replace(const char *name, const struct pin_scratch_dm *d, const char *below,
 			   size_t bytes, char *why);
 
+/* Hold up what is sent to it from now on, until it is resumed. */
+int pin_scratch_dm_suspend(const char *name, char *why);
+int pin_scratch_dm_resume(const char *name, char *why);
+
 /* A zram device as above, in use for swapping. */
 int pin_scratch_swap(size_t bytes, char *dev, size_t len, char *why);
 

@@ -38,11 +38,22 @@ static int dm(unsigned long request, const char *name, struct order *o)
 	return err;
 }
 
+static int suspend(const char *name, unsigned int flags)
+{
+	/* A file system above is not to write what may not arrive. */
+	struct order o = { .head.flags = flags | DM_SKIP_LOCKFS_FLAG };
+
+	return dm(DM_DEV_SUSPEND, name, &o);
+}
+
 static int remove_device(const char *name)
 {
 	struct order o = { .head.dev = 0 };
-	int err = dm(DM_DEV_REMOVE, name, &o);
+	int err;
 
+	/* Who waits for what is held up there does not let go of it. */
+	suspend(name, 0);
+	err = dm(DM_DEV_REMOVE, name, &o);
 	return err == -ENXIO ? -ENOENT : err;
 }
 
@@ -71,8 +82,6 @@ int pin_scratch_dm_replace(const char *name, const struct pin_scratch_dm *d, con
 			   size_t bytes, char *why)
 {
 	struct order load = { .head.target_count = 1 };
-	/* A file system above is not to write what may not arrive. */
-	struct order resume = { .head.flags = DM_SKIP_LOCKFS_FLAG };
 	int err;
 
 	load.spec.length = bytes / 512;
@@ -82,9 +91,20 @@ int pin_scratch_dm_replace(const char *name, const struct pin_scratch_dm *d, con
 	if (err)
 		return pin_why(why, err, "dmsetup create %s --table \"0 %zu %s %s\": %s (kernel option %s)",
 			       name, bytes / 512, d->type, load.params, strerror(-err), d->config);
-	/* Without DM_SUSPEND_FLAG: resume, and the table is in force. */
-	err = dm(DM_DEV_SUSPEND, name, &resume);
-	if (err)
-		return pin_why(why, err, "dmsetup resume %s: %s", name, strerror(-err));
-	return 0;
+	/* And the table is in force. */
+	return pin_scratch_dm_resume(name, why);
+}
+
+int pin_scratch_dm_suspend(const char *name, char *why)
+{
+	int err = suspend(name, DM_SUSPEND_FLAG);
+
+	return err ? pin_why(why, err, "dmsetup suspend %s: %s", name, strerror(-err)) : 0;
+}
+
+int pin_scratch_dm_resume(const char *name, char *why)
+{
+	int err = suspend(name, 0);
+
+	return err ? pin_why(why, err, "dmsetup resume %s: %s", name, strerror(-err)) : 0;
 }
