@@ -292,12 +292,14 @@ struct run {
 	int flags;		/* RWF_ */
 	long (*submit)(struct run *r);
 	bool insist;		/* ask again when told so: it costs no pins */
+	bool shortens;		/* a segment loses its end, and with it a page */
 };
 
 struct op {
 	const char *name;
 	void (*run)(struct run *r);
 	bool file_only;		/* not on a device */
+	bool large_sector;	/* only where a sector is a page */
 	bool device_only;
 	bool needs_holes;
 };
@@ -627,6 +629,9 @@ static void forecast(const struct run *r, struct forecast *f)
 		done = there_is(r) ? walk_legacy(r, &e, &pins, &f->sections) : 0;
 	else
 		done = walk_bio(r, &e, &pins);
+	/* Pinned, but nothing that a device takes. */
+	if (gap && done < r->site->sector)
+		done = 0;
 	f->p.result = done;
 	partial = t->partial && r->kernel->version >= t->partial_since;
 	if (gap && done < there_is(r) && !(partial && done) &&
@@ -774,24 +779,6 @@ static void excuse(const struct run *r, struct forecast *f, const char *issue,
 	f->p.issue_released = extra;
 }
 
-/* What comes before the gap is. */
-static bool whole_sectors(const struct run *r)
-{
-	uintptr_t gap = gap_of(r);
-	size_t len = 0;
-
-	for (unsigned int i = 0; i < r->nr; i++) {
-		uintptr_t addr = (uintptr_t)r->iov[i].iov_base;
-
-		if (addr + r->iov[i].iov_len > gap) {
-			len += gap > addr ? gap - addr : 0;
-			break;
-		}
-		len += r->iov[i].iov_len;
-	}
-	return !(len & (r->site->sector - 1));
-}
-
 static void transfer(struct run *r, const char *what)
 {
 	struct forecast f;
@@ -810,7 +797,7 @@ static void transfer(struct run *r, const char *what)
 		/* A kernel in which that is mended counts them when it takes them. */
 		if (f.p.issue)
 			f.p.or_more = 2 * f.sections;
-	} else if (r->site->sector > 512 && f.p.acquired && !whole_sectors(r)) {
+	} else if (r->shortens && r->site->sector > 512 && f.p.acquired) {
 		excuse(r, &f, "dio_cut_sector", -1);
 	}
 	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
@@ -1055,7 +1042,34 @@ static void op_cut_sector(struct run *r)
 	piece(r, 0, r->ps + 512);
 	piece(r, m->hole * r->ps, r->ps - 512);
 	r->pos = 0;
+	r->shortens = true;
 	transfer(r, "readv");
+}
+
+/*
+ * A page from its second sector on, and then a gap: that is less than a sector
+ * of a device with sectors of a page. The page is pinned, nothing is left to
+ * transfer, and the page goes back.
+ */
+static void cut_page(struct run *r, bool write)
+{
+	struct pin_mem *m = &r->mem;
+
+	r->write = write;
+	if (!take(r, "hole", 3))
+		return;
+	piece(r, m->hole * r->ps - r->ps + 512, r->ps);
+	transfer(r, write ? "write" : "read");
+}
+
+static void op_cut_page_read(struct run *r)
+{
+	cut_page(r, false);
+}
+
+static void op_cut_page_write(struct run *r)
+{
+	cut_page(r, true);
 }
 
 static void op_aio_read(struct run *r)
@@ -1224,6 +1238,8 @@ static const struct op ops[] = {
 	{ .name = "gap_read", .run = op_gap_read },
 	{ .name = "gap_write", .run = op_gap_write },
 	{ .name = "cut_sector", .run = op_cut_sector },
+	{ .name = "cut_page_read", .run = op_cut_page_read, .large_sector = true },
+	{ .name = "cut_page_write", .run = op_cut_page_write, .large_sector = true },
 	{ .name = "aio_read", .run = op_aio_read },
 	{ .name = "aio_write", .run = op_aio_write },
 	{ .name = "uring_read", .run = op_uring_read },
@@ -1438,6 +1454,7 @@ static void add_tests(struct pin_suite *s)
 		sites[i].target = t;
 		for (size_t j = 0; j < NR_OPS; j++) {
 			if ((ops[j].file_only && t->engine == BLOCK) ||
+			    (ops[j].large_sector && !t->whole_pages) ||
 			    (ops[j].needs_holes && !t->sparse))
 				continue;
 			cell->site = &sites[i];

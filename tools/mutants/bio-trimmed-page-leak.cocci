@@ -5,7 +5,7 @@
 // files: block/bio.c
 // versions: 6.5-6.14
 // counter: +n/+less, a short count or -EFAULT
-// tests: dio_target_test=*.cut_sector,*.gap_*
+// tests: dio_target_test=*.cut_*,*.gap_*
 // functions: __bio_iov_iter_get_pages
 
 @@
