@@ -187,7 +187,7 @@ static bool run_piece(struct run *r, const struct pin_consumer *c, uint64_t stat
 			right = step(r, PIN_ACTOR_USE, "use", &nothing);
 		if (right && c->unpin) {
 			right = step(r, PIN_ACTOR_UNPIN, "release", &unpin);
-			rest.released -= unpin.released;
+			rest.released -= unpin.released - unpin.acquired;
 			rest.vmpin -= unpin.vmpin;
 		}
 	}

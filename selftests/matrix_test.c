@@ -117,7 +117,7 @@ static bool unpin(struct run *r)
 		return true;		/* nothing to release */
 	if (!step(r, PIN_ACTOR_UNPIN, "release", &r->unpin))
 		return false;
-	r->held -= r->unpin.released;
+	r->held -= r->unpin.released - r->unpin.acquired;
 	r->pin.vmpin += r->unpin.vmpin;
 	return r->cell->ending->unmaps || r->held || pin_audit_back(r->au, "release", r->view);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * IORING_REGISTER_BUFFERS_UPDATE: a fixed buffer goes into a slot of a sparse
- * table, and out of it again when the slot is set to nothing.
+ * table, and out of it again when another one takes its place, which then has to
+ * go, too, as the slot is set to nothing.
  *
  * From 5.13 to 6.3 what leaves a slot is released by a work item one second
  * later; since then at once, unless a request uses it.
  */
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "uring.h"
 
@@ -53,19 +55,25 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 static void predict_unpin(const struct pin_op *op, const struct pin_predict *pin,
 			  struct pin_predict *p)
 {
-	(void)op;
-	p->released = pin->acquired - pin->released;
+	p->acquired = 1;
+	p->released = 1 + pin->acquired - pin->released;
+	p->migrated = op->kernel->movable_memory ? 1 : 0;
 	p->vmpin = -pin->vmpin;
 	p->result = 1;
 	p->or_result = 1;
 }
 
-static long pin(struct pin_op *op)
+static long set_slot(struct pin_op *op, void *addr, size_t len)
 {
-	const struct iovec iov = { op->mem->addr, op->mem->len };
+	const struct iovec iov = { addr, len };
 	const __u64 tag = 0;
 
 	return io_uring_register_buffers_update_tag(op->priv, SLOT, &iov, &tag, 1);
+}
+
+static long pin(struct pin_op *op)
+{
+	return set_slot(op, op->mem->addr, op->mem->len);
 }
 
 static long use(struct pin_op *op)
@@ -75,10 +83,16 @@ static long use(struct pin_op *op)
 
 static long unpin(struct pin_op *op)
 {
-	const struct iovec none = { NULL, 0 };
-	const __u64 tag = 0;
+	const size_t ps = op->kernel->page_size;
+	void *other = mmap(NULL, ps, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	long n;
 
-	return io_uring_register_buffers_update_tag(op->priv, SLOT, &none, &tag, 1);
+	if (other == MAP_FAILED)
+		return -errno;
+	n = set_slot(op, other, ps);
+	munmap(other, ps);
+	return n == 1 ? set_slot(op, NULL, 0) : n;
 }
 
 const struct pin_consumer pin_consumer_uring_update = {

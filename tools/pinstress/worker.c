@@ -311,15 +311,20 @@ static bool book_unpin(struct worker *w, struct session *se, long result)
 {
 	const struct pin_consumer *c = se->step.consumer;
 	const struct pin_predict *p = &se->unpin;
-	const struct pin_count moved = { p->acquired, p->released };
+	struct pin_count moved = { p->acquired, p->released };
+	uint64_t slack = room(se, p);
 
 	if (!c->unpin || !as_told(result, p)) {
 		/* Whatever a failed release has left, goes with this. */
 		c->close(&se->op);
 		se->op.consumer = NULL;
+		/* It need not have come to where it pins something itself. */
+		slack += p->acquired;
+		moved.acquired = 0;
+		moved.released -= p->acquired;
 	}
 	se->pinned = false;
-	ledger_end(w->line, &moved, se->step.kind->any_node, 0,
+	ledger_end(w->line, &moved, se->step.kind->any_node, slack,
 		   p->issue ? p->issue_released : 0, p->vmpin);
 	if (!as_told(result, p) && !excusable(result, p))
 		wrong_result(w, se, "release", result, p);
@@ -333,7 +338,7 @@ static bool session_unpin(struct worker *w, struct session *se)
 
 	if (!se->pinned)
 		return !c->unpin && c->held;
-	ledger_begin(w->line, se->step.node, se->unpin.acquired);
+	ledger_begin(w->line, se->step.node, se->unpin.acquired + room(se, &se->unpin));
 	return book_unpin(w, se, c->unpin ? release(se) : se->unpin.result);
 }
 
@@ -346,9 +351,10 @@ static bool session_cycle(struct worker *w, struct session *se)
 	const struct pin_predict *p = &se->pin, *u = &se->unpin;
 	const struct pin_consumer *c = se->step.consumer;
 	const struct pin_count moved = { p->acquired + u->acquired, p->released + u->released };
+	const uint64_t slack = se->slack + room(se, u);
 	long pinned, result;
 
-	ledger_begin(w->line, se->step.node, moved.acquired + se->slack);
+	ledger_begin(w->line, se->step.node, moved.acquired + slack);
 	pinned = c->pin(&se->op);
 	if (!c->held || !c->unpin || pinned < 0 || !as_told(pinned, p) || p->issue || u->issue) {
 		book_pin(w, se, pinned);
@@ -356,13 +362,13 @@ static bool session_cycle(struct worker *w, struct session *se)
 	}
 	result = release(se);
 	if (as_told(result, u)) {
-		ledger_end(w->line, &moved, se->step.kind->any_node, se->slack, 0,
+		ledger_end(w->line, &moved, se->step.kind->any_node, slack, 0,
 			   p->vmpin + u->vmpin);
 		count_operation(w, se, p->acquired);
 		return false;
 	}
 	book_pin(w, se, pinned);
-	ledger_begin(w->line, se->step.node, u->acquired);
+	ledger_begin(w->line, se->step.node, u->acquired + room(se, u));
 	return book_unpin(w, se, result);
 }
 
