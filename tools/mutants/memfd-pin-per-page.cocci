@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-// what: memfd_pin_folios() pins a large folio once for each of its pages that
-//   the page cache lists, not once.
+// what: memfd_pin_folios() pins a large folio once for each of its pages, not
+//   once.
 // kind: S
 // files: mm/gup.c
 // versions: 6.11-
-// counter: more than one pin a folio
+// counter: +512/+1 for a huge page
 // tests: matrix_test=udmabuf*,helper_memfd*
 // functions: memfd_pin_folios
 
 @@
-expression E;
+expression folio;
 @@
  memfd_pin_folios(...)
  {
  <...
--	if (next_idx && next_idx != E)
--		continue;
+-	try_grab_folio(folio, 1, FOLL_PIN)
++	try_grab_folio(folio, folio_nr_pages(folio), FOLL_PIN)
  ...>
  }
