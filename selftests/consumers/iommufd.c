@@ -87,6 +87,7 @@ enum {
 	TEST_DESTROY_ACCESS_PAGES,
 	TEST_ACCESS_PAGES,
 	TEST_ACCESS_RW,
+	TEST_SET_MEMORY_LIMIT,
 	TEST_DIRTY = 13,
 };
 
@@ -119,6 +120,9 @@ struct test {
 			uint32_t flags;
 		} rw;
 		struct {
+			uint32_t bytes;
+		} limit;
+		struct {
 			uint32_t flags;
 			uint64_t iova, length, page, addr;
 		} dirty;
@@ -130,6 +134,7 @@ struct test {
 enum way {
 	MAPPED,		/* a device is attached */
 	MAPPED_READ,
+	MAPPED_BITS,	/* few pages at a time */
 	COPIED,		/* another device's space gets it, the first gives it up */
 	ACCESSED,	/* no device, but a driver */
 	DETACHED,	/* both, and the device goes first */
@@ -247,6 +252,18 @@ static int probe_tracking(const struct pin_kernel *k, char *why)
 			     strerror(-err)) : 0;
 }
 
+/*
+ * What iommufd may allocate at once for its lists of pages: little, and it pins
+ * two, and enters one of them, or a run of them that are contiguous. It is the
+ * same for all, and whoever begins sets it.
+ */
+static int set_limit(const struct iommu *i)
+{
+	struct test t = { .limit.bytes = i->way == MAPPED_BITS ? 16 : 65536 };
+
+	return test(i, TEST_SET_MEMORY_LIMIT, 0, &t);
+}
+
 static void iommu_close(struct pin_op *op)
 {
 	struct iommu *i = op->priv;
@@ -291,7 +308,7 @@ static int iommu_open(struct pin_op *op, enum way way)
 	i->way = way;
 	i->access = -1;
 	i->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	err = i->fd < 0 ? -errno : new_space(i, &i->first, has_device(way));
+	err = i->fd < 0 ? -errno : set_limit(i) ?: new_space(i, &i->first, has_device(way));
 	if (!err && way == COPIED)
 		err = new_space(i, &i->second, true);
 	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES)
@@ -313,6 +330,11 @@ static int open_map(struct pin_op *op)
 static int open_map_read(struct pin_op *op)
 {
 	return iommu_open(op, MAPPED_READ);
+}
+
+static int open_map_bits(struct pin_op *op)
+{
+	return iommu_open(op, MAPPED_BITS);
 }
 
 static int open_copy(struct pin_op *op)
@@ -494,9 +516,12 @@ static long pin(struct pin_op *op)
 
 	if (!err && i->way == ACCESSED)
 		err = access_pages(op, 0, nr);
-	/* In the middle: what is to stay lies between what is to go. */
+	/*
+	 * What is to stay lies between what is to go: so far in front that a large
+	 * folio may begin before it and end behind it, and not be the last.
+	 */
 	if (!err && i->way == DETACHED)
-		err = access_pages(op, nr / 3, (nr + 2) / 3);
+		err = access_pages(op, nr / 8, (nr + 7) / 8);
 	return err;
 }
 
@@ -654,6 +679,9 @@ IOMMUFD_CONSUMER(iommufd_detach, "iommufd: its device is detached while a driver
 IOMMUFD_CONSUMER(iommufd_map, "iommufd: mapped for a device that may write to it",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_map, HELD(use, unpin));
+IOMMUFD_CONSUMER(iommufd_map_bits, "iommufd: the same, pinned and entered in its tables bit by bit",
+		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_map_bits, HELD(use, unpin));
 IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_map_read, HELD(use, unpin));

@@ -3,6 +3,9 @@
  * SCSI commands from user space, by the block device, by /dev/sgN with direct
  * I/O, and by bsg: pinned for the time of the command. The disk is one of
  * scsi_debug's, in memory, that is made for it and removed at the end.
+ *
+ * The block device takes a vector, too. Its pieces are pinned each for itself,
+ * and a page in which two of them meet is merged and loses a pin at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "dio.h"
 #include "pieces.h"
 #include "scratch.h"
 #include "scsi.h"
@@ -37,12 +42,15 @@ enum way {
 	WAYS
 };
 
+#define VECTOR	2	/* pieces of it */
+
 static char nodes[WAYS][64];	/* device nodes, empty: none */
 static bool sg_dio;
 
 struct sg {
 	enum way way;
 	bool write_memory;
+	bool vectored;
 	int fd;
 	unsigned int pages;
 };
@@ -206,6 +214,26 @@ static int open_block_write(struct pin_op *op)
 	return sg_open(op, BY_BLOCK, false);
 }
 
+static int open_vectored(struct pin_op *op, bool write_memory)
+{
+	int err = sg_open(op, BY_BLOCK, write_memory);
+	struct sg *s = op->priv;
+
+	if (!err)
+		s->vectored = true;
+	return err;
+}
+
+static int open_block_readv(struct pin_op *op)
+{
+	return open_vectored(op, true);
+}
+
+static int open_block_writev(struct pin_op *op)
+{
+	return open_vectored(op, false);
+}
+
 static int open_sg_read(struct pin_op *op)
 {
 	return sg_open(op, BY_SG, true);
@@ -234,6 +262,44 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	};
 
 	pin_pieces_predict(op, &access, s->pages, p);
+}
+
+/* One block, and the rest: returns the pieces. */
+static unsigned int cut(struct iovec *iov, void *data, size_t len)
+{
+	const size_t first = len < BLOCK ? len : BLOCK;
+
+	iov[0] = (struct iovec){ data, first };
+	iov[1] = (struct iovec){ (char *)data + first, len - first };
+	return len > first ? VECTOR : 1;
+}
+
+static void predict_vectored(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct sg *s = op->priv;
+	struct iovec iov[VECTOR];
+	size_t done = 0, len;
+	long err = 0;
+
+	for (; done < op->mem->len && !err; done += len) {
+		struct pin_predict one = { .acquired = 0 };
+		struct pin_mem mem = *op->mem;
+		struct pin_op part = *op;
+
+		len = pin_piece(op, done, s->pages);
+		pin_mem_cut(&mem, done, len);
+		part.mem = &mem;
+		pin_dio_predict_pieces(&part, s->write_memory, iov,
+				       cut(iov, mem.addr, len), &one);
+		p->acquired += one.acquired;
+		if (one.result < 0) {
+			err = one.result;
+			len = 0;
+		}
+	}
+	p->released = p->acquired;
+	p->result = done ? (long)done : err;
+	p->or_result = p->result;
 }
 
 static long by_bsg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
@@ -265,6 +331,7 @@ static long by_bsg(const struct sg *s, unsigned char *cdb, void *data, size_t le
 static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
 {
 	unsigned char sense[SENSE_LEN];
+	struct iovec iov[VECTOR];
 	struct sg_io_hdr io = {
 		.interface_id = 'S',
 		.dxfer_direction = s->write_memory ? SG_DXFER_FROM_DEV : SG_DXFER_TO_DEV,
@@ -272,8 +339,9 @@ static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len
 		.cmdp = cdb,
 		.mx_sb_len = sizeof(sense),
 		.sbp = sense,
+		.iovec_count = s->vectored ? cut(iov, data, len) : 0,
 		.dxfer_len = len,
-		.dxferp = data,
+		.dxferp = s->vectored ? iov : data,
 		.flags = SG_FLAG_DIRECT_IO,
 		.timeout = TIMEOUT_MS,
 	};
@@ -315,7 +383,7 @@ static void sg_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-#define SG_CONSUMER(_name, _help, _path, _probe, _open)				\
+#define SG_CONSUMER(_name, _help, _path, _probe, _open, _predict)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\
 		.help = _help,							\
@@ -325,20 +393,24 @@ static void sg_close(struct pin_op *op)
 		.needs = NEEDS,							\
 		.probe = _probe,						\
 		.open = _open,							\
-		.predict = predict,						\
+		.predict = _predict,						\
 		.pin = pin,							\
 		.close = sg_close,						\
 	}
 
 SG_CONSUMER(bsg_read, "a SCSI read by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
-	    probe_bsg, open_bsg_read);
+	    probe_bsg, open_bsg_read, predict);
 SG_CONSUMER(bsg_write, "a SCSI write by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
-	    probe_bsg, open_bsg_write);
+	    probe_bsg, open_bsg_write, predict);
 SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
-	    probe_sg, open_sg_read);
+	    probe_sg, open_sg_read, predict);
 SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
-	    probe_sg, open_sg_write);
+	    probe_sg, open_sg_write, predict);
 SG_CONSUMER(sg_io_read, "a SCSI read by ioctl of a disk", "scsi_ioctl > sg_io",
-	    probe_block, open_block_read);
+	    probe_block, open_block_read, predict);
+SG_CONSUMER(sg_io_readv, "a SCSI read by ioctl of a disk, of two pieces in a page",
+	    "scsi_ioctl > sg_io", probe_block, open_block_readv, predict_vectored);
 SG_CONSUMER(sg_io_write, "a SCSI write by ioctl of a disk", "scsi_ioctl > sg_io",
-	    probe_block, open_block_write);
+	    probe_block, open_block_write, predict);
+SG_CONSUMER(sg_io_writev, "a SCSI write by ioctl of a disk, of two pieces in a page",
+	    "scsi_ioctl > sg_io", probe_block, open_block_writev, predict_vectored);
