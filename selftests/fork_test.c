@@ -29,7 +29,7 @@
 
 #define PAGES	16
 #define MOST_NS		(10 * 1000000000ull)
-#define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
+#define RACE_PAGES	256	/* the more, the more often fork and pin meet on one */
 
 struct subject {
 	const char *kind;	/* memory kind */
