@@ -440,7 +440,11 @@ def rewrite(path, *changes):
 def adapt_headers(new, target, release):
     """Headers that work from where they are, with the compiler that is here."""
     kdir = new / f"usr/src/linux-headers-{release}"
-    rewrite(kdir / "Makefile", (r"/usr/src/", f"{target}/usr/src/"))
+    # Wherever they are then: the cache may be moved, or reached by a link.
+    rewrite(kdir / "Makefile", (r"/usr/src/", "$(usr_src)/"))
+    makefile = kdir / "Makefile"
+    makefile.write_text("usr_src := $(abspath $(dir $(realpath $(lastword $(MAKEFILE_LIST))))..)\n"
+                        + makefile.read_text())
     rewrite(kdir / ".kernelvariables",
             (r"\$\(CROSS_COMPILE\)(gcc-\d+)$",
              r"$(CROSS_COMPILE)$(if $(shell command -v $(CROSS_COMPILE)\1),\1,gcc)"))
@@ -455,11 +459,14 @@ def adapt_headers(new, target, release):
     if needed > int(os.confstr("CS_GNU_LIBC_VERSION").rsplit(".", 1)[-1]):
         runtime = get_runtime()
         for tool in tools:
+            folder = (target / tool.relative_to(new)).parent
+            loader, libraries = (os.path.relpath(path, folder) for path in runtime)
             tool.rename(tool.with_name(tool.name + ".elf"))
             tool.write_text(
                 "#!/bin/sh\n"
-                f"exec '{runtime[0]}' --library-path '{runtime[1]}' --argv0 \"$0\""
-                " \"$(dirname \"$(realpath \"$0\")\")/$(basename \"$0\").elf\" \"$@\"\n")
+                "here=$(dirname \"$(realpath \"$0\")\")\n"
+                f"exec \"$here/{loader}\" --library-path \"$here/{libraries}\" --argv0 \"$0\""
+                " \"$here/$(basename \"$0\").elf\" \"$@\"\n")
             tool.chmod(0o755)
 
 
