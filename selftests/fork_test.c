@@ -29,7 +29,8 @@
 
 #define PAGES	16
 #define MOST_NS		(10 * 1000000000ull)
-#define RACE_PAGES	256	/* the more, the more often fork and pin meet on one */
+#define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
+#define RACE_HUGE	(8u << 20)	/* bytes */
 
 struct subject {
 	const char *kind;	/* memory kind */
@@ -232,14 +233,25 @@ static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
  */
 struct race {
 	const char *kind;
-	bool anew;		/* memory for each round: the first copies it */
+	bool huge;		/* large folios, for each round anew: the first copies them */
 	unsigned int ms, rounds;	/* so much of both */
 };
 
 static const struct race races[] = {
 	{ "anon", false, 300, 8 },
-	{ "thp_pte", true, 300, 64 },
+	{ "thp_pte", true, 300, 32 },
 };
+
+static int alloc_race(struct pin_mem *m, const struct race *race, const struct pin_kernel *k)
+{
+	struct pin_row row = { .by_ptes = true };
+
+	if (!race->huge)
+		return pin_mem_alloc(m, pin_memkind_find(race->kind), k, RACE_PAGES);
+	/* Most of what fork() does is then between the two. */
+	row.huge = k->pmd_size && k->pmd_size < RACE_HUGE ? RACE_HUGE / k->pmd_size : 1;
+	return pin_mem_alloc_row(m, k, &row);
+}
 
 static struct {
 	atomic_uint ordered, done;	/* forks */
@@ -330,19 +342,19 @@ static int race_round(struct pin_audit *au, struct io_uring *ring, const struct 
 static enum pin_verdict race(struct pin_audit *au, const void *arg)
 {
 	const struct race *race = arg;
-	const struct pin_memkind *kind = pin_memkind_find(race->kind);
 	struct pin_predict want = { .acquired = 0 };
 	struct pin_mem m, sink;
 	struct io_uring ring;
-	unsigned int rounds = 0;
+	unsigned int rounds = 0, pages;
 	pthread_t forker;
 	uint64_t start;
 	int err;
 
-	err = pin_mem_alloc(&m, kind, pin_audit_kernel(au), RACE_PAGES);
+	err = alloc_race(&m, race, pin_audit_kernel(au));
 	if (err)
 		return pin_audit_skip(au, "%s", m.why);
-	err = pin_mem_alloc(&sink, pin_memkind_find("memfd"), m.kernel, RACE_PAGES);
+	pages = m.pages;
+	err = pin_mem_alloc(&sink, pin_memkind_find("memfd"), m.kernel, pages);
 	if (err) {
 		pin_mem_free(&m);
 		return pin_audit_skip(au, "%s", sink.why);
@@ -358,9 +370,9 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 	start = pin_now_ns();
 	while (!err && pin_now_ns() - start < MOST_NS &&
 	       (rounds < race->rounds || pin_now_ns() - start < race->ms * 1000000ull)) {
-		if (race->anew && rounds) {
+		if (race->huge && rounds) {
 			pin_mem_free(&m);
-			err = pin_mem_alloc(&m, kind, sink.kernel, RACE_PAGES);
+			err = alloc_race(&m, race, sink.kernel);
 			if (err)
 				break;
 		}
@@ -370,7 +382,7 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 	atomic_store(&forks.over, true);
 	pthread_join(forker, NULL);
 	io_uring_queue_exit(&ring);
-	want.acquired = (uint64_t)rounds * RACE_PAGES;
+	want.acquired = (uint64_t)rounds * pages;
 	want.released = want.acquired;
 	want.migrated = want.acquired;	/* at most: each pin taken twice */
 	pin_audit_step(au, "race", &want, err, 0);

@@ -11,7 +11,7 @@
 // needs: no-iommu
 // counter: released more than acquired
 // log: WARN in batch_unpin() or iopt_pages_sub_npinned()
-// tests: matrix_test=iommufd*
+// tests: matrix_test=iommufd* geometry_test=iommufd_detach.*
 // functions: iopt_area_unpin_domain batch_unpin iopt_pages_sub_npinned
 //   __iopt_area_unfill_domain unpin_user_page_range_dirty_lock update_unpinned
 //   iopt_release_pages
