@@ -127,17 +127,31 @@ static int probe_aead(const struct pin_kernel *k, char *why)
 	return probe(&aead, why);
 }
 
-/* Pages that the smaller of the socket's buffers has room for. */
-static size_t socket_pages(int sock, long page_size)
+static size_t socket_buffer(int sock, int option)
 {
-	int size[2] = { 0, 0 };
-	socklen_t len = sizeof(int);
+	int size = 0;
+	socklen_t len = sizeof(size);
 
-	getsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size[0], &len);
-	getsockopt(sock, SOL_SOCKET, SO_RCVBUF, &size[1], &len);
-	if (size[1] < size[0])
-		size[0] = size[1];
-	return size[0] / page_size;
+	getsockopt(sock, SOL_SOCKET, option, &size, &len);
+	return size;
+}
+
+/* Pages that go into one call. */
+static size_t chunk_pages(const struct algorithm *a, int sock, long page_size)
+{
+	const size_t sent = socket_buffer(sock, SO_SNDBUF);
+	const size_t received = socket_buffer(sock, SO_RCVBUF);
+	const size_t wanted = a->pages ? a->pages : KERNEL_PAGES;
+	size_t room;
+
+	/* The kernel rounds up when it hashes; a cipher needs some to spare. */
+	if (a->write)
+		room = (sent < received ? sent : received) / page_size / 2;
+	else
+		room = (sent + page_size - 1) / page_size;
+	if (!room)
+		room = 1;
+	return wanted < room ? wanted : room;
 }
 
 static void alg_close(struct pin_op *op)
@@ -163,7 +177,6 @@ static int alg_open(struct pin_op *op, const struct algorithm *algorithm)
 {
 	const long ps = op->kernel->page_size;
 	struct alg *a = calloc(1, sizeof(*a));
-	size_t room;
 	int err = 0;
 
 	if (!a)
@@ -183,15 +196,7 @@ static int alg_open(struct pin_op *op, const struct algorithm *algorithm)
 		err = pin_why(op->why, -errno, "AF_ALG accept: %s", strerror(errno));
 		goto out;
 	}
-	room = socket_pages(a->sock, ps);
-	a->chunk = algorithm->pages ? algorithm->pages : KERNEL_PAGES;
-	/* The kernel rounds up when it hashes; a cipher needs some to spare. */
-	if (algorithm->write && a->chunk > room / 2)
-		a->chunk = room / 2;
-	else if (!algorithm->write && a->chunk > room + 1)
-		a->chunk = room + 1;
-	if (!a->chunk)
-		a->chunk = 1;
+	a->chunk = chunk_pages(algorithm, a->sock, ps);
 	if (algorithm->write)
 		a->plain = calloc(a->chunk, ps);
 	if (algorithm->write && !a->plain)

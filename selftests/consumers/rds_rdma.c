@@ -25,7 +25,7 @@
 #define LINK		"pinrds0"	/* over lo there is no RDMA by address */
 #define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
 #define VECTOR_PAGES	24u		/* of one local vector */
-#define MAX_VECTORS	128
+#define MAX_VECTORS	1024u		/* UIO_MAXIOV; two huge pages of 64 KiB pages need 685 */
 #define MOST_BYTES	(1u << 20)	/* RDS_MAX_MSG_SIZE */
 #define CONNECT_S	10
 
@@ -205,7 +205,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct pin_access access = {
 		.write = r->wish != RDMA_WRITE, .longterm = true, .fast = true,
 	};
-	unsigned int first = 0, step = pages_a_call(op);
+	unsigned int first = 0, step = pages_a_call(op), end = op->mem->pages;
 	struct pin_mem part = *op->mem;
 	struct pin_gup g;
 
@@ -213,8 +213,10 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	/* More than a message may say that it moves: noticed at last. */
 	if (r->wish != ATOMIC && op->mem->len > MOST_BYTES)
 		p->result = -EINVAL;
-	for (; first < op->mem->pages; first += step) {
-		part.pages = op->mem->pages - first < step ? op->mem->pages - first : step;
+	if (r->wish != ATOMIC && end > MAX_VECTORS * VECTOR_PAGES)
+		end = MAX_VECTORS * VECTOR_PAGES;
+	for (; first < end; first += step) {
+		part.pages = end - first < step ? end - first : step;
 		part.hole = part.pages;
 		if (op->mem->hole >= first && op->mem->hole < first + part.pages)
 			part.hole = op->mem->hole - first;
