@@ -215,7 +215,9 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		},
 	};
 	uint64_t state = cell->seed;
+	/* Some need a buffer of a certain size: more draws than pieces, if these are few. */
 	unsigned int done = 0, pieces = cell->shape->only ? 1 : nr_pieces;
+	unsigned int draws = cell->shape->only || pieces > PIECES ? pieces : PIECES;
 	char why[PIN_WHY_LEN];
 	bool right = true;
 	int err;
@@ -226,7 +228,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (err)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	pin_audit_base_vmpin(au, r.actor.pid);
-	for (unsigned int i = 0; i < pieces && right; i++) {
+	for (unsigned int i = 0; i < draws && done < pieces && right; i++) {
 		const long one = cell->shape->only ? 0 : draw(&state) >> 1;
 
 		err = pin_actor_task(&r.actor, one, &r.reply);
@@ -235,7 +237,6 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 			break;
 		}
 		memcpy(why, *r.reply.why ? r.reply.why : strerror(-r.reply.result), PIN_WHY_LEN);
-		/* Some need a buffer of a certain size. */
 		if (r.reply.result)
 			continue;
 		done++;
