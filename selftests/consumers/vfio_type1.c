@@ -92,15 +92,16 @@ static int take_device(const char *device, char *why)
 	ssize_t len;
 	int err;
 
+	err = pin_scratch_undo(give_back, device, why);
+	if (err)
+		return err;
+	err = driver_of(device, DRIVER);
+	/* Where a device tree tells of the IOMMU, only a driver's device has a group. */
 	snprintf(path, sizeof(path), DEVICES "%s/iommu_group", device);
 	len = readlink(path, group, sizeof(group) - 1);
 	if (len < 0)
 		return pin_why(why, -ENODEV, "no IOMMU: boot with intel_iommu=on or the like (pinvm run --iommu)");
 	group[len] = '\0';
-	err = pin_scratch_undo(give_back, device, why);
-	if (err)
-		return err;
-	err = driver_of(device, DRIVER);
 	if (err)
 		return pin_why(why, err, "%s to " DRIVER ": %s", device, strerror(-err));
 	snprintf(groups[nr_groups], sizeof(groups[0]), "/dev/vfio/%s",
