@@ -198,17 +198,19 @@ def libraries(path, arch):
 
 
 def foreign_libraries(path, arch):
-    """The same for another architecture, out of its cross compiler's libraries."""
-    root = Path("/usr") / ARCHES[arch].triplet / "lib"
+    """The same for another architecture: beside the program, or of its cross compiler."""
+    triplet = ARCHES[arch].triplet
+    folders = [parent / sub / triplet for parent in Path(path).parents
+               for sub in ("lib", "usr/lib")] + [Path("/usr") / triplet / "lib"]
     output = subprocess.run(["readelf", "-ld", path], capture_output=True, text=True,
                             check=True).stdout
     names = re.findall(r"\(NEEDED\).*\[(.*)\]", output)
     interpreter = re.search(r"interpreter: (\S+)\]", output)
     found = []
     for name in names + ([Path(interpreter[1]).name] if interpreter else []):
-        library = root / name
-        if not library.exists():
-            raise Error(f"{path} needs {name}, and {root} does not have it")
+        library = next((folder / name for folder in folders if (folder / name).exists()), None)
+        if not library:
+            raise Error(f"{path} needs {name}, and there is none for {arch}")
         found.append(str(library))
     return found
 
@@ -236,12 +238,9 @@ class Builder:
         if not os.access(source, os.X_OK):
             return
         for library in libraries(source, self.arch):
-            if library.lstrip("/") in self.cpio.names:
-                continue
-            where = library
-            if library.startswith(f"/usr/{ARCHES[self.arch].triplet}/"):
-                where = "/lib/" + Path(library).name
-            self.file(library, where)
+            where = library if self.arch == host_arch() else f"/lib/{Path(library).name}"
+            if where.lstrip("/") not in self.cpio.names:
+                self.file(library, where)
 
     def tree(self, source, name):
         """A file or a folder with all that is in it."""

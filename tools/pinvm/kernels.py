@@ -34,14 +34,18 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # How long a list of what there is counts as fresh, in seconds.
 LIST_AGE = 12 * 3600
 
-# The packages we look at; what an image or headers need is among them.
-WANTED = re.compile(r"linux-(?:image|modules|binary|headers|kbuild|compiler|bpf|base|source)-\S+"
-                    r"|busybox-static|libc6|libelf1t64|libssl3t64|libzstd1|zlib1g"
-                    r"|liburing-dev|libnuma-dev|libjansson-dev")
 # What the suite links statically.
 LIBRARIES = ("liburing-dev", "libnuma-dev", "libjansson-dev")
+# The programs it calls, and what these need besides libc.
+PROGRAMS = ("e2fsprogs", "xfsprogs", "btrfs-progs", "f2fs-tools", "dosfstools", "exfatprogs",
+            "udftools", "ntfs-3g", "jfsutils", "nilfs-tools",
+            "libext2fs2", "libcom-err2", "libblkid1", "libuuid1", "libinih1", "liburcu8",
+            "libudev1", "libntfs-3g89")
 # Programs of trixie on an older system need these beside them.
 RUNTIME = ("libc6", "libelf1t64", "libssl3t64", "libzstd1", "zlib1g")
+# The packages we look at; what an image or headers need is among them.
+WANTED = re.compile(r"linux-(?:image|modules|binary|headers|kbuild|compiler|bpf|base|source)-\S+"
+                    r"|busybox-static|" + "|".join((*LIBRARIES, *PROGRAMS, *RUNTIME)))
 IMAGE = re.compile(r"linux-image-(\d+\.\d+\.\d+\S*?)-((?:cloud-)?(?:amd64|arm64)(?:-16k)?)$")
 
 
@@ -518,15 +522,30 @@ def source_archive(version):
     return target / file
 
 
-def sysroot(arch):
-    """The libraries to build the suite for another architecture with."""
-    target = cache_dir() / f"sysroot-{arch}"
+def for_guests(arch, what, folder, names):
+    """A folder of the cache with these packages of another architecture."""
+    target = cache_dir() / f"{folder}-{arch}"
     with locked():
         if not target.exists():
-            say(f"getting the suite's libraries for {arch}")
-            unpack(AptRoot(arch).download("bookworm", LIBRARIES), target)
+            say(f"getting the suite's {what} for {arch}")
+            root = AptRoot(arch)
+            known = root.packages()["bookworm"]
+            # The list may be of a time when less was looked at.
+            if not all(name in known for name in names):
+                root.packages(update=True)
+            unpack(root.download("bookworm", names), target)
             give_back()
     return target
+
+
+def sysroot(arch):
+    """The libraries to build the suite for another architecture with."""
+    return for_guests(arch, "libraries", "sysroot", LIBRARIES)
+
+
+def programs(arch):
+    """What the suite calls there: mkfs programs and their libraries."""
+    return for_guests(arch, "mkfs programs", "programs", PROGRAMS)
 
 
 def tree_arch(image):

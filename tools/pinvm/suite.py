@@ -283,10 +283,14 @@ def share(programs, split, number, count):
 
 
 def tool_copies(arch):
-    if arch != host_arch():
-        return []
-    found = [(vm.find_tool(tool), f"/usr/sbin/{tool}") for tool in TOOLS]
-    found += [(name, name) for name in FILES]
+    if arch == host_arch():
+        found = [(vm.find_tool(tool), f"/usr/sbin/{tool}") for tool in TOOLS]
+        found += [(name, name) for name in FILES]
+    else:
+        root = kernels.programs(arch)
+        found = [(next(root.glob(f"**/*bin/{tool}"), None), f"/usr/sbin/{tool}")
+                 for tool in TOOLS]
+        found += [(root / name.lstrip("/"), name) for name in FILES]
     return [f"{path}:{name}" for path, name in found if path and os.path.exists(path)]
 
 
