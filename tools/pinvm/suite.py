@@ -115,6 +115,10 @@ class Verdict:
             for problem in [*run.get("problems", []), *filter(None, [run.get("bailout")])]:
                 self.failures.append({"program": "-", "test": "-", "reason": problem})
 
+    def guest_name(self):
+        """As expected-skips has it: the kernel, and what else makes a difference."""
+        return f"{self.release}{'' if self.helper else '+bare'}+{self.memory}"
+
     def _program(self, program, rows, seconds):
         name = program["name"].split(":")[-1]
         counts = dict.fromkeys(RESULTS, 0)
@@ -130,7 +134,7 @@ class Verdict:
                 self.xfails.append(row)
             elif result in ("skip", "inconclusive"):
                 row["result"] = result
-                row["expected"] = expected(rows, name, test, f"{self.release}+{self.memory}")
+                row["expected"] = expected(rows, name, test, self.guest_name())
                 self.skips.append(row)
         self.programs[name] = {**counts, "seconds": seconds.get(name)}
 
@@ -379,8 +383,8 @@ def run_suite(name, options, folder):
         if kernel.arch == "amd64":
             machine_options.append.append(PMEM_WORDS)
         # VFIO: a group has one owner, and many cells are at work at a time.
-        machine_options.iommu = kernel.arch == "amd64"
-        machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
+        machine_options.iommu = True
+        machine_options.device += ["-device edu"] * 8
         share = Path(scratch) / "share"
         share.mkdir()
         machine_options.device.append(
