@@ -299,7 +299,7 @@ struct op {
 	const char *name;
 	void (*run)(struct run *r);
 	bool file_only;		/* not on a device */
-	bool large_sector;	/* only where a sector is a page */
+	bool large_sector;	/* only where a sector is larger than 512 bytes */
 	bool device_only;
 	bool needs_holes;
 };
@@ -1047,9 +1047,9 @@ static void op_cut_sector(struct run *r)
 }
 
 /*
- * A page from its second sector on, and then a gap: that is less than a sector
- * of a device with sectors of a page. The page is pinned, nothing is left to
- * transfer, and the page goes back.
+ * The end of a page, 512 bytes less than a sector of a device with large ones,
+ * and then a gap. The page is pinned, nothing is left to transfer, and the page
+ * goes back.
  */
 static void cut_page(struct run *r, bool write)
 {
@@ -1058,7 +1058,7 @@ static void cut_page(struct run *r, bool write)
 	r->write = write;
 	if (!take(r, "hole", 3))
 		return;
-	piece(r, m->hole * r->ps - r->ps + 512, r->ps);
+	piece(r, m->hole * r->ps - r->site->sector + 512, r->site->sector);
 	transfer(r, write ? "write" : "read");
 }
 
