@@ -55,8 +55,6 @@ def environment(source, tree):
     common = os.path.commonpath([source.resolve(), tree.resolve()])
     return dict(os.environ, LC_ALL="C", KBUILD_BUILD_TIMESTAMP="@0", KBUILD_BUILD_USER="pinvm",
                 KBUILD_BUILD_HOST="pinvm", CCACHE_NOHASHDIR="1",
-                # kbuild has the compiler list the headers: no other run is needed for that.
-                CCACHE_DEPEND="1",
                 CCACHE_DIR=os.environ.get("CCACHE_DIR") or str(linux_dir() / "ccache"),
                 **({"CCACHE_BASEDIR": common} if common != "/" else {}))
 
