@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@
 #define PAGES	16
 #define MOST_NS		(10 * 1000000000ull)
 #define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
-#define RACE_HUGE	(8u << 20)	/* bytes */
+#define RACE_HUGE	(4u << 20)	/* bytes */
 
 struct subject {
 	const char *kind;	/* memory kind */
@@ -279,15 +280,46 @@ static void *fork_as_ordered(void *arg)
 	return arg;
 }
 
-/* Lets the other thread fork, and comes back somewhere in the middle of it. */
-static void order_fork(unsigned int round)
+/*
+ * When to pin, after fork() was ordered: such that it would meet it at the
+ * memory. Each round says whether that was too late.
+ */
+static struct {
+	int64_t ns, step;
+} delay;
+
+static void order_fork(void)
 {
-	const uint64_t start = pin_now_ns();
-	const uint64_t wait = atomic_load(&forks.ns) * (round * 37 % 64) / 64;
+	const int64_t until = pin_now_ns() + delay.ns;
 
 	atomic_fetch_add(&forks.ordered, 1);
-	while (pin_now_ns() - start < wait)
+	while ((int64_t)pin_now_ns() < until)
 		;
+}
+
+/* By halves, and then to and fro. */
+static void learn_delay(bool late)
+{
+	const int64_t took = atomic_load(&forks.ns);
+
+	if (!delay.step)
+		delay.step = took / 4;
+	delay.ns += late ? -delay.step : delay.step;
+	if (delay.ns < 0)
+		delay.ns = 0;
+	if (delay.ns > took)
+		delay.ns = took;
+	if (delay.step > took / 64)
+		delay.step = delay.step * 3 / 4;
+}
+
+/* Faults of this thread, those of its pins among them. */
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
 }
 
 static void await_fork(void)
@@ -319,11 +351,13 @@ static int race_round(struct pin_audit *au, struct io_uring *ring, const struct 
 {
 	const char value = round % 100 + 1;
 	const struct iovec iov = { m->addr, m->len };
-	long page;
+	long page, before = faults();
 	int err;
 
-	order_fork(round);
+	order_fork();
 	err = io_uring_register_buffers(ring, &iov, 1);
+	/* Pages that fork() has been at are copied; some others, too, such as the stack's. */
+	learn_delay(faults() - before > m->pages / 2);
 	if (err) {
 		await_fork();
 		return err;
@@ -366,6 +400,8 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 		return pin_audit_skip(au, "io_uring_setup: %s", strerror(-err));
 	}
 	atomic_store(&forks.over, false);
+	delay.ns = 0;
+	delay.step = 0;
 	err = pthread_create(&forker, NULL, fork_as_ordered, NULL);
 	start = pin_now_ns();
 	while (!err && pin_now_ns() - start < MOST_NS &&

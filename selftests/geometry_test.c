@@ -27,13 +27,18 @@ struct shape {
 	const char *kind;
 	unsigned int pages;
 	bool of_file;		/* for consumers that take memory by its file */
-	const char *only;	/* for consumers of that name, pattern, and as a whole */
+	const char *only;	/* for consumers of that name, a pattern, and one piece */
+	const char *whole;	/* the first piece of these is all of it */
 };
 
 static const struct shape shapes[] = {
 	{ .kind = "anon", .pages = 64 },
 	{ .kind = "hole", .pages = 64 },
-	{ .kind = "thp_row", .pages = 24 },
+	/*
+	 * As a whole: a part on which somebody else holds lies in the first of the
+	 * huge pages then, see iommufd_detach.
+	 */
+	{ .kind = "thp_row", .pages = 24, .whole = "iommufd_*" },
 	{ .kind = "thp_row_pte", .pages = 24 },
 	{ .kind = "mthp", .pages = 0 },
 	{ .kind = "hugetlb", .pages = 1024 },
@@ -47,7 +52,7 @@ static const struct shape shapes[] = {
 	 * vhost_vdpa_pa_map() goes by lists that are a page long. The first is all
 	 * of the huge page, to be mapped as one, when the second fails.
 	 */
-	{ .kind = "thp_then_hole", .pages = 64, .only = "vhost_vdpa*" },
+	{ .kind = "thp_then_hole", .pages = 64, .only = "vhost_vdpa*", .whole = "*" },
 };
 
 struct cell {
@@ -216,8 +221,10 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	};
 	uint64_t state = cell->seed;
 	/* Some need a buffer of a certain size: more draws than pieces, if these are few. */
-	unsigned int done = 0, pieces = cell->shape->only ? 1 : nr_pieces;
-	unsigned int draws = cell->shape->only || pieces > PIECES ? pieces : PIECES;
+	const struct shape *shape = cell->shape;
+	unsigned int done = 0, pieces = shape->only ? 1 : nr_pieces;
+	unsigned int draws = shape->only || pieces > PIECES ? pieces : PIECES;
+	bool whole_first = shape->whole && !fnmatch(shape->whole, cell->consumer->name, 0);
 	char why[PIN_WHY_LEN];
 	bool right = true;
 	int err;
@@ -229,7 +236,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	pin_audit_base_vmpin(au, r.actor.pid);
 	for (unsigned int i = 0; i < draws && done < pieces && right; i++) {
-		const long one = cell->shape->only ? 0 : draw(&state) >> 1;
+		const long one = whole_first && !i ? 0 : draw(&state) >> 1;
 
 		err = pin_actor_task(&r.actor, one, &r.reply);
 		if (err) {
