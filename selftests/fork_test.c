@@ -297,7 +297,7 @@ static void order_fork(void)
 		;
 }
 
-/* By halves, and then to and fro. */
+/* By ever smaller steps, and in the end back and forth. */
 static void learn_delay(bool late)
 {
 	const int64_t took = atomic_load(&forks.ns);
