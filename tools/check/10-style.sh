@@ -16,7 +16,7 @@ mapfile -t scripts < <(ours \( -name '*.sh' -o -path ./.ci/run \))
 mapfile -t python < <(ours -name '*.py')
 mapfile -t makefiles < <(ours \( -name Makefile -o -name '*.mk' -o -name Kbuild \))
 mapfile -t documents < <(ours \( -name '*.md' -o -name config -o -name settings \
-	-o -name packages -o -name expected-skips -o -name '.*' \))
+	-o -name packages -o -name expected-skips -o -name coverage-why -o -name '.*' \))
 
 # Where user space differs from the kernel, checkpatch does not know it:
 not_for_us=(

@@ -15,7 +15,7 @@ leftovers() {
 }
 
 says "--help" 0 'usage: pinvm' "$pinvm" --help
-for command in kernels get kdir run suite matrix soak; do
+for command in kernels get kdir run suite matrix coverage soak; do
 	says "$command --help" 0 "usage: pinvm $command" "$pinvm" $command --help
 done
 says "no command" 2 'required: COMMAND' "$pinvm"
@@ -36,6 +36,63 @@ check_equal "and its consumers" '| `a_way` | 8 exact, 2 known |' \
 	"$(grep a_way "$TMP/matrix.md")"
 says "--keep of something else" 2 'is no matrix.json' \
 	"$pinvm" matrix --keep "$TMP/matrix.md" running
+# A kernel with one file that is counted, a program.
+mkdir -p "$TMP/kernel/mm" "$TMP/run/part1/gcov"
+ln -s . "$TMP/kernel/source"
+cat >"$TMP/kernel/mm/gup.c" <<'EOF'
+#include <stdlib.h>
+
+static int unpin_folio(int folio)
+{
+	return folio;
+}
+
+/* As unpin_folio(), and called by nobody. */
+void unpin_folios(void)
+{
+	abort();
+}
+
+static int sum_of(int n)
+{
+	if (n > 1)
+		return 2;
+	return n;
+}
+
+int longterm(int argc)
+{
+	if (argc > 1)
+		exit(3);
+	return unpin_folio(sum_of(argc));
+}
+
+int other(void)
+{
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	other();
+	return longterm(argc) - 1;
+}
+EOF
+(cd "$TMP/kernel" && gcc --coverage -c mm/gup.c -o mm/gup.o && gcc --coverage mm/gup.o -o gup &&
+	./gup)
+cp -r "$TMP/kernel/mm" "$TMP/run/part1/gcov/"
+jq '.[0]' "$TMP/matrix.json" >"$TMP/run/verdict.json"
+says "coverage of a run" 0 'block/bio.c is not in ' \
+	"$pinvm" coverage --tree "$TMP/kernel" --from "$TMP/run" --results "$TMP"
+check_equal "functions, lines, and blocks that have no reason" \
+	'| mm/gup.c | 4 / 5 | 11 / 15 | 73 % | 3 / 3 |' "$(grep '^| mm/gup.c ' "$TMP/coverage.md")"
+check_equal "what was not reached" "unpin_folios 9-12 (not called)
+sum_of 17-17 if (n > 1) return 2;
+longterm 24-24 if (argc > 1) exit(3);" "$(jq -r '.files[].blocks[] |
+	"\(.function) \(.first)-\(.last) \(.text)"' "$TMP/coverage.json")"
+says "coverage of what was no run" 2 'holds no run of the suite' \
+	"$pinvm" coverage --tree "$TMP/kernel" --from "$TMP/kernel"
+
 says "nothing to run" 2 'a command is wanted' "$pinvm" run --kernel 6.1
 says "a command for get" 2 'only run takes a command' "$pinvm" get 6.1 -- true
 

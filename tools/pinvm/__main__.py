@@ -9,6 +9,7 @@ import tempfile
 
 import build
 import consumers
+import coverage
 import kernels
 import soak
 import suite
@@ -138,6 +139,7 @@ def parser():
 
     build.add_command(command)
     suite.add_commands(command)
+    coverage.add_command(command)
     soak.add_command(command)
     return top
 

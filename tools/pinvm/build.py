@@ -141,7 +141,8 @@ class Builder:
         return False
 
 
-def build(options):
+def build_tree(options):
+    """Returns the path of what was built."""
     if host_arch() != "amd64":
         raise Error("tools/kernel/guest.config is for amd64")
     top = checkout()
@@ -167,18 +168,26 @@ def build(options):
     builder.build()
     for name in builder.lacking():
         say(f"note: no {name} in this kernel")
-    print(tree)
+    return tree
+
+
+def build(options):
+    print(build_tree(options))
     return 0
 
 
-def add_command(command):
-    one = command("build", build, "build a small kernel that has all consumers, for run and suite")
-    one.add_argument("tree", metavar="TREE", help="where to build; built again, only what changed")
+def add_options(one):
     one.add_argument("--source", default="6.12", metavar="DIR|SERIES",
                      help="kernel source, stays as it is; or Debian's of a series (%(default)s)")
     one.add_argument("--config", action="append", default=[], metavar="FRAGMENT",
                      help="merged over our configuration; may be given again")
     one.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
                      help="for make (%(default)s)")
+
+
+def add_command(command):
+    one = command("build", build, "build a small kernel that has all consumers, for run and suite")
+    one.add_argument("tree", metavar="TREE", help="where to build; built again, only what changed")
+    add_options(one)
     one.add_argument("--make", action="append", default=[], metavar="WORD",
                      help="for make as it is, as V=1; may be given again")

@@ -67,7 +67,8 @@ def load(name):
 
 
 # Files that come with pinvm, read at once: it may be built again while we run.
-DATA = {name: load(name) for name in ("init.sh", "suite.sh", "expected-skips", "checkout")}
+DATA = {name: load(name)
+        for name in ("init.sh", "suite.sh", "coverage-why", "expected-skips", "checkout")}
 
 
 def checkout():

@@ -438,14 +438,19 @@ def flat(name):
     return name.strip("/").replace("/", "_")
 
 
+def run_and_keep(name, options, folder, run=run_shards):
+    verdict = run(name, options, folder)
+    (folder / "verdict.json").write_text(json.dumps(verdict.json(), indent=1) + "\n")
+    return verdict
+
+
 def suite(options):
     folder = Path(options.results or results_dir() / f"{stamp()}-vm-{flat(options.kernel)}")
     if options.consumers:
         names = consumers.select(options.consumers, consumers.registry())
         options.tests.append("matrix_test=" + ",".join(f"{name}.*" for name in names))
-    run = run_suite if options.part else run_shards
-    verdict = run(options.kernel, options, folder)
-    (folder / "verdict.json").write_text(json.dumps(verdict.json(), indent=1) + "\n")
+    verdict = run_and_keep(options.kernel, options, folder,
+                           run_suite if options.part else run_shards)
     print(json.dumps(verdict.json(), indent=1) if options.json else
           f"{folder}\n{verdict.text()}")
     return 0 if verdict.passed() else 1
@@ -567,42 +572,43 @@ def markdown(verdicts):
     return "\n".join(parts)
 
 
-def add_commands(command):
-    def common(one):
-        one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
-        one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
-                         help="build pin_helper.ko for the kernel, or use FILE, or none; without"
-                         " this, that in build/kmod/RELEASE/ is used if there is one")
-        one.add_argument("--selftests", metavar="DIR",
-                         help="the suite as built or installed (build/selftests)")
-        one.add_argument("--memory", default="2G", metavar="SIZE",
-                         help="of the guest (%(default)s)")
-        one.add_argument("--movable", metavar="SIZE",
-                         help="so much of it in ZONE_MOVABLE, for the tests that need it")
-        one.add_argument("--hotplug", metavar="SIZE",
-                         help="more memory, plugged in as movable: it can go offline")
-        one.add_argument("--append", action="append", default=[], metavar="WORDS",
-                         help="for the kernel's command line, as cma=640M")
-        one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
-                         help="for each guest (%(default)s)")
-        one.add_argument("--test", dest="tests", action="append", default=[],
-                         metavar="PROGRAM[=PATTERN,...]",
-                         help="only this program, and of it only these tests; may be given again")
-        one.add_argument("--shards", type=vm.positive, metavar="N",
-                         help="guests at once, each with its share of the tests"
-                         f" (one per CPU of this machine, up to {MAX_SHARDS})")
-        one.add_argument("--results", metavar="DIR", help="where results go (results/)")
-        one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
+def add_options(one):
+    one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
+    one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
+                     help="build pin_helper.ko for the kernel, or use FILE, or none; without"
+                     " this, that in build/kmod/RELEASE/ is used if there is one")
+    one.add_argument("--selftests", metavar="DIR",
+                     help="the suite as built or installed (build/selftests)")
+    one.add_argument("--memory", default="2G", metavar="SIZE",
+                     help="of the guest (%(default)s)")
+    one.add_argument("--movable", metavar="SIZE",
+                     help="so much of it in ZONE_MOVABLE, for the tests that need it")
+    one.add_argument("--hotplug", metavar="SIZE",
+                     help="more memory, plugged in as movable: it can go offline")
+    one.add_argument("--append", action="append", default=[], metavar="WORDS",
+                     help="for the kernel's command line, as cma=640M")
+    one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
+                     help="for each guest (%(default)s)")
+    one.add_argument("--test", dest="tests", action="append", default=[],
+                     metavar="PROGRAM[=PATTERN,...]",
+                     help="only this program, and of it only these tests; may be given again")
+    one.add_argument("--shards", type=vm.positive, metavar="N",
+                     help="guests at once, each with its share of the tests"
+                     f" (one per CPU of this machine, up to {MAX_SHARDS})")
+    one.add_argument("--results", metavar="DIR", help="where results go (results/)")
+    one.add_argument("--verbose", action="store_true", help="show the KTAP as it comes")
 
+
+def add_commands(command):
     one = command("suite", suite, "run the test suite in one kernel, where no skip is by chance")
     one.add_argument("--kernel", required=True, metavar="VERSION|FILE|BUILDTREE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
     consumers.add_option(one, "only matrix_test, and of it only these consumers")
     one.add_argument("--part", metavar="K/N", help=argparse.SUPPRESS)
-    common(one)
+    add_options(one)
     one = command("matrix", matrix, "run the suite in several kernels and write matrix.md")
     one.add_argument("kernels", nargs="+", metavar="KERNEL",
                      help=f"as for suite; \"{RUNNING}\" is the running kernel")
     one.add_argument("--keep", metavar="MATRIX.json",
                      help="kernels that passed in this earlier matrix are not run again")
-    common(one)
+    add_options(one)

@@ -4,6 +4,20 @@
 #
 # Runs the suite in the guest; its arguments go to run_kselftest.sh. What the
 # exit statuses of 90 and more say is in suite.py.
+
+# keep_counts: what the kernel has counted, if it was built for pinvm coverage.
+keep_counts() {
+	local file
+
+	cd /sys/kernel/debug/gcov 2>/dev/null || return
+	# Only cat takes it all: the files have no size.
+	find . -name '*.gcda' | while read -r file; do
+		mkdir -p "/out/gcov/${file%/*}"
+		cat "$file" >"/out/gcov/$file"
+		cp -P "${file%.gcda}.gcno" "/out/gcov/${file%/*}"
+	done
+}
+
 modprobe -aq loop zram nd_e820 nd_pmem
 # Folios of 16 pages and no other size: the larger would come first.
 size=$(($(sed -n '/^KernelPageSize/{s/[^0-9]//gp;q}' /proc/self/smaps) * 16))
@@ -17,6 +31,7 @@ cd /mnt/tmp || exit 90
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || exit 91
 fi
+trap keep_counts EXIT
 /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
 if [ -e /pin_helper.ko ]; then
