@@ -238,6 +238,49 @@ static void over_hole(struct seq *s)
 	}
 }
 
+/*
+ * Pages 4 to 7 become the device's own memory. That is mapped like any other,
+ * for devices that talk to each other, but has no pages to pin: whoever walks
+ * from one kind to the other, or back from an error, must tell them apart.
+ */
+static int mix_in(struct seq *s)
+{
+	struct vfio_region_info bar = { .argsz = sizeof(bar), .index = VFIO_PCI_BAR0_REGION_INDEX };
+	int device = ioctl(s->v.group, VFIO_GROUP_GET_DEVICE_FD, s->v.device), err = 0;
+
+	if (device < 0)
+		return -errno;
+	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
+	    mmap((char *)s->mem.addr + 4 * s->page, 4 * s->page, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, device, bar.offset) == MAP_FAILED)
+		err = -errno;
+	close(device);
+	return err;
+}
+
+static void device_memory(struct seq *s)
+{
+	uint64_t done;
+	long err;
+
+	if (step(s, "mix in the device's memory", 0, 0, mix_in(s)) &&
+	    step(s, "map what the device has", 0, 0, map_at(s, 4, 4, 4 + PAGES)) &&
+	    step(s, "map all", PAGES - 4, 0, map_at(s, 0, PAGES, 0))) {
+		err = pin_vfio_unmap(&s->v, iova_of(s, 0), s->mem.len, 0, &done);
+		if (step(s, "unmap", 4 - PAGES, 0, err) && done != s->mem.len)
+			pin_audit_fail(s->au, "unmap: says that it unmapped %llu bytes",
+				       (unsigned long long)done);
+		/* No page remains behind the device's memory. */
+		munmap((char *)s->mem.addr + 8 * s->page, 8 * s->page);
+		pin_audit_step(s->au, "map over the hole", &(struct pin_predict){
+			       .acquired = 4, .released = 4, .result = -EFAULT,
+			       .or_result = -EFAULT, .migrated = pin_vfio_again(s->k, 4),
+			       }, map_at(s, 0, PAGES, 0), 0);
+	}
+	/* The group is in use for as long as that is mapped. */
+	munmap((char *)s->mem.addr + 4 * s->page, 4 * s->page);
+}
+
 /* --- what can be unmapped --- */
 
 static void part(struct seq *s)
@@ -444,6 +487,7 @@ static const struct test tests[] = {
 	{ "map.bad", bad_map, .kind = "anon" },
 	{ "map.entry_limit", fill_up, .kind = "anon", .around = entry_limit },
 	{ "map.hole", over_hole, .kind = "anon" },
+	{ "map.device_memory", device_memory, .kind = "anon" },
 	{ "map.twice", twice, .kind = "anon" },
 	{ "map.child", of_child, .kind = "anon" },
 	{ "map.moved", moved, .kind = "memfd" },
