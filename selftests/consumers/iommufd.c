@@ -15,11 +15,12 @@
 #include <unistd.h>
 
 #include "consumer.h"
+#include "iommufd.h"
 #include "scratch.h"
 
 #define NEEDS		"module iommufd with IOMMUFD_TEST"
-#define DEVICE		"/dev/iommu"
-#define IOVA		(1ull << 24)	/* where the test's domains begin */
+#define DEVICE		PIN_IOMMUFD
+#define IOVA		PIN_IOMMUFD_IOVA
 #define EVERYTHING	(~0ull)
 #define IO_PAGE(k)	((k)->page_size / 2)	/* bytes, of the test's devices */
 #define BITMAP_PAGES(k)	((k)->page_size / sizeof(void *))	/* pinned at a time */
@@ -31,6 +32,8 @@
 #define IOAS_COPY	COMMAND(3)
 #define IOAS_MAP	COMMAND(5)
 #define IOAS_UNMAP	COMMAND(6)
+#define OPTION		COMMAND(7)
+#define VFIO_IOAS	COMMAND(8)
 #define HWPT_ALLOC	COMMAND(9)
 #define SET_TRACKING	COMMAND(11)
 #define GET_BITMAP	COMMAND(12)
@@ -41,6 +44,8 @@
 #define MAP_READABLE	(1u << 2)
 #define HWPT_TRACKING	(1u << 1)
 #define TRACKING_ON	(1u << 0)
+#define OPTION_SET	0
+#define VFIO_IOAS_SET	1
 
 struct destroy {
 	uint32_t size, id;
@@ -63,6 +68,18 @@ struct ioas_copy {
 struct ioas_unmap {
 	uint32_t size, ioas;
 	uint64_t iova, length;
+};
+
+struct option {
+	uint32_t size, option;
+	uint16_t op, reserved;
+	uint32_t object;
+	uint64_t value;
+};
+
+struct vfio_ioas {
+	uint32_t size, ioas;
+	uint16_t op, reserved;
 };
 
 struct hwpt_alloc {
@@ -143,39 +160,61 @@ enum way {
 	BITMAP,		/* what a device has written to is noted there */
 };
 
-struct space {
-	uint32_t ioas, device, hwpt;
-	uint32_t bound;		/* the device, as iommufd knows it */
-};
-
 struct iommu {
 	enum way way;
 	int fd;
-	struct space first, second;
+	struct pin_iommufd_space first, second;
 	int access;		/* -1, or the driver */
 	void *other;		/* a page that a device writes to */
 	uint32_t pages;		/* that it has accessed */
 };
 
-static int test(const struct iommu *i, unsigned int op, uint32_t id, struct test *t)
+static int test(int fd, unsigned int op, uint32_t id, struct test *t)
 {
 	t->size = sizeof(*t);
 	t->op = op;
 	t->id = id;
-	return ioctl(i->fd, TEST, t) ? -errno : 0;
+	return ioctl(fd, TEST, t) ? -errno : 0;
 }
 
-static int destroy(const struct iommu *i, uint32_t id)
+int pin_iommufd_limit(int fd, unsigned int bytes)
 {
-	struct destroy d = { sizeof(d), id };
+	struct test t = { .limit.bytes = bytes };
 
-	return ioctl(i->fd, DESTROY, &d) ? -errno : 0;
+	return test(fd, TEST_SET_MEMORY_LIMIT, 0, &t);
 }
 
-static int attach(const struct iommu *i, struct space *s)
+int pin_iommufd_option(int fd, uint32_t option, uint32_t object, uint64_t value)
+{
+	struct option o = {
+		.size = sizeof(o), .option = option, .op = OPTION_SET, .object = object,
+		.value = value,
+	};
+
+	return ioctl(fd, OPTION, &o) ? -errno : 0;
+}
+
+int pin_iommufd_for_vfio(int fd, uint32_t ioas)
+{
+	struct vfio_ioas v = { .size = sizeof(v), .ioas = ioas, .op = VFIO_IOAS_SET };
+
+	return ioctl(fd, VFIO_IOAS, &v) ? -errno : 0;
+}
+
+int pin_iommufd_space(int fd, struct pin_iommufd_space *s)
+{
+	struct ioas_alloc a = { .size = sizeof(a) };
+
+	if (ioctl(fd, IOAS_ALLOC, &a))
+		return -errno;
+	s->ioas = a.id;
+	return 0;
+}
+
+int pin_iommufd_attach(int fd, struct pin_iommufd_space *s)
 {
 	struct test t = { .size = 0 };
-	int err = test(i, TEST_MOCK_DOMAIN, s->ioas, &t);
+	int err = test(fd, TEST_MOCK_DOMAIN, s->ioas, &t);
 
 	s->device = t.domain.device;
 	s->hwpt = t.domain.hwpt;
@@ -183,85 +222,125 @@ static int attach(const struct iommu *i, struct space *s)
 	return err;
 }
 
-static int new_space(const struct iommu *i, struct space *s, bool device)
+int pin_iommufd_domain(int fd, struct pin_iommufd_space *s, uint32_t flags)
 {
-	struct ioas_alloc a = { .size = sizeof(a) };
+	struct hwpt_alloc a = {
+		.size = sizeof(a), .flags = flags, .device = s->bound, .ioas = s->ioas,
+	};
 
-	if (ioctl(i->fd, IOAS_ALLOC, &a))
+	if (ioctl(fd, HWPT_ALLOC, &a))
 		return -errno;
-	s->ioas = a.id;
-	return device ? attach(i, s) : 0;
+	s->hwpt = a.hwpt;
+	return 0;
 }
 
-static int probe(const struct pin_kernel *k, char *why)
+int pin_iommufd_destroy(int fd, uint32_t id)
 {
-	struct iommu i = { .way = MAPPED };
-	int err = access(DEVICE, F_OK) ? pin_scratch_module("iommufd", "IOMMUFD", NULL, why) : 0;
+	struct destroy d = { sizeof(d), id };
+
+	return ioctl(fd, DESTROY, &d) ? -errno : 0;
+}
+
+int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_t iova,
+		    bool write)
+{
+	struct ioas_map m = {
+		.size = sizeof(m),
+		.flags = MAP_FIXED_IOVA | MAP_READABLE | (write ? MAP_WRITEABLE : 0),
+		.ioas = ioas,
+		.addr = (uintptr_t)addr,
+		.length = len,
+		.iova = iova,
+	};
+
+	return ioctl(fd, IOAS_MAP, &m) ? -errno : 0;
+}
+
+int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len)
+{
+	struct ioas_unmap u = { sizeof(u), ioas, iova, len };
+
+	return ioctl(fd, IOAS_UNMAP, &u) ? -errno : 0;
+}
+
+int pin_iommufd_check(int fd, uint32_t hwpt, const void *addr, size_t len, uint64_t iova)
+{
+	struct test t = { .check = { iova, len, (uintptr_t)addr } };
+
+	return test(fd, TEST_MD_CHECK_MAP, hwpt, &t);
+}
+
+int pin_iommufd_driver(int fd, uint32_t ioas, bool holds)
+{
+	struct test t = { .access.flags = holds ? ACCESS_PINS : 0 };
+
+	return test(fd, TEST_CREATE_ACCESS, ioas, &t) ?: (int)t.access.fd;
+}
+
+int pin_iommufd_access(int fd, int driver, const void *addr, size_t len, uint64_t iova,
+		       uint32_t *pages)
+{
+	struct test t = { .pages = { ACCESS_WRITE, 0, iova, len, (uintptr_t)addr } };
+	int err = test(fd, TEST_ACCESS_PAGES, driver, &t);
+
+	*pages = t.pages.id;
+	return err;
+}
+
+int pin_iommufd_unaccess(int fd, int driver, uint32_t pages)
+{
+	struct test t = { .unaccess.id = pages };
+
+	return test(fd, TEST_DESTROY_ACCESS_PAGES, driver, &t);
+}
+
+static int new_space(int fd, struct pin_iommufd_space *s, bool device)
+{
+	return pin_iommufd_space(fd, s) ?: device ? pin_iommufd_attach(fd, s) : 0;
+}
+
+int pin_iommufd_probe(const struct pin_kernel *k, char *why)
+{
+	int fd, err = access(DEVICE, F_OK) ? pin_scratch_module("iommufd", "IOMMUFD", NULL, why) : 0;
+	struct pin_iommufd_space s;
 
 	(void)k;
 	if (err < 0)
 		return err;
-	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (i.fd < 0)
+	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		return pin_why(why, -errno, DEVICE ": %s: kernel option IOMMUFD, and root",
 			       strerror(errno));
-	err = new_space(&i, &i.first, true);
-	close(i.fd);
+	err = new_space(fd, &s, true);
+	close(fd);
 	return err ? pin_why(why, err, "no device of iommufd's own test: kernel option IOMMUFD_TEST (%s)",
 			     strerror(-err)) : 0;
-}
-
-static int new_access(struct iommu *i)
-{
-	/* One that holds no pages takes any address. */
-	struct test t = { .access.flags = i->way >= COPIED_TO ? 0 : ACCESS_PINS };
-	int err = test(i, TEST_CREATE_ACCESS, i->first.ioas, &t);
-
-	if (!err)
-		i->access = t.access.fd;
-	return err;
 }
 
 /* A domain that notes what its device writes to, in place of the device's own. */
 static int new_tracking(struct iommu *i)
 {
-	struct hwpt_alloc a = {
-		.size = sizeof(a), .flags = HWPT_TRACKING, .device = i->first.bound,
-		.ioas = i->first.ioas,
-	};
 	struct set_tracking on = { .size = sizeof(on), .flags = TRACKING_ON };
+	int err = pin_iommufd_domain(i->fd, &i->first, HWPT_TRACKING);
 
-	if (ioctl(i->fd, HWPT_ALLOC, &a))
-		return -errno;
-	i->first.hwpt = a.hwpt;
-	on.hwpt = a.hwpt;
+	if (err)
+		return err;
+	on.hwpt = i->first.hwpt;
 	return ioctl(i->fd, SET_TRACKING, &on) ? -errno : 0;
 }
 
 static int probe_tracking(const struct pin_kernel *k, char *why)
 {
 	struct iommu i = { .way = BITMAP };
-	int err = probe(k, why);
+	int err = pin_iommufd_probe(k, why);
 
 	if (err)
 		return err;
 	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	err = i.fd < 0 ? -errno : new_space(&i, &i.first, true) ?: new_tracking(&i);
+	err = i.fd < 0 ? -errno : new_space(i.fd, &i.first, true) ?: new_tracking(&i);
 	close(i.fd);
 	return err ? pin_why(why, err, "iommufd does not note what devices write to here (%s): Linux 6.7 or later",
 			     strerror(-err)) : 0;
-}
-
-/*
- * What iommufd may allocate at once for its lists of pages: little, and it pins
- * two, and enters one of them, or a run of them that are contiguous. It is the
- * same for all, and whoever begins sets it.
- */
-static int set_limit(const struct iommu *i)
-{
-	struct test t = { .limit.bytes = i->way == MAPPED_BITS ? 16 : 65536 };
-
-	return test(i, TEST_SET_MEMORY_LIMIT, 0, &t);
 }
 
 static void iommu_close(struct pin_op *op)
@@ -308,11 +387,15 @@ static int iommu_open(struct pin_op *op, enum way way)
 	i->way = way;
 	i->access = -1;
 	i->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	err = i->fd < 0 ? -errno : set_limit(i) ?: new_space(i, &i->first, has_device(way));
+	err = i->fd < 0 ? -errno :
+		pin_iommufd_limit(i->fd, way == MAPPED_BITS ? 16 : PIN_IOMMUFD_LISTS) ?:
+		new_space(i->fd, &i->first, has_device(way));
 	if (!err && way == COPIED)
-		err = new_space(i, &i->second, true);
-	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES)
-		err = new_access(i);
+		err = new_space(i->fd, &i->second, true);
+	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES) {
+		i->access = pin_iommufd_driver(i->fd, i->first.ioas, way < COPIED_TO);
+		err = i->access < 0 ? i->access : 0;
+	}
 	if (!err && way == BITMAP)
 		err = new_tracking(i) ?: new_page(op);
 	if (err) {
@@ -436,28 +519,15 @@ static void predict_bitmap(const struct pin_op *op, struct pin_predict *p)
 	p->migrated = op->kernel->movable_memory ? 1 : 0;
 }
 
-static int map_at(const struct pin_op *op, void *addr, size_t length)
-{
-	const struct iommu *i = op->priv;
-	struct ioas_map m = {
-		.size = sizeof(m),
-		.flags = MAP_FIXED_IOVA | MAP_READABLE |
-			 (i->way == MAPPED_READ ? 0 : MAP_WRITEABLE),
-		.ioas = i->first.ioas,
-		.addr = (uintptr_t)addr,
-		.length = length,
-		.iova = IOVA,
-	};
-
-	return ioctl(i->fd, IOAS_MAP, &m) ? -errno : 0;
-}
-
 static int map(const struct pin_op *op)
 {
-	return map_at(op, op->mem->addr, op->mem->len);
+	const struct iommu *i = op->priv;
+
+	return pin_iommufd_map(i->fd, i->first.ioas, op->mem->addr, op->mem->len, IOVA,
+			       i->way != MAPPED_READ);
 }
 
-static int copy(const struct pin_op *op, const struct space *to, uint64_t iova)
+static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uint64_t iova)
 {
 	const struct iommu *i = op->priv;
 	struct ioas_copy c = {
@@ -474,38 +544,26 @@ static int copy(const struct pin_op *op, const struct space *to, uint64_t iova)
 	return ioctl(i->fd, IOAS_COPY, &c) ? -errno : 0;
 }
 
-static int unmap(const struct iommu *i, const struct space *s, uint64_t iova, uint64_t length)
+static int unmap_all(const struct iommu *i, const struct pin_iommufd_space *from)
 {
-	struct ioas_unmap u = { sizeof(u), s->ioas, iova, length };
-
-	return ioctl(i->fd, IOAS_UNMAP, &u) ? -errno : 0;
+	return pin_iommufd_unmap(i->fd, from->ioas, 0, EVERYTHING);
 }
 
-/* Does the device see at @iova the pages that are at @addr? */
-static int check(const struct pin_op *op, const struct space *s, uint64_t iova)
+static int check(const struct pin_op *op, const struct pin_iommufd_space *s, uint64_t iova)
 {
-	struct test t = { .check = { iova, op->mem->len, (uintptr_t)op->mem->addr } };
+	const struct iommu *i = op->priv;
 
-	return test(op->priv, TEST_MD_CHECK_MAP, s->hwpt, &t);
+	return pin_iommufd_check(i->fd, s->hwpt, op->mem->addr, op->mem->len, iova);
 }
 
 /* @nr pages from page @first on. */
 static int access_pages(const struct pin_op *op, unsigned int first, unsigned int nr)
 {
-	const long ps = op->kernel->page_size;
+	const size_t ps = op->kernel->page_size;
 	struct iommu *i = op->priv;
-	struct test t = {
-		.pages = {
-			.flags = ACCESS_WRITE,
-			.iova = IOVA + first * ps,
-			.length = nr * ps,
-			.addr = (uintptr_t)op->mem->addr + first * ps,
-		},
-	};
-	int err = test(i, TEST_ACCESS_PAGES, i->access, &t);
 
-	i->pages = t.pages.id;
-	return err;
+	return pin_iommufd_access(i->fd, i->access, (char *)op->mem->addr + first * ps, nr * ps,
+				  IOVA + first * ps, &i->pages);
 }
 
 static long pin(struct pin_op *op)
@@ -533,7 +591,7 @@ static int write_to(const struct pin_op *op, const char *from, size_t at, size_t
 		.rw = { IOVA + at, len, (uintptr_t)from + at, RW_WRITE | RW_SLOW },
 	};
 
-	return test(i, TEST_ACCESS_RW, i->access, &t);
+	return test(i->fd, TEST_ACCESS_RW, i->access, &t);
 }
 
 static long pin_rw(struct pin_op *op)
@@ -554,7 +612,7 @@ static long pin_rw(struct pin_op *op)
 		}
 		if (!err && memcmp(op->mem->addr, from, len))
 			err = -EIO;
-		unmap(i, &i->first, 0, EVERYTHING);
+		unmap_all(i, &i->first);
 	}
 	free(from);
 	return err;
@@ -581,15 +639,16 @@ static long pin_bitmap(struct pin_op *op)
 	};
 	struct test t = { .dirty = { 0, IOVA, io_page, io_page, (uintptr_t)&first } };
 	struct pin_gup gup;
-	int err = g.length ? map_at(op, i->other, op->kernel->page_size) : -EINVAL;
+	int err = g.length ? pin_iommufd_map(i->fd, i->first.ioas, i->other,
+					     op->kernel->page_size, IOVA, true) : -EINVAL;
 
 	if (err)
 		return err;
 	gup_bitmap(op, &gup);
-	err = test(i, TEST_DIRTY, i->first.hwpt, &t);
+	err = test(i->fd, TEST_DIRTY, i->first.hwpt, &t);
 	if (!err && ioctl(i->fd, GET_BITMAP, &g))
 		err = -errno;
-	unmap(i, &i->first, 0, EVERYTHING);
+	unmap_all(i, &i->first);
 	if (!err && gup.pinned && !bits_are_set(op->mem->addr, io_page / 8))
 		err = -EIO;
 	return err;
@@ -607,7 +666,7 @@ static long use(struct pin_op *op)
 	if (!err)
 		err = check(op, &i->first, further);
 	if (!err)
-		err = unmap(i, &i->first, further, op->mem->len);
+		err = pin_iommufd_unmap(i->fd, i->first.ioas, further, op->mem->len);
 	return err;
 }
 
@@ -618,7 +677,7 @@ static long use_copy(struct pin_op *op)
 	int err = copy(op, &i->second, IOVA);
 
 	if (!err)
-		err = unmap(i, &i->first, 0, EVERYTHING);
+		err = unmap_all(i, &i->first);
 	if (!err)
 		err = check(op, &i->second, IOVA);
 	return err;
@@ -628,22 +687,21 @@ static long unpin(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
 
-	return unmap(i, i->way == COPIED ? &i->second : &i->first, 0, EVERYTHING);
+	return unmap_all(i, i->way == COPIED ? &i->second : &i->first);
 }
 
 static long unpin_access(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
-	struct test t = { .unaccess.id = i->pages };
 
-	return test(i, TEST_DESTROY_ACCESS_PAGES, i->access, &t);
+	return pin_iommufd_unaccess(i->fd, i->access, i->pages);
 }
 
 /* The device goes, and the driver keeps its part. */
 static long unpin_detach(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
-	int err = destroy(i, i->first.device);
+	int err = pin_iommufd_destroy(i->fd, i->first.device);
 
 	return err ? err : unpin_access(op);
 }
@@ -659,7 +717,7 @@ static long unpin_detach(struct pin_op *op)
 		__VA_ARGS__								\
 	}
 #define HELD(_use, _unpin)								\
-	.since = "6.2", .doc_case = 2, .held = true, .probe = probe,			\
+	.since = "6.2", .doc_case = 2, .held = true, .probe = pin_iommufd_probe,			\
 	.predict = predict, .pin = pin, .use = _use, .unpin = _unpin
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
@@ -690,7 +748,7 @@ IOMMUFD_CONSUMER(iommufd_bitmap, "iommufd: which pages a device has written to i
 		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap));
 IOMMUFD_CONSUMER(iommufd_rw, "iommufd: a driver in the kernel writes to all of it",
 		 "iommufd_access_rw > iopt_pages_rw_slow" PINS,
-		 open_rw, TRANSIENT("6.2", probe, predict_rw, pin_rw));
+		 open_rw, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw));
 IOMMUFD_CONSUMER(iommufd_rw_pages, "iommufd: a driver in the kernel writes to it, page by page",
 		 "iommufd_access_rw > iopt_pages_rw_page > pin_user_pages_remote",
-		 open_rw_pages, TRANSIENT("6.2", probe, predict_rw, pin_rw));
+		 open_rw_pages, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw));

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* I/O address spaces of iommufd, with devices and drivers of the kernel's own test. */
+#ifndef PIN_IOMMUFD_H
+#define PIN_IOMMUFD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel_facts.h"
+
+#define PIN_IOMMUFD		"/dev/iommu"
+#define PIN_IOMMUFD_IOVA	(1ull << 24)	/* where the test's domains begin */
+#define PIN_IOMMUFD_LISTS	65536	/* more than needed, see pin_iommufd_limit() */
+
+struct pin_iommufd_space {
+	uint32_t ioas, device, hwpt;
+	uint32_t bound;		/* the device, as iommufd knows it */
+};
+
+/* 0, or a negative errno and the reason with its cure in @why. */
+int pin_iommufd_probe(const struct pin_kernel *k, char *why);
+
+/* All of these return 0 or -errno; @fd is /dev/iommu. */
+
+/*
+ * What iommufd may allocate at once for its lists of pages: little, and it pins
+ * two, and enters one of them, or a run of them that are contiguous. It is the
+ * same for all, and whoever begins sets it.
+ */
+int pin_iommufd_limit(int fd, unsigned int bytes);
+
+/* <linux/iommufd.h> has the options; @object: what it is for, or 0. */
+int pin_iommufd_option(int fd, uint32_t option, uint32_t object, uint64_t value);
+
+/* The space that VFIO's ioctls are for, which /dev/iommu knows, too. */
+int pin_iommufd_for_vfio(int fd, uint32_t ioas);
+
+int pin_iommufd_space(int fd, struct pin_iommufd_space *s);
+
+/* One more device for a space; *@s tells of the last one. */
+int pin_iommufd_attach(int fd, struct pin_iommufd_space *s);
+
+/* A domain apart from that of the last device, which remains. */
+int pin_iommufd_domain(int fd, struct pin_iommufd_space *s, uint32_t flags);
+
+/* A device, a domain or a space. */
+int pin_iommufd_destroy(int fd, uint32_t id);
+
+int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_t iova,
+		    bool write);
+int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len);
+
+/* Does a device see at @iova the pages that are at @addr? */
+int pin_iommufd_check(int fd, uint32_t hwpt, const void *addr, size_t len, uint64_t iova);
+
+/* A driver: its descriptor. One that holds no pages takes any address. */
+int pin_iommufd_driver(int fd, uint32_t ioas, bool holds);
+
+/* It pins what is at @addr for user space and at @iova for it; *@pages is for the way back. */
+int pin_iommufd_access(int fd, int driver, const void *addr, size_t len, uint64_t iova,
+		       uint32_t *pages);
+int pin_iommufd_unaccess(int fd, int driver, uint32_t pages);
+
+#endif

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * iommufd in sequences that a matrix cannot express: accounts that are full,
+ * drivers and domains over the same pages, mappings cut in pieces, memory of a
+ * process that ends. Pages are pinned once however many use them, by whoever
+ * comes first, and stay for as long as there is anyone. Every step is exact, in
+ * pins and in VmPin.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "consumers/iommufd.h"
+#include "consumers/vfio.h"
+#include "proc.h"
+#include "scratch.h"
+#include "suite.h"
+
+#define PAGES		16
+#define RLIMIT_MODE	0	/* IOMMU_OPTION_RLIMIT_MODE; 1: VmLck counts, too */
+#define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
+#define EVERYTHING	(~0ull)
+
+static char unable[PIN_WHY_LEN];	/* to have a device: why */
+
+/* One sequence while it runs. */
+struct seq {
+	struct pin_audit *au;
+	const struct pin_kernel *k;
+	size_t page;
+	int fd;
+	struct pin_iommufd_space space;
+	struct pin_mem mem;
+	pid_t owner;		/* of the memory */
+	int64_t held;		/* pages, by prediction */
+};
+
+struct test {
+	const char *name;
+	void (*run)(struct seq *s);
+	const char *kind;	/* of memory */
+};
+
+/* Takes @pins pages (or lets go of them: < 0), and the call returns @want. */
+static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
+{
+	const struct pin_predict p = {
+		.acquired = pins > 0 ? pins : 0,
+		.released = pins < 0 ? -pins : 0,
+		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
+		.vmpin = pins,
+		.result = want,
+		.or_result = want,
+	};
+
+	s->held += pins;
+	return pin_audit_step(s->au, what, &p, result, s->owner);
+}
+
+/* Pins @pins pages, fails with @want, and gives them back. */
+static bool refused(struct seq *s, const char *what, uint64_t pins, long want, long result)
+{
+	const struct pin_predict p = {
+		.acquired = pins,
+		.released = pins,
+		.migrated = s->k->movable_memory ? pins : 0,
+		.result = want,
+		.or_result = want,
+	};
+
+	return pin_audit_step(s->au, what, &p, result, s->owner);
+}
+
+static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
+{
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->au = au;
+	s->k = pin_audit_kernel(au);
+	s->page = s->k->page_size;
+	s->owner = getpid();
+	if (*unable) {
+		pin_audit_skip(au, "%s", unable);
+		return false;
+	}
+	if (pin_mem_alloc(&s->mem, pin_memkind_find(t->kind), s->k, PAGES)) {
+		pin_audit_skip(au, "%s", s->mem.why);
+		return false;
+	}
+	s->fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
+	err = s->fd < 0 ? -errno : pin_iommufd_limit(s->fd, PIN_IOMMUFD_LISTS);
+	pin_audit_base_vmpin(au, s->owner);
+	return step(s, "open", 0, 0, err);
+}
+
+static enum pin_verdict run_seq(struct pin_audit *au, const void *arg)
+{
+	const struct test *t = arg;
+	struct seq s;
+
+	if (begin(&s, au, t)) {
+		t->run(&s);
+		close(s.fd);
+		step(&s, "close", -s.held, 0, 0);
+		pin_mem_free(&s.mem);
+	}
+	return PIN_PASS;
+}
+
+static char *addr_of(const struct seq *s, unsigned int first)
+{
+	return (char *)s->mem.addr + first * s->page;
+}
+
+static uint64_t iova_of(const struct seq *s, unsigned int first)
+{
+	return PIN_IOMMUFD_IOVA + first * s->page;
+}
+
+static int map_part(const struct seq *s, unsigned int first, unsigned int pages)
+{
+	return pin_iommufd_map(s->fd, s->space.ioas, addr_of(s, first), pages * s->page,
+			       iova_of(s, first), true);
+}
+
+static int unmap_all(const struct seq *s)
+{
+	return pin_iommufd_unmap(s->fd, s->space.ioas, 0, EVERYTHING);
+}
+
+static bool space(struct seq *s)
+{
+	return step(s, "a space", 0, 0, pin_iommufd_space(s->fd, &s->space));
+}
+
+static bool attach(struct seq *s, int64_t pins)
+{
+	return step(s, "a device", pins, 0, pin_iommufd_attach(s->fd, &s->space));
+}
+
+/* The last domain has the pages. */
+static bool seen(struct seq *s)
+{
+	return step(s, "the device sees the pages", 0, 0,
+		    pin_iommufd_check(s->fd, s->space.hwpt, s->mem.addr, s->mem.len,
+				      PIN_IOMMUFD_IOVA));
+}
+
+/* --- accounts --- */
+
+static int may_lock(bool any)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &head, caps))
+		return -errno;
+	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	if (any)
+		caps[0].effective |= 1u << CAP_IPC_LOCK;
+	return syscall(SYS_capset, &head, caps) ? -errno : 0;
+}
+
+static int limit_to(rlim_t bytes, rlim_t *before)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	*before = limit.rlim_cur;
+	limit.rlim_cur = bytes;
+	if (limit.rlim_max < bytes)
+		limit.rlim_max = bytes;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+static long locked_pages(const struct seq *s)
+{
+	struct pin_statement st = { .vmlck_kib = 0 };
+
+	pin_statement_read(getpid(), &st);
+	return st.vmlck_kib * 1024 / (long)s->page;
+}
+
+/* It is asked after the pages are pinned. What is given back leaves room again. */
+static void account(struct seq *s, bool mm)
+{
+	const long locked = locked_pages(s);
+	rlim_t before, ignored;
+
+	if ((mm && !step(s, "count in VmLck", 0, 0,
+			 pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
+	    !space(s) || !attach(s, 0))
+		return;
+	if (!step(s, "a limit", 0, 0,
+		  limit_to((locked + PAGES / 2) * s->page, &before) ?: may_lock(false)))
+		goto out;
+	if (refused(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
+	    step(s, "map as much", PAGES / 2, 0, map_part(s, 0, PAGES / 2)) &&
+	    refused(s, "map one page more", 1, -ENOMEM, map_part(s, PAGES / 2, 1))) {
+		if (locked_pages(s) != locked + (mm ? PAGES / 2 : 0))
+			pin_audit_fail(s->au, "VmLck is %+ld pages, predicted %+d",
+				       locked_pages(s) - locked, mm ? PAGES / 2 : 0);
+		if (step(s, "unmap", -PAGES / 2, 0, unmap_all(s)) &&
+		    step(s, "map as much again", PAGES / 2, 0,
+			 map_part(s, PAGES / 2, PAGES / 2)))
+			step(s, "unmap again", -PAGES / 2, 0, unmap_all(s));
+		if (locked_pages(s) != locked)
+			pin_audit_fail(s->au, "VmLck is %+ld pages, predicted +0",
+				       locked_pages(s) - locked);
+	}
+out:
+	may_lock(true);
+	limit_to(before, &ignored);
+}
+
+static void account_user(struct seq *s)
+{
+	account(s, false);
+}
+
+static void account_mm(struct seq *s)
+{
+	account(s, true);
+}
+
+/* --- drivers and domains over the same pages --- */
+
+static bool access_part(struct seq *s, int driver, unsigned int first, unsigned int nr,
+			int64_t pins, uint32_t *id)
+{
+	return step(s, "a driver accesses pages", pins, 0,
+		    pin_iommufd_access(s->fd, driver, addr_of(s, first), nr * s->page,
+				       iova_of(s, first), id));
+}
+
+static bool unaccess(struct seq *s, int driver, int64_t pins, uint32_t id)
+{
+	return step(s, "it lets go of them", -pins, 0, pin_iommufd_unaccess(s->fd, driver, id));
+}
+
+/* A driver on what is mapped, without a device: its descriptor, or -errno. */
+static int with_driver(struct seq *s)
+{
+	int driver;
+
+	if (!space(s) || !step(s, "map", 0, 0, map_part(s, 0, PAGES)))
+		return -EINVAL;
+	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
+	step(s, "a driver", 0, 0, driver < 0 ? driver : 0);
+	return driver;
+}
+
+static void access_overlap(struct seq *s)
+{
+	int driver = with_driver(s);
+	uint32_t first, same, second;
+
+	if (driver < 0)
+		return;
+	if (access_part(s, driver, 0, 8, 8, &first) && access_part(s, driver, 0, 8, 0, &same) &&
+	    access_part(s, driver, 4, 8, 4, &second) && unaccess(s, driver, 0, first) &&
+	    unaccess(s, driver, 4, same))
+		unaccess(s, driver, 8, second);
+	close(driver);
+}
+
+/* What is not mapped any more is not to be accessed any more. */
+static void access_unmap(struct seq *s)
+{
+	int driver = with_driver(s);
+	uint32_t id;
+
+	if (driver < 0)
+		return;
+	if (access_part(s, driver, 4, 8, 8, &id))
+		step(s, "unmap", -8, 0, unmap_all(s));
+	close(driver);
+}
+
+/* The device takes the pages over that are pinned already. */
+static void access_device(struct seq *s)
+{
+	int driver = with_driver(s);
+	uint32_t id;
+
+	if (driver < 0)
+		return;
+	if (access_part(s, driver, 4, 8, 8, &id) && attach(s, PAGES - 8) && seen(s) &&
+	    unaccess(s, driver, 0, id) && access_part(s, driver, 0, PAGES, 0, &id) &&
+	    step(s, "the device goes", 0, 0, pin_iommufd_destroy(s->fd, s->space.device)))
+		unaccess(s, driver, PAGES, id);
+	close(driver);
+}
+
+static void two_domains(struct seq *s)
+{
+	uint32_t second;
+
+	if (!space(s) || !step(s, "map", 0, 0, map_part(s, 0, 8)) || !attach(s, 8) ||
+	    !step(s, "a second domain", 0, 0, pin_iommufd_domain(s->fd, &s->space, 0)))
+		return;
+	second = s->space.hwpt;
+	if (step(s, "map for both", 8, 0, map_part(s, 8, 8)) && seen(s) &&
+	    step(s, "the first goes with its device", 0, 0,
+		 pin_iommufd_destroy(s->fd, s->space.device)) && seen(s))
+		step(s, "the second goes", -PAGES, 0, pin_iommufd_destroy(s->fd, second));
+}
+
+/* --- a mapping in pieces, as VFIO's first interface has it --- */
+
+static bool cut(struct seq *s, const char *what, unsigned int first, unsigned int pages,
+		int64_t gone, long want)
+{
+	const struct pin_vfio v = { .container = s->fd };
+	uint64_t done;
+	long err = pin_vfio_unmap(&v, iova_of(s, first), pages * s->page, 0, &done);
+
+	if (!step(s, what, -gone, want, err))
+		return false;
+	if (done == gone * s->page)
+		return true;
+	pin_audit_fail(s->au, "%s: says that it unmapped %llu bytes", what,
+		       (unsigned long long)done);
+	return false;
+}
+
+static void pieces(struct seq *s)
+{
+	uint32_t id;
+	int driver;
+
+	if (!space(s) ||
+	    !step(s, "no huge pages", 0, 0,
+		  pin_iommufd_option(s->fd, HUGE_PAGES, s->space.ioas, 0)) ||
+	    !step(s, "by VFIO", 0, 0, pin_iommufd_for_vfio(s->fd, s->space.ioas)) ||
+	    !attach(s, 0) || !step(s, "map", PAGES, 0, map_part(s, 0, PAGES)))
+		return;
+	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
+	if (step(s, "a driver", 0, 0, driver < 0 ? driver : 0) &&
+	    access_part(s, driver, 4, 4, 0, &id) &&
+	    cut(s, "a piece, while it is accessed", 4, 2, 0, -EINVAL) &&
+	    unaccess(s, driver, 0, id) &&
+	    cut(s, "the middle", 4, 4, 4, 0) && cut(s, "the front", 0, 4, 4, 0) &&
+	    access_part(s, driver, 8, 8, 0, &id) &&
+	    step(s, "the device goes", 0, 0, pin_iommufd_destroy(s->fd, s->space.device)))
+		unaccess(s, driver, 8, id);
+	if (driver >= 0)
+		close(driver);
+}
+
+/* --- memory of another process --- */
+
+static pid_t map_in_child(const struct seq *s)
+{
+	int ready[2], err;
+	pid_t pid;
+
+	if (pipe(ready))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		pin_scratch_disown();
+		err = map_part(s, 0, PAGES);
+		if (write(ready[1], &err, sizeof(err)) == sizeof(err))
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	if (pid < 0 || read(ready[0], &err, sizeof(err)) != sizeof(err))
+		err = -ECHILD;
+	close(ready[0]);
+	if (err && pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return err ?: pid;
+}
+
+static bool end_of(struct seq *s, pid_t pid)
+{
+	struct pin_predict p = { .acquired = 0 };
+
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	s->owner = 0;		/* there is no VmPin to look at any more */
+	return pin_audit_step(s->au, "the process ends", &p, 0, 0);
+}
+
+/* It maps, and another one lets a driver and a device use it: before it ends, and after. */
+static void other_process(struct seq *s)
+{
+	uint32_t id, device;
+	int driver = -1;
+	pid_t pid;
+
+	if (!space(s))
+		return;
+	pid = map_in_child(s);
+	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
+		return;
+	s->owner = pid;
+	pin_audit_base_vmpin(s->au, pid);
+	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
+	if (!step(s, "a driver", 0, 0, driver < 0 ? driver : 0) ||
+	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
+	    !attach(s, PAGES) || !seen(s) || !end_of(s, pid))
+		goto out;
+	pid = -1;
+	device = s->space.device;
+	if (step(s, "a second domain", 0, 0, pin_iommufd_domain(s->fd, &s->space, 0)) &&
+	    seen(s) &&
+	    step(s, "the first goes with its device", 0, 0, pin_iommufd_destroy(s->fd, device)) &&
+	    step(s, "the second goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.hwpt)))
+		refused(s, "a device for what is gone", 0, -EFAULT,
+			pin_iommufd_attach(s->fd, &s->space));
+out:
+	if (pid > 0)
+		end_of(s, pid);
+	if (driver >= 0)
+		close(driver);
+}
+
+static const struct test tests[] = {
+	{ "account.user", account_user, "anon" },
+	{ "account.mm", account_mm, "anon" },
+	{ "access.overlap", access_overlap, "anon" },
+	{ "access.unmap", access_unmap, "anon" },
+	{ "access.device", access_device, "anon" },
+	{ "domains.two", two_domains, "anon" },
+	{ "pieces.by_vfio", pieces, "anon" },
+	{ "process.ends", other_process, "shmem" },
+};
+
+static void add_tests(struct pin_suite *s)
+{
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name);
+}
+
+static void setup(struct pin_suite *s)
+{
+	pin_iommufd_probe(pin_suite_kernel(s), unable);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "iommufd_test",
+		.doc = "Sequences on iommufd: accounts that are full, drivers and domains over the same pages, mappings cut in pieces, memory of a process that ends. Each step must move the counters, and VmPin, by exactly what is predicted.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
