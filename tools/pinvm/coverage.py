@@ -24,6 +24,9 @@ FILES = (
     "drivers/iommu/iommufd/pages.c", "drivers/vdpa/vdpa_user/vduse_dev.c",
     "drivers/vfio/vfio_iommu_type1.c", "drivers/vhost/vdpa.c",
 )
+# What wants a guest without IOMMU.
+BESIDE = ("iommufd_test", "matrix_test=iommufd_*", "fail_nth_test=iommufd_*",
+          "limits_test=*.iommufd_*", "geometry_test=*iommufd_*")
 PRIMITIVE = re.compile(r"""
     (un)?pin_user_\w+ | unpin_folios? | memfd_pin_folios | FOLL_PIN | BIO_PAGE_PINNED
     | try_grab_\w+ | gup_put_folio | folio_add_pins? | GUP_PIN_COUNTING_BIAS
@@ -238,6 +241,10 @@ def coverage(options):
         build.build_tree(options)
         folders = [top / f"{stamp()}-coverage"]
         say(suite.run_and_keep(str(tree), options, folders[0]).text())
+        if not options.tests:
+            options.tests, options.no_iommu = list(BESIDE), True
+            folders.append(top / f"{stamp()}-coverage-no-iommu")
+            say(suite.run_and_keep(str(tree), options, folders[1]).text())
     verdicts = [verdict_of(folder) for folder in folders]
     rows = evaluate(count(tree, folders), tree)
     (top / "coverage.json").write_text(

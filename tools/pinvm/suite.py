@@ -324,6 +324,7 @@ def run_shards(name, options, folder):
         if getattr(options, key):
             words += [f"--{key}", getattr(options, key)]
     words += [f"--append={text}" for text in options.append]
+    words += ["--no-iommu"] * options.no_iommu
     words += ["--verbose"] * options.verbose
     began = time.monotonic()
     running = []
@@ -383,8 +384,8 @@ def run_suite(name, options, folder):
         if kernel.arch == "amd64":
             machine_options.append.append(PMEM_WORDS)
         # VFIO: a group has one owner, and many cells are at work at a time.
-        machine_options.iommu = True
-        machine_options.device += ["-device edu"] * 8
+        machine_options.iommu = not options.no_iommu
+        machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
         share = Path(scratch) / "share"
         share.mkdir()
         machine_options.device.append(
@@ -585,6 +586,9 @@ def add_options(one):
                      help="so much of it in ZONE_MOVABLE, for the tests that need it")
     one.add_argument("--hotplug", metavar="SIZE",
                      help="more memory, plugged in as movable: it can go offline")
+    one.add_argument("--no-iommu", action="store_true",
+                     help="without an IOMMU: not for VFIO, but for the devices of iommufd's own"
+                     " test, which 6.12 does not have beside one")
     one.add_argument("--append", action="append", default=[], metavar="WORDS",
                      help="for the kernel's command line, as cma=640M")
     one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",
