@@ -21,7 +21,7 @@
 #include "rds.h"
 #include "scratch.h"
 
-#define NEEDS		"modules rds, rds_rdma, rdma_rxe, dummy"
+#define NEEDS		"modules rds, rds_rdma, rdma_rxe, crc32_generic, dummy"
 #define LINK		"pinrds0"	/* over lo there is no RDMA by address */
 #define ADDRESS		0xc0000201u	/* 192.0.2.1, for documentation only */
 #define VECTOR_PAGES	24u		/* of one local vector */
@@ -36,6 +36,7 @@ enum wish {
 	RDMA_WRITE,	/* from our memory to remote memory */
 	LONE_REGION,	/* a memory region without a connection */
 	REGION,
+	LOST_REGION,	/* nobody gets to know its name */
 };
 
 struct rds {
@@ -154,8 +155,8 @@ static int rds_open(struct pin_op *op, enum wish wish)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = r;
 	r->wish = wish;
-	err = new_socket(r, wish == LONE_REGION || wish == REGION);
-	if (!err && wish == REGION)
+	err = new_socket(r, wish >= LONE_REGION);
+	if (!err && wish >= REGION)
 		err = connect_to_self(r);
 	if (err) {
 		pin_why(op->why, err, "RDS: %s", strerror(-err));
@@ -187,6 +188,11 @@ static int open_lone_region(struct pin_op *op)
 static int open_region(struct pin_op *op)
 {
 	return rds_open(op, REGION);
+}
+
+static int open_lost_region(struct pin_op *op)
+{
+	return rds_open(op, LOST_REGION);
 }
 
 /* --- what needs no connection, and comes to nothing --- */
@@ -303,6 +309,16 @@ static void predict_lone_region(const struct pin_op *op, struct pin_predict *p)
 	p->or_result = -EOPNOTSUPP;
 }
 
+static void predict_lost_region(const struct pin_op *op, struct pin_predict *p)
+{
+	predict_region(op, p);
+	if (p->result)
+		return;
+	p->released = p->acquired;
+	p->result = -EFAULT;
+	p->or_result = -EFAULT;
+}
+
 static struct rds_get_mr_args whole(const struct pin_op *op)
 {
 	struct rds *r = op->priv;
@@ -329,6 +345,15 @@ static long get_region(struct pin_op *op)
 	long err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
 
 	return !err && !r->cookie ? -EPROTO : err;
+}
+
+/* It is complete, with its pins and the device's keys, when that is noticed. */
+static long get_lost_region(struct pin_op *op)
+{
+	struct rds_get_mr_args args = whole(op);
+
+	args.cookie_addr = sizeof(uint64_t);	/* not mapped */
+	return tell(op->priv, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
 }
 
 static long free_region(struct pin_op *op)
@@ -386,6 +411,20 @@ const struct pin_consumer pin_consumer_rds_mr_lone = {
 	.open = open_lone_region,
 	.predict = predict_lone_region,
 	.pin = get_lone_region,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_mr_lost = {
+	.name = "rds_mr_lost",
+	.help = "the same, given up because its cookie cannot be written",
+	.path = "rds_sendmsg > __rds_rdma_map > pin_user_pages_fast; rds_ib_free_mr",
+	.since = "5.7",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.probe = probe_rdma,
+	.open = open_lost_region,
+	.predict = predict_lost_region,
+	.pin = get_lost_region,
 	.close = rds_close,
 };
 
