@@ -4,6 +4,7 @@
 The kernel counts, by gcov, in the files that are named here.
 """
 
+import argparse
 import fnmatch
 import json
 import re
@@ -24,9 +25,12 @@ FILES = (
     "drivers/iommu/iommufd/pages.c", "drivers/vdpa/vdpa_user/vduse_dev.c",
     "drivers/vfio/vfio_iommu_type1.c", "drivers/vhost/vdpa.c",
 )
-# What wants a guest without IOMMU.
-BESIDE = ("iommufd_test", "matrix_test=iommufd_*", "fail_nth_test=iommufd_*",
-          "limits_test=*.iommufd_*", "geometry_test=*iommufd_*")
+# What wants another guest than the rest of the suite: its options, and the tests.
+BESIDE = (
+    ({"no_iommu": True}, ("iommufd_test", "matrix_test=iommufd_*.*", "fail_nth_test=iommufd_*.*",
+                          "limits_test=*.iommufd_*", "geometry_test=iommufd_*.*")),
+    ({"movable": "700M"}, ("longterm_test",)),
+)
 PRIMITIVE = re.compile(r"""
     (un)?pin_user_\w+ | unpin_folios? | memfd_pin_folios | FOLL_PIN | BIO_PAGE_PINNED
     | try_grab_\w+ | gup_put_folio | folio_add_pins? | GUP_PIN_COUNTING_BIAS
@@ -205,7 +209,8 @@ def markdown(rows, runs):
         return text.replace("|", "\\|")
 
     parts = ["# Lines of the pin paths that the suite reaches\n",
-             "Written by `pinvm coverage`; coverage.json holds the same for programs. " + RULE
+             "Written by `pinvm coverage`; coverage.json holds the same for programs. "
+             + RULE.replace("\n", " ")
              + " A line counts as reached if any instruction of it was.\n",
              runs + "\n",
              "| file | functions | lines | | blocks not reached: without a reason / all |\n"
@@ -239,12 +244,12 @@ def coverage(options):
         options.tree = tree
         options.make = [f"GCOV_PROFILE_{Path(name).stem}.o=y" for name in FILES]
         build.build_tree(options)
-        folders = [top / f"{stamp()}-coverage"]
-        say(suite.run_and_keep(str(tree), options, folders[0]).text())
-        if not options.tests:
-            options.tests, options.no_iommu = list(BESIDE), True
-            folders.append(top / f"{stamp()}-coverage-no-iommu")
-            say(suite.run_and_keep(str(tree), options, folders[1]).text())
+        for number, (more, tests) in enumerate([({}, options.tests), *BESIDE]):
+            folders.append(top / f"{stamp()}-coverage{number}")
+            one = argparse.Namespace(**{**vars(options), **more, "tests": list(tests)})
+            say(suite.run_and_keep(str(tree), one, folders[-1]).text())
+            if options.tests:
+                break
     verdicts = [verdict_of(folder) for folder in folders]
     rows = evaluate(count(tree, folders), tree)
     (top / "coverage.json").write_text(
