@@ -135,7 +135,7 @@ static int unmap_all(const struct seq *s)
 	return pin_iommufd_unmap(s->fd, s->space.ioas, 0, EVERYTHING);
 }
 
-static bool space(struct seq *s)
+static bool new_space(struct seq *s)
 {
 	return step(s, "a space", 0, 0, pin_iommufd_space(s->fd, &s->space));
 }
@@ -196,7 +196,7 @@ static void account(struct seq *s, bool mm)
 
 	if ((mm && !step(s, "count in VmLck", 0, 0,
 			 pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
-	    !space(s) || !attach(s, 0))
+	    !new_space(s) || !attach(s, 0))
 		return;
 	if (!step(s, "a limit", 0, 0,
 		  limit_to((locked + PAGES / 2) * s->page, &before) ?: may_lock(false)))
@@ -250,7 +250,7 @@ static int with_driver(struct seq *s)
 {
 	int driver;
 
-	if (!space(s) || !step(s, "map", 0, 0, map_part(s, 0, PAGES)))
+	if (!new_space(s) || !step(s, "map", 0, 0, map_part(s, 0, PAGES)))
 		return -EINVAL;
 	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
 	step(s, "a driver", 0, 0, driver < 0 ? driver : 0);
@@ -303,7 +303,7 @@ static void two_domains(struct seq *s)
 {
 	uint32_t second;
 
-	if (!space(s) || !step(s, "map", 0, 0, map_part(s, 0, 8)) || !attach(s, 8) ||
+	if (!new_space(s) || !step(s, "map", 0, 0, map_part(s, 0, 8)) || !attach(s, 8) ||
 	    !step(s, "a second domain", 0, 0, pin_iommufd_domain(s->fd, &s->space, 0)))
 		return;
 	second = s->space.hwpt;
@@ -336,7 +336,7 @@ static void pieces(struct seq *s)
 	uint32_t id;
 	int driver;
 
-	if (!space(s) ||
+	if (!new_space(s) ||
 	    !step(s, "no huge pages", 0, 0,
 		  pin_iommufd_option(s->fd, HUGE_PAGES, s->space.ioas, 0)) ||
 	    !step(s, "by VFIO", 0, 0, pin_iommufd_for_vfio(s->fd, s->space.ioas)) ||
@@ -400,7 +400,7 @@ static void other_process(struct seq *s)
 	int driver = -1;
 	pid_t pid;
 
-	if (!space(s))
+	if (!new_space(s))
 		return;
 	pid = map_in_child(s);
 	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))

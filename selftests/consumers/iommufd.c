@@ -301,10 +301,12 @@ static int new_space(int fd, struct pin_iommufd_space *s, bool device)
 
 int pin_iommufd_probe(const struct pin_kernel *k, char *why)
 {
-	int fd, err = access(DEVICE, F_OK) ? pin_scratch_module("iommufd", "IOMMUFD", NULL, why) : 0;
 	struct pin_iommufd_space s;
+	int fd, err = 0;
 
 	(void)k;
+	if (access(DEVICE, F_OK))
+		err = pin_scratch_module("iommufd", "IOMMUFD", NULL, why);
 	if (err < 0)
 		return err;
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
@@ -717,7 +719,7 @@ static long unpin_detach(struct pin_op *op)
 		__VA_ARGS__								\
 	}
 #define HELD(_use, _unpin)								\
-	.since = "6.2", .doc_case = 2, .held = true, .probe = pin_iommufd_probe,			\
+	.since = "6.2", .doc_case = 2, .held = true, .probe = pin_iommufd_probe,	\
 	.predict = predict, .pin = pin, .use = _use, .unpin = _unpin
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
