@@ -102,7 +102,7 @@ static const struct target targets[] = {
 		.partial = true,
 	}, {
 		.name = "dm_linear", .where = MAPPED, .engine = BLOCK, .partial = true,
-		.dm = { .type = "linear", .before = "", .config = "BLK_DEV_DM" },
+		.dm = PIN_SCRATCH_DM_LINEAR,
 	}, {
 		.name = "dm_crypt", .where = MAPPED, .engine = BLOCK, .partial = true,
 		.dm = {
@@ -1275,11 +1275,6 @@ static int make_device(struct site *st, char *dev, size_t len)
 	}
 	if (t->where == ZRAM)
 		return pin_scratch_zram(bytes, dev, len, st->why);
-	if (t->where == MAPPED) {
-		err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
-		if (err < 0)
-			return err;
-	}
 	if (!*scratch) {
 		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
 		if (err) {

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,8 +32,8 @@
 #define PAGES	16
 #define MOST_NS		(10 * 1000000000ull)
 #define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
-#define REFUSED_NS	20000000ull
 #define RACE_HUGE	(4u << 20)	/* bytes */
+#define REFUSED_NS	20000000ull
 
 struct subject {
 	const char *kind;	/* memory kind */
@@ -245,12 +245,13 @@ static const struct race races[] = {
 	{ "thp_pte", true, 300, 32 },
 };
 
-static int alloc_race(struct pin_mem *m, const struct race *race, const struct pin_kernel *k)
+static int alloc_race(struct pin_mem *m, const struct race *race, const struct pin_kernel *k,
+		      bool limited)
 {
 	struct pin_row row = { .by_ptes = true, .huge = 1 };
 
 	/* A folio of which some pages are copied counts as whole, and these besides. */
-	if (!race->huge || !pin_have_cap(CAP_IPC_LOCK))
+	if (!race->huge || limited)
 		return pin_mem_alloc(m, pin_memkind_find(race->kind), k, RACE_PAGES);
 	/* Most of what fork() does is then between the two. */
 	if (k->pmd_size && k->pmd_size < RACE_HUGE)
@@ -389,7 +390,7 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 	uint64_t start;
 	int err;
 
-	err = alloc_race(&m, race, pin_audit_kernel(au));
+	err = alloc_race(&m, race, pin_audit_kernel(au), limited);
 	if (err)
 		return pin_audit_skip(au, "%s", m.why);
 	pages = m.pages;
@@ -413,7 +414,7 @@ static enum pin_verdict race(struct pin_audit *au, const void *arg)
 	       (rounds < race->rounds || pin_now_ns() - start < race->ms * 1000000ull)) {
 		if (race->huge && rounds) {
 			pin_mem_free(&m);
-			err = alloc_race(&m, race, sink.kernel);
+			err = alloc_race(&m, race, sink.kernel, limited);
 			if (err)
 				break;
 		}

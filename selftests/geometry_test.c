@@ -220,9 +220,9 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		},
 	};
 	uint64_t state = cell->seed;
-	/* Some need a buffer of a certain size: more draws than pieces, if these are few. */
 	const struct shape *shape = cell->shape;
 	unsigned int done = 0, pieces = shape->only ? 1 : nr_pieces;
+	/* Some need a buffer of a certain size: more draws than pieces, if these are few. */
 	unsigned int draws = shape->only || pieces > PIECES ? pieces : PIECES;
 	bool whole_first = shape->whole && !fnmatch(shape->whole, cell->consumer->name, 0);
 	char why[PIN_WHY_LEN];

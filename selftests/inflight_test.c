@@ -54,7 +54,6 @@ static const struct pin_scratch_fs file_systems[] = {
  * over such a loop device.
  */
 static struct site {
-	const char *name;
 	int err;
 	char why[PIN_WHY_LEN];
 	char dir[300];
@@ -602,7 +601,8 @@ static void add_tests(struct pin_suite *s)
 	struct cell *cell = cells;
 
 	for (size_t f = 0; f < NR_SITES; f++) {
-		sites[f].name = f < NR_FS ? file_systems[f].type : "dm";
+		const char *below = f < NR_FS ? file_systems[f].type : "dm";
+
 		for (size_t e = 0; e < NR_ENGINES; e++) {
 			for (size_t k = 0; k < NR_KINDS; k++) {
 				for (size_t i = 0; i < NR_ENDINGS; i++) {
@@ -613,8 +613,8 @@ static void add_tests(struct pin_suite *s)
 					cell->kind = kinds[k];
 					cell->ending = &endings[i];
 					pin_suite_add(s, run_cell, cell++, "%s.%s.%s.%s",
-						      sites[f].name, engines[e].name,
-						      kinds[k], endings[i].name);
+						      below, engines[e].name, kinds[k],
+						      endings[i].name);
 				}
 			}
 		}
@@ -644,10 +644,7 @@ static int set_up(struct site *st, const struct pin_scratch_fs *fs, const char *
 /* Over the disk of @below, whose file system has room for files of memory, too. */
 static int set_up_mapped(struct site *st, const struct site *below)
 {
-	static const struct pin_scratch_dm linear = {
-		.type = "linear", .before = "", .config = "BLK_DEV_DM",
-	};
-	int err;
+	static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR;
 
 	memcpy(st->dir, below->dir, sizeof(st->dir));
 	snprintf(st->mapped, sizeof(st->mapped), "pin-inflight-%d", getpid());
@@ -655,9 +652,6 @@ static int set_up_mapped(struct site *st, const struct site *below)
 		memcpy(st->why, below->why, sizeof(st->why));
 		return below->err;
 	}
-	err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
-	if (err < 0)
-		return err;
 	return pin_scratch_dm(st->mapped, &linear, below->disk, (size_t)DISK_MIB << 20,
 			      st->disk, sizeof(st->disk), st->why);
 }

@@ -19,9 +19,7 @@
 #define MANY		300	/* more than a bio holds */
 #define BYTES		(32ul << 20)
 
-static const struct pin_scratch_dm linear = {
-	.type = "linear", .before = "", .config = "BLK_DEV_DM",
-}, failing = {
+static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR, failing = {
 	.type = "error", .before = "", .config = "BLK_DEV_DM",
 };
 
@@ -98,18 +96,13 @@ static int make_site(struct site *st)
 {
 	static char scratch[256];
 	char file[300], name[64], dev[64];
-	int err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, st->why);
+	int err = 0;
 
 	st->fd = -1;
-	if (err < 0)
-		return err;
-	if (!*scratch) {
+	if (!*scratch)
 		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
-		if (err)
-			return err;
-	}
 	snprintf(name, sizeof(name), "%s.img", st->name);
-	err = pin_scratch_file(scratch, name, BYTES, file, sizeof(file), st->why);
+	err = err ?: pin_scratch_file(scratch, name, BYTES, file, sizeof(file), st->why);
 	err = err ?: pin_scratch_loop(file, false, st->below, sizeof(st->below), st->why);
 	if (err)
 		return err;

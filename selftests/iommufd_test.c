@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +24,6 @@
 #define PAGES		16
 #define RLIMIT_MODE	0	/* IOMMU_OPTION_RLIMIT_MODE; 1: VmLck counts, too */
 #define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
-#define EVERYTHING	(~0ull)
 
 static char unable[PIN_WHY_LEN];	/* to have a device: why */
 
@@ -50,14 +48,7 @@ struct test {
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @want. */
 static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
 {
-	const struct pin_predict p = {
-		.acquired = pins > 0 ? pins : 0,
-		.released = pins < 0 ? -pins : 0,
-		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
-		.vmpin = pins,
-		.result = want,
-		.or_result = want,
-	};
+	const struct pin_predict p = pin_predict_counted(s->k, pins, want);
 
 	s->held += pins;
 	return pin_audit_step(s->au, what, &p, result, s->owner);
@@ -132,7 +123,7 @@ static int map_part(const struct seq *s, unsigned int first, unsigned int pages)
 
 static int unmap_all(const struct seq *s)
 {
-	return pin_iommufd_unmap(s->fd, s->space.ioas, 0, EVERYTHING);
+	return pin_iommufd_unmap_all(s->fd, s->space.ioas);
 }
 
 static bool new_space(struct seq *s)
@@ -154,19 +145,6 @@ static bool seen(struct seq *s)
 }
 
 /* --- accounts --- */
-
-static int may_lock(bool any)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &head, caps))
-		return -errno;
-	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
-	if (any)
-		caps[0].effective |= 1u << CAP_IPC_LOCK;
-	return syscall(SYS_capset, &head, caps) ? -errno : 0;
-}
 
 static int limit_to(rlim_t bytes, rlim_t *before)
 {
@@ -199,7 +177,7 @@ static void account(struct seq *s, bool mm)
 	    !new_space(s) || !attach(s, 0))
 		return;
 	if (!step(s, "a limit", 0, 0,
-		  limit_to((locked + PAGES / 2) * s->page, &before) ?: may_lock(false)))
+		  limit_to((locked + PAGES / 2) * s->page, &before) ?: pin_set_cap(CAP_IPC_LOCK, false)))
 		goto out;
 	if (refused(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
 	    step(s, "map as much", PAGES / 2, 0, map_part(s, 0, PAGES / 2)) &&
@@ -216,7 +194,7 @@ static void account(struct seq *s, bool mm)
 				       locked_pages(s) - locked);
 	}
 out:
-	may_lock(true);
+	pin_set_cap(CAP_IPC_LOCK, true);
 	limit_to(before, &ignored);
 }
 

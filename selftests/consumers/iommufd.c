@@ -19,9 +19,6 @@
 #include "scratch.h"
 
 #define NEEDS		"module iommufd with IOMMUFD_TEST"
-#define DEVICE		PIN_IOMMUFD
-#define IOVA		PIN_IOMMUFD_IOVA
-#define EVERYTHING	(~0ull)
 #define IO_PAGE(k)	((k)->page_size / 2)	/* bytes, of the test's devices */
 #define BITMAP_PAGES(k)	((k)->page_size / sizeof(void *))	/* pinned at a time */
 
@@ -263,6 +260,11 @@ int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len)
 	return ioctl(fd, IOAS_UNMAP, &u) ? -errno : 0;
 }
 
+int pin_iommufd_unmap_all(int fd, uint32_t ioas)
+{
+	return pin_iommufd_unmap(fd, ioas, 0, ~0ull);
+}
+
 int pin_iommufd_check(int fd, uint32_t hwpt, const void *addr, size_t len, uint64_t iova)
 {
 	struct test t = { .check = { iova, len, (uintptr_t)addr } };
@@ -296,7 +298,7 @@ int pin_iommufd_unaccess(int fd, int driver, uint32_t pages)
 
 static int new_space(int fd, struct pin_iommufd_space *s, bool device)
 {
-	return pin_iommufd_space(fd, s) ?: device ? pin_iommufd_attach(fd, s) : 0;
+	return pin_iommufd_space(fd, s) ?: (device ? pin_iommufd_attach(fd, s) : 0);
 }
 
 int pin_iommufd_probe(const struct pin_kernel *k, char *why)
@@ -305,13 +307,13 @@ int pin_iommufd_probe(const struct pin_kernel *k, char *why)
 	int fd, err = 0;
 
 	(void)k;
-	if (access(DEVICE, F_OK))
+	if (access(PIN_IOMMUFD, F_OK))
 		err = pin_scratch_module("iommufd", "IOMMUFD", NULL, why);
 	if (err < 0)
 		return err;
-	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return pin_why(why, -errno, DEVICE ": %s: kernel option IOMMUFD, and root",
+		return pin_why(why, -errno, PIN_IOMMUFD ": %s: kernel option IOMMUFD, and root",
 			       strerror(errno));
 	err = new_space(fd, &s, true);
 	close(fd);
@@ -338,7 +340,7 @@ static int probe_tracking(const struct pin_kernel *k, char *why)
 
 	if (err)
 		return err;
-	i.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	i.fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
 	err = i.fd < 0 ? -errno : new_space(i.fd, &i.first, true) ?: new_tracking(&i);
 	close(i.fd);
 	return err ? pin_why(why, err, "iommufd does not note what devices write to here (%s): Linux 6.7 or later",
@@ -388,7 +390,7 @@ static int iommu_open(struct pin_op *op, enum way way)
 	op->priv = i;
 	i->way = way;
 	i->access = -1;
-	i->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	i->fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
 	err = i->fd < 0 ? -errno :
 		pin_iommufd_limit(i->fd, way == MAPPED_BITS ? 16 : PIN_IOMMUFD_LISTS) ?:
 		new_space(i->fd, &i->first, has_device(way));
@@ -401,7 +403,7 @@ static int iommu_open(struct pin_op *op, enum way way)
 	if (!err && way == BITMAP)
 		err = new_tracking(i) ?: new_page(op);
 	if (err) {
-		pin_why(op->why, err, DEVICE ": %s", strerror(-err));
+		pin_why(op->why, err, PIN_IOMMUFD ": %s", strerror(-err));
 		iommu_close(op);
 	}
 	return err;
@@ -525,8 +527,8 @@ static int map(const struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
 
-	return pin_iommufd_map(i->fd, i->first.ioas, op->mem->addr, op->mem->len, IOVA,
-			       i->way != MAPPED_READ);
+	return pin_iommufd_map(i->fd, i->first.ioas, op->mem->addr, op->mem->len,
+			       PIN_IOMMUFD_IOVA, i->way != MAPPED_READ);
 }
 
 static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uint64_t iova)
@@ -540,15 +542,10 @@ static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uin
 		.from = i->first.ioas,
 		.length = op->mem->len,
 		.to_iova = iova,
-		.from_iova = IOVA,
+		.from_iova = PIN_IOMMUFD_IOVA,
 	};
 
 	return ioctl(i->fd, IOAS_COPY, &c) ? -errno : 0;
-}
-
-static int unmap_all(const struct iommu *i, const struct pin_iommufd_space *from)
-{
-	return pin_iommufd_unmap(i->fd, from->ioas, 0, EVERYTHING);
 }
 
 static int check(const struct pin_op *op, const struct pin_iommufd_space *s, uint64_t iova)
@@ -565,7 +562,7 @@ static int access_pages(const struct pin_op *op, unsigned int first, unsigned in
 	struct iommu *i = op->priv;
 
 	return pin_iommufd_access(i->fd, i->access, (char *)op->mem->addr + first * ps, nr * ps,
-				  IOVA + first * ps, &i->pages);
+				  PIN_IOMMUFD_IOVA + first * ps, &i->pages);
 }
 
 static long pin(struct pin_op *op)
@@ -590,7 +587,7 @@ static int write_to(const struct pin_op *op, const char *from, size_t at, size_t
 {
 	const struct iommu *i = op->priv;
 	struct test t = {
-		.rw = { IOVA + at, len, (uintptr_t)from + at, RW_WRITE | RW_SLOW },
+		.rw = { PIN_IOMMUFD_IOVA + at, len, (uintptr_t)from + at, RW_WRITE | RW_SLOW },
 	};
 
 	return test(i->fd, TEST_ACCESS_RW, i->access, &t);
@@ -614,7 +611,7 @@ static long pin_rw(struct pin_op *op)
 		}
 		if (!err && memcmp(op->mem->addr, from, len))
 			err = -EIO;
-		unmap_all(i, &i->first);
+		pin_iommufd_unmap_all(i->fd, i->first.ioas);
 	}
 	free(from);
 	return err;
@@ -636,21 +633,23 @@ static long pin_bitmap(struct pin_op *op)
 	const uint64_t first = 1;
 	/* A bit for each byte: as large a bitmap of as small a space as can be. */
 	struct get_bitmap g = {
-		.size = sizeof(g), .hwpt = i->first.hwpt, .iova = IOVA,
+		.size = sizeof(g), .hwpt = i->first.hwpt, .iova = PIN_IOMMUFD_IOVA,
 		.length = bitmap_bytes(op) * 8, .page = 1, .data = (uintptr_t)op->mem->addr,
 	};
-	struct test t = { .dirty = { 0, IOVA, io_page, io_page, (uintptr_t)&first } };
+	struct test t = { .dirty = { 0, PIN_IOMMUFD_IOVA, io_page, io_page, (uintptr_t)&first } };
 	struct pin_gup gup;
-	int err = g.length ? pin_iommufd_map(i->fd, i->first.ioas, i->other,
-					     op->kernel->page_size, IOVA, true) : -EINVAL;
+	int err = -EINVAL;
 
+	if (g.length)
+		err = pin_iommufd_map(i->fd, i->first.ioas, i->other, op->kernel->page_size,
+				      PIN_IOMMUFD_IOVA, true);
 	if (err)
 		return err;
 	gup_bitmap(op, &gup);
 	err = test(i->fd, TEST_DIRTY, i->first.hwpt, &t);
 	if (!err && ioctl(i->fd, GET_BITMAP, &g))
 		err = -errno;
-	unmap_all(i, &i->first);
+	pin_iommufd_unmap_all(i->fd, i->first.ioas);
 	if (!err && gup.pinned && !bits_are_set(op->mem->addr, io_page / 8))
 		err = -EIO;
 	return err;
@@ -659,9 +658,9 @@ static long pin_bitmap(struct pin_op *op)
 /* The same memory a second time in the same space. */
 static long use(struct pin_op *op)
 {
-	const uint64_t further = IOVA + 2 * op->mem->len;
+	const uint64_t further = PIN_IOMMUFD_IOVA + 2 * op->mem->len;
 	const struct iommu *i = op->priv;
-	int err = check(op, &i->first, IOVA);
+	int err = check(op, &i->first, PIN_IOMMUFD_IOVA);
 
 	if (!err)
 		err = copy(op, &i->first, further);
@@ -676,12 +675,12 @@ static long use(struct pin_op *op)
 static long use_copy(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
-	int err = copy(op, &i->second, IOVA);
+	int err = copy(op, &i->second, PIN_IOMMUFD_IOVA);
 
 	if (!err)
-		err = unmap_all(i, &i->first);
+		err = pin_iommufd_unmap_all(i->fd, i->first.ioas);
 	if (!err)
-		err = check(op, &i->second, IOVA);
+		err = check(op, &i->second, PIN_IOMMUFD_IOVA);
 	return err;
 }
 
@@ -689,7 +688,7 @@ static long unpin(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
 
-	return unmap_all(i, i->way == COPIED ? &i->second : &i->first);
+	return pin_iommufd_unmap_all(i->fd, i->way == COPIED ? i->second.ioas : i->first.ioas);
 }
 
 static long unpin_access(struct pin_op *op)

@@ -50,6 +50,7 @@ int pin_iommufd_destroy(int fd, uint32_t id);
 int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_t iova,
 		    bool write);
 int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len);
+int pin_iommufd_unmap_all(int fd, uint32_t ioas);
 
 /* Does a device see at @iova the pages that are at @addr? */
 int pin_iommufd_check(int fd, uint32_t hwpt, const void *addr, size_t len, uint64_t iova);

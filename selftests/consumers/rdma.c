@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "consumer.h"
@@ -409,16 +408,13 @@ static int open_odp(struct pin_op *op)
 /* As somebody who may lock one page. First: uverbs refuses a change of credentials. */
 static int open_limited(struct pin_op *op)
 {
-	struct rlimit limit = { op->kernel->page_size, op->kernel->page_size };
-	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-	unsigned int word = CAP_IPC_LOCK / 32, bit = 1u << (CAP_IPC_LOCK % 32);
+	const struct rlimit limit = { op->kernel->page_size, op->kernel->page_size };
+	int err = pin_set_cap(CAP_IPC_LOCK, false);
 
-	if (syscall(SYS_capget, &hdr, caps))
-		return pin_why(op->why, -errno, "capget: %s", strerror(errno));
-	caps[word].effective &= ~bit;
-	if (syscall(SYS_capset, &hdr, caps) || setrlimit(RLIMIT_MEMLOCK, &limit))
-		return pin_why(op->why, -errno, "RLIMIT_MEMLOCK: %s", strerror(errno));
+	if (!err && setrlimit(RLIMIT_MEMLOCK, &limit))
+		err = -errno;
+	if (err)
+		return pin_why(op->why, err, "RLIMIT_MEMLOCK: %s", strerror(-err));
 	return mr_open(op, &rxe, PIN_RDMA_LOCAL_WRITE);
 }
 

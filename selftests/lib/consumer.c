@@ -77,3 +77,15 @@ void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access
 	if (a->longterm && op->kernel->movable_memory)
 		p->migrated = p->acquired;
 }
+
+struct pin_predict pin_predict_counted(const struct pin_kernel *k, int64_t pins, long result)
+{
+	return (struct pin_predict){
+		.acquired = pins > 0 ? pins : 0,
+		.released = pins < 0 ? -pins : 0,
+		.migrated = pins > 0 && k->movable_memory ? pins : 0,
+		.vmpin = pins,
+		.result = result,
+		.or_result = result,
+	};
+}

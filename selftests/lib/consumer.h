@@ -117,4 +117,10 @@ unsigned int pin_uring_accounted(const struct pin_mem *m);
 void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access *a,
 				struct pin_predict *p);
 
+/*
+ * Long-term pins that count in VmPin: @pins pages more of both (or less: < 0), by
+ * a call that returns @result.
+ */
+struct pin_predict pin_predict_counted(const struct pin_kernel *k, int64_t pins, long result);
+
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proc.h"
@@ -43,6 +45,21 @@ bool pin_have_cap(int cap)
 	}
 	fclose(f);
 	return caps & (1ull << cap);
+}
+
+int pin_set_cap(int cap, bool effective)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+	const unsigned int word = cap / 32, bit = 1u << cap % 32;
+
+	if (syscall(SYS_capget, &head, caps))
+		return -errno;
+	if (effective)
+		caps[word].effective |= bit;
+	else
+		caps[word].effective &= ~bit;
+	return syscall(SYS_capset, &head, caps) ? -errno : 0;
 }
 
 bool pin_file_begins(const char *path, const char *word)

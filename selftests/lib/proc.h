@@ -21,6 +21,9 @@ int pin_statement_read(pid_t pid, struct pin_statement *s);
 /* True if the effective capabilities include @cap (CAP_...). */
 bool pin_have_cap(int cap);
 
+/* Take @cap out of the effective capabilities, or back: 0 or -errno. */
+int pin_set_cap(int cap, bool effective);
+
 /* Does the file @path begin with @word? */
 bool pin_file_begins(const char *path, const char *word);
 

@@ -82,7 +82,10 @@ struct pin_scratch_dm {
 	const char *config;	/* kernel option */
 };
 
-/* With module dm_mod: the mapped device @name of @bytes over the block device @below. */
+/* Hands all on as it comes. */
+#define PIN_SCRATCH_DM_LINEAR { .type = "linear", .before = "", .config = "BLK_DEV_DM" }
+
+/* Load dm_mod and make the mapped device @name of @bytes over the block device @below. */
 int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char *below,
 		   size_t bytes, char *dev, size_t len, char *why);
 

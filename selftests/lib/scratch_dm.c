@@ -61,8 +61,10 @@ int pin_scratch_dm(const char *name, const struct pin_scratch_dm *d, const char 
 		   size_t bytes, char *dev, size_t len, char *why)
 {
 	struct order create = { .head.dev = 0 };
-	int err = pin_scratch_undo(remove_device, name, why);
+	int err = pin_scratch_module("dm_mod", "BLK_DEV_DM", NULL, why);
 
+	if (err >= 0)
+		err = pin_scratch_undo(remove_device, name, why);
 	if (err)
 		return err;
 	err = dm(DM_DEV_CREATE, name, &create);
