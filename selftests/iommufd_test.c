@@ -177,7 +177,8 @@ static void account(struct seq *s, bool mm)
 	    !new_space(s) || !attach(s, 0))
 		return;
 	if (!step(s, "a limit", 0, 0,
-		  limit_to((locked + PAGES / 2) * s->page, &before) ?: pin_set_cap(CAP_IPC_LOCK, false)))
+		  limit_to((locked + PAGES / 2) * s->page, &before) ?:
+			  pin_set_cap(CAP_IPC_LOCK, false)))
 		goto out;
 	if (refused(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
 	    step(s, "map as much", PAGES / 2, 0, map_part(s, 0, PAGES / 2)) &&
