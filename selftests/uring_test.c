@@ -299,6 +299,17 @@ static void thp_and_base(struct seq *s, const struct pin_mem *m)
 	register_and_back(s, iov, 2, (struct want){ m->pages, given_back(s, huge), m->pages, 0 });
 }
 
+/* What is charged for a folio already is found among all buffers, not the last one alone. */
+static void thp_apart(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t huge = s->k->pmd_size / s->page;
+	const struct iovec iov[3] = { piece(m, 0, 64), piece(m, huge, 1), piece(m, 64, 64) };
+
+	register_and_back(s, iov, 3,
+			  (struct want){ 129, 2 * given_back(s, 64), huge + 1, 0 });
+	register_and_back(s, iov + 1, 2, (struct want){ 65, given_back(s, 64), huge + 1, 0 });
+}
+
 /* --- sizes and bad arguments --- */
 
 static void sizes(struct seq *s, const struct pin_mem *m)
@@ -1113,6 +1124,7 @@ static const struct test tests[] = {
 	{ "iovecs.thp_twice", thp_twice, .kind = "thp" },
 	{ "folios.shared_head", thp_shared_head, .kind = "thp" },
 	{ "iovecs.thp_and_base", thp_and_base, .row = &huge_then_small },
+	{ "iovecs.thp_apart", thp_apart, .row = &huge_then_small },
 	{ "folios.two_thp", one_iovec, .row = &two_huge },
 	{ "folios.base_then_thp", one_iovec, .row = &small_then_huge },
 	{ "folios.thp_then_base", one_iovec, .row = &huge_then_small },

@@ -2,8 +2,9 @@
 /*
  * RDS: memory for RDMA and atomic operations, named in control messages of
  * sendmsg(). The kernel pins first and then finds out what the transport can
- * do: loopback can do neither, so that all is given back. Memory regions want
- * RDMA, here over soft-RoCE: without a connection they are refused after the
+ * do: loopback can do neither, so that all is given back. Soft-RoCE reads and
+ * writes remote memory: what is pinned for that is let go in softirq, or
+ * later by a worker. Memory regions without a connection are refused after the
  * pin, with one they hold it until RDS_FREE_MR.
  */
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -28,12 +30,15 @@
 #define MAX_VECTORS	1024u		/* UIO_MAXIOV; two huge pages of 64 KiB pages need 685 */
 #define MOST_BYTES	(1u << 20)	/* RDS_MAX_MSG_SIZE */
 #define CONNECT_S	10
+#define REMOTE		0x5a
 
 /* What is asked of the kernel. */
 enum wish {
 	ATOMIC,		/* fetch-and-add into each page, one a message */
 	RDMA_READ,	/* from remote memory into ours */
 	RDMA_WRITE,	/* from our memory to remote memory */
+	IB_READ,	/* as RDMA_READ and RDMA_WRITE, over soft-RoCE */
+	IB_WRITE,
 	LONE_REGION,	/* a memory region without a connection */
 	REGION,
 	LOST_REGION,	/* nobody gets to know its name */
@@ -44,6 +49,8 @@ struct rds {
 	int fd;
 	struct sockaddr_in self;
 	uint64_t cookie;	/* of the region, 0: none */
+	void *remote;		/* memory at the other end, which is ourselves, or NULL */
+	size_t remote_len;	/* bytes */
 };
 
 static int new_socket(struct rds *r, bool rdma)
@@ -103,6 +110,8 @@ static void rds_close(struct pin_op *op)
 		return;
 	if (r->fd >= 0)
 		close(r->fd);
+	if (r->remote)
+		munmap(r->remote, r->remote_len);
 	free(r);
 	op->priv = NULL;
 }
@@ -130,19 +139,38 @@ static long tell(const struct rds *r, int type, const void *data, size_t len)
 	return sendmsg(r->fd, &msg, 0) == sizeof(byte) ? 0 : -errno;
 }
 
+/* The next message to ourselves. */
+static int receive(const struct rds *r)
+{
+	char byte;
+
+	return recv(r->fd, &byte, sizeof(byte), 0) == sizeof(byte) ? 0 : -errno;
+}
+
 /* What has arrived here has gone over a connection. */
 static int connect_to_self(const struct rds *r)
 {
 	const struct timeval limit = { .tv_sec = CONNECT_S };
 	int err = tell(r, 0, NULL, 0);
-	char byte;
 
 	if (err)
 		return err;
 	/* poll() would tell of changes in congestion, too. */
-	if (setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ||
-	    recv(r->fd, &byte, sizeof(byte), 0) != sizeof(byte))
+	if (setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)))
 		return -errno;
+	return receive(r);
+}
+
+static int get_remote(struct rds *r, const struct pin_mem *m)
+{
+	r->remote_len = m->len < MOST_BYTES ? m->len : MOST_BYTES;
+	r->remote = mmap(NULL, r->remote_len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (r->remote == MAP_FAILED) {
+		r->remote = NULL;
+		return -errno;
+	}
+	memset(r->remote, REMOTE, r->remote_len);
 	return 0;
 }
 
@@ -155,9 +183,11 @@ static int rds_open(struct pin_op *op, enum wish wish)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = r;
 	r->wish = wish;
-	err = new_socket(r, wish >= LONE_REGION);
-	if (!err && wish >= REGION)
+	err = new_socket(r, wish >= IB_READ);
+	if (!err && wish >= IB_READ && wish != LONE_REGION)
 		err = connect_to_self(r);
+	if (!err && (wish == IB_READ || wish == IB_WRITE))
+		err = get_remote(r, op->mem);
 	if (err) {
 		pin_why(op->why, err, "RDS: %s", strerror(-err));
 		rds_close(op);
@@ -180,6 +210,16 @@ static int open_rdma_write(struct pin_op *op)
 	return rds_open(op, RDMA_WRITE);
 }
 
+static int open_ib_read(struct pin_op *op)
+{
+	return rds_open(op, IB_READ);
+}
+
+static int open_ib_write(struct pin_op *op)
+{
+	return rds_open(op, IB_WRITE);
+}
+
 static int open_lone_region(struct pin_op *op)
 {
 	return rds_open(op, LONE_REGION);
@@ -195,7 +235,17 @@ static int open_lost_region(struct pin_op *op)
 	return rds_open(op, LOST_REGION);
 }
 
-/* --- what needs no connection, and comes to nothing --- */
+static bool over_wire(const struct rds *r)
+{
+	return r->wish == IB_READ || r->wish == IB_WRITE;
+}
+
+static bool only_reads(const struct rds *r)
+{
+	return r->wish == RDMA_WRITE || r->wish == IB_WRITE;
+}
+
+/* --- what comes to nothing without RDMA --- */
 
 static unsigned int pages_a_call(const struct pin_op *op)
 {
@@ -209,13 +259,13 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct rds *r = op->priv;
 	const struct pin_access access = {
-		.write = r->wish != RDMA_WRITE, .longterm = true, .fast = true,
+		.write = !only_reads(r), .longterm = true, .fast = true,
 	};
 	unsigned int first = 0, step = pages_a_call(op), end = op->mem->pages;
 	struct pin_mem part = *op->mem;
 	struct pin_gup g;
 
-	p->result = -EOPNOTSUPP;
+	p->result = over_wire(r) ? 0 : -EOPNOTSUPP;
 	/* More than a message may say that it moves: noticed at last. */
 	if (r->wish != ATOMIC && op->mem->len > MOST_BYTES)
 		p->result = -EINVAL;
@@ -237,6 +287,9 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 			break;
 		}
 	}
+	if (over_wire(r))
+		p->acquired += r->remote_len / op->kernel->page_size +
+			       !!(r->remote_len % op->kernel->page_size);
 	p->released = p->acquired;
 	p->or_result = p->result;
 	if (op->kernel->movable_memory)
@@ -266,9 +319,11 @@ static long rdma(struct pin_op *op)
 	const struct rds *r = op->priv;
 	struct rds_iovec vector[MAX_VECTORS];
 	struct rds_rdma_args args = {
+		.cookie = r->cookie,
 		.remote_vec.bytes = op->mem->len < MOST_BYTES ? op->mem->len : MOST_BYTES,
 		.local_vec_addr = (uintptr_t)vector,
-		.flags = r->wish == RDMA_WRITE ? RDS_RDMA_READWRITE : 0,
+		.flags = (only_reads(r) ? RDS_RDMA_READWRITE : 0) |
+			 (over_wire(r) ? RDS_RDMA_NOTIFY_ME : 0),
 	};
 	size_t done = 0;
 
@@ -319,12 +374,10 @@ static void predict_lost_region(const struct pin_op *op, struct pin_predict *p)
 	p->or_result = -EFAULT;
 }
 
-static struct rds_get_mr_args whole(const struct pin_op *op)
+static struct rds_get_mr_args region(struct rds *r, const void *p, size_t len)
 {
-	struct rds *r = op->priv;
-
 	return (struct rds_get_mr_args){
-		.vec = { .addr = (uintptr_t)op->mem->addr, .bytes = op->mem->len },
+		.vec = { .addr = (uintptr_t)p, .bytes = len },
 		.cookie_addr = (uintptr_t)&r->cookie,
 		.flags = RDS_RDMA_READWRITE | RDS_RDMA_INVALIDATE,
 	};
@@ -332,16 +385,16 @@ static struct rds_get_mr_args whole(const struct pin_op *op)
 
 static long get_lone_region(struct pin_op *op)
 {
-	const struct rds_get_mr_args args = whole(op);
-	const struct rds *r = op->priv;
+	struct rds *r = op->priv;
+	const struct rds_get_mr_args args = region(r, op->mem->addr, op->mem->len);
 
 	return setsockopt(r->fd, SOL_RDS, RDS_GET_MR, &args, sizeof(args)) ? -errno : 0;
 }
 
 static long get_region(struct pin_op *op)
 {
-	const struct rds_get_mr_args args = whole(op);
-	const struct rds *r = op->priv;
+	struct rds *r = op->priv;
+	const struct rds_get_mr_args args = region(r, op->mem->addr, op->mem->len);
 	long err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
 
 	return !err && !r->cookie ? -EPROTO : err;
@@ -350,7 +403,7 @@ static long get_region(struct pin_op *op)
 /* It is complete, with its pins and the device's keys, when that is noticed. */
 static long get_lost_region(struct pin_op *op)
 {
-	struct rds_get_mr_args args = whole(op);
+	struct rds_get_mr_args args = region(op->priv, op->mem->addr, op->mem->len);
 
 	args.cookie_addr = sizeof(uint64_t);	/* not mapped */
 	return tell(op->priv, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
@@ -370,6 +423,55 @@ static long free_region(struct pin_op *op)
 	       -errno : 0;
 }
 
+/* --- remote memory, over soft-RoCE --- */
+
+/* The message of a transfer arrives, and so does the news that it is done. */
+static long transferred(const struct rds *r)
+{
+	char control[CMSG_SPACE(sizeof(struct rds_rdma_notify))];
+	bool arrived = false, told = false;
+	struct rds_rdma_notify status;
+	const struct cmsghdr *c;
+	char byte;
+
+	while (!arrived || !told) {
+		struct iovec iov = { &byte, sizeof(byte) };
+		struct msghdr msg = {
+			.msg_iov = &iov, .msg_iovlen = 1,
+			.msg_control = control, .msg_controllen = sizeof(control),
+		};
+		ssize_t got = recvmsg(r->fd, &msg, 0);
+
+		if (got < 0)
+			return -errno;
+		arrived |= got == sizeof(byte);
+		c = CMSG_FIRSTHDR(&msg);
+		if (!c || c->cmsg_type != RDS_CMSG_RDMA_STATUS)
+			continue;
+		memcpy(&status, CMSG_DATA(c), sizeof(status));
+		if (status.status != RDS_RDMA_SUCCESS)
+			return -EREMOTEIO;
+		told = true;
+	}
+	return 0;
+}
+
+static long transfer(struct pin_op *op)
+{
+	struct rds *r = op->priv;
+	const struct rds_get_mr_args args = region(r, r->remote, r->remote_len);
+	long err, freed;
+
+	err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args)) ?: receive(r);
+	if (err)
+		return err;
+	err = rdma(op) ?: transferred(r);
+	if (!err && memcmp(op->mem->addr, r->remote, r->remote_len))
+		err = -EILSEQ;
+	freed = free_region(op);
+	return err ?: freed;
+}
+
 const struct pin_consumer pin_consumer_rds_atomic = {
 	.name = "rds_atomic",
 	.help = "RDS atomic operations, refused by the transport",
@@ -381,6 +483,34 @@ const struct pin_consumer pin_consumer_rds_atomic = {
 	.open = open_atomic,
 	.predict = predict,
 	.pin = atomic,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_ib_read = {
+	.name = "rds_ib_read",
+	.help = "RDS, remote memory read into several vectors over soft-RoCE",
+	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast; rds_message_put",
+	.since = "5.7",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.probe = probe_rdma,
+	.open = open_ib_read,
+	.predict = predict,
+	.pin = transfer,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_ib_write = {
+	.name = "rds_ib_write",
+	.help = "the same in the other direction: the memory is only read",
+	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast; rds_message_put",
+	.since = "5.7",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.probe = probe_rdma,
+	.open = open_ib_write,
+	.predict = predict,
+	.pin = transfer,
 	.close = rds_close,
 };
 
