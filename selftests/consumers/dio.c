@@ -13,9 +13,11 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "dio.h"
+#include "proc.h"
 
 struct pin_access pin_dio_access(bool write)
 {
@@ -116,6 +118,21 @@ size_t pin_dio_block(int fd)
 #endif
 	(void)fd;
 	return 512;
+}
+
+long long pin_dio_queue(int fd, const char *attribute)
+{
+	char path[128];
+	struct stat st;
+	dev_t dev;
+
+	if (fstat(fd, &st))
+		return 0;
+	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev), minor(dev),
+		 access(path, F_OK) ? "" : "../", attribute);
+	return pin_read_number(path, 0);
 }
 
 int pin_dio_probe(const struct pin_kernel *k, char *why)

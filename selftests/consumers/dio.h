@@ -26,6 +26,13 @@ int pin_dio_file(size_t len, char *why);
 /* The smallest piece of memory that O_DIRECT on @fd takes, in bytes. */
 size_t pin_dio_block(int fd);
 
+/*
+ * A limit of the queue of the block device @fd, or of the one that has the file
+ * @fd: of a partition, the whole device's. By its name in sysfs; 0 if there is
+ * none.
+ */
+long long pin_dio_queue(int fd, const char *attribute);
+
 /* Foretell one transfer of op->mem. */
 void pin_dio_predict(const struct pin_op *op, bool write, struct pin_predict *p);
 

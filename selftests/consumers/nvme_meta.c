@@ -15,13 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dio.h"
 #include "nvme.h"
 #include "pieces.h"
 
 #define NEEDS		"an NVMe namespace whose blocks have metadata, module nvme"
 #define VARIABLE	"PIN_SCRATCH_NVME_META"
 #define QEMU		"-device nvme-ns,ms=64"
-#define MOST_DATA	(128u << 10)	/* bytes of a command: all that fits with an IOMMU */
 #define CMD_WRITE	1
 #define CMD_READ	2
 #define ADMIN_IDENTIFY	6
@@ -30,6 +30,7 @@
 static struct {
 	unsigned int block;	/* bytes of data */
 	unsigned int meta;	/* bytes of metadata with each */
+	size_t most_data;	/* bytes of a command, with whole pages of metadata */
 } format;
 
 /* If it shows: pinned as if the transfer went in the other direction. */
@@ -63,6 +64,15 @@ static int metadata_bytes(int fd, int nsid)
 	return id[128 + 4 * now] | id[129 + 4 * now] << 8;
 }
 
+/* Each page of the data may be a segment of its own. An IOMMU lowers the limit. */
+static size_t most_data(const struct pin_kernel *k, int fd)
+{
+	const size_t bytes = pin_dio_queue(fd, "max_hw_sectors_kb") * 1024;
+	const size_t segments = pin_dio_queue(fd, "max_segments") * k->page_size;
+
+	return bytes < segments ? bytes : segments;
+}
+
 /* @blocks from @first on, with their metadata. 0 or -errno. */
 static long transfer(int fd, int nsid, unsigned int opcode, unsigned int first,
 		     unsigned int blocks, void *data, void *meta)
@@ -89,15 +99,15 @@ static long transfer(int fd, int nsid, unsigned int opcode, unsigned int first,
  */
 static int probe_direction(const struct pin_kernel *k, int fd, int nsid)
 {
-	const unsigned int blocks = MOST_DATA / format.block;
+	const unsigned int blocks = format.most_data / format.block;
 	const size_t len = blocks * format.meta;
-	void *data = mmap(NULL, MOST_DATA, PROT_READ | PROT_WRITE,
+	void *data = mmap(NULL, format.most_data, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *meta = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	long err = -ENOMEM;
 
 	if (data != MAP_FAILED && meta != MAP_FAILED) {
-		memset(data, 0, MOST_DATA);
+		memset(data, 0, format.most_data);
 		memset(meta, 0, len);
 		err = transfer(fd, nsid, CMD_WRITE, 0, blocks, data, meta);
 	}
@@ -105,15 +115,16 @@ static int probe_direction(const struct pin_kernel *k, int fd, int nsid)
 	if (reversed && (mprotect(meta, len, PROT_READ) ||
 			 transfer(fd, nsid, CMD_READ, 0, 1, data, meta)))
 		reversed = NULL;
-	munmap(data, MOST_DATA);
+	munmap(data, format.most_data);
 	munmap(meta, len);
 	return err;
 }
 
 static int probe(const struct pin_kernel *k, char *why)
 {
-	char disk[64], chr[64];
 	int fd, nsid, meta, block, err = pin_nvme_probe(VARIABLE, QEMU, why);
+	char disk[64], chr[64];
+	size_t most;
 
 	if (!err)
 		err = pin_nvme_scratch(VARIABLE, QEMU, disk, chr, sizeof(disk), why);
@@ -124,15 +135,17 @@ static int probe(const struct pin_kernel *k, char *why)
 	if (nsid < 0 || ioctl(fd, BLKSSZGET, &block))
 		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
 	meta = metadata_bytes(fd, nsid);
+	most = most_data(k, fd);
 	if (meta <= 0 || k->page_size % meta)
 		err = pin_why(why, -EINVAL, "%s has %d bytes of metadata with a block, in a buffer of their own",
 			      disk, meta > 0 ? meta : 0);
-	else if ((size_t)k->page_size / meta * block > MOST_DATA)
+	else if ((size_t)k->page_size / meta * block > most)
 		err = pin_why(why, -EINVAL, "%s has too little metadata for so large pages: %d bytes",
 			      disk, meta);
 	if (!err) {
 		format.block = block;
 		format.meta = meta;
+		format.most_data = most - most % (k->page_size / meta * block);
 		err = probe_direction(k, fd, nsid);
 		if (err)
 			pin_why(why, err, "%s: a write with metadata: %s", disk, strerror(-err));
@@ -150,7 +163,7 @@ static void meta_close(struct pin_op *op)
 	if (n->fd >= 0)
 		close(n->fd);
 	if (n->data != MAP_FAILED)
-		munmap(n->data, MOST_DATA);
+		munmap(n->data, format.most_data);
 	free(n);
 	op->priv = NULL;
 }
@@ -167,8 +180,8 @@ static int meta_open(struct pin_op *op, bool write_memory)
 	}
 	op->priv = n;
 	n->write_memory = write_memory;
-	n->pages = MOST_DATA / format.block * format.meta / op->kernel->page_size;
-	n->data = mmap(NULL, MOST_DATA, PROT_READ | PROT_WRITE,
+	n->pages = format.most_data / format.block * format.meta / op->kernel->page_size;
+	n->data = mmap(NULL, format.most_data, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	n->fd = open(disk, O_RDWR | O_CLOEXEC);
 	n->nsid = n->fd < 0 ? -1 : ioctl(n->fd, NVME_IOCTL_ID);
@@ -177,8 +190,8 @@ static int meta_open(struct pin_op *op, bool write_memory)
 		meta_close(op);
 		return err;
 	}
-	madvise(n->data, MOST_DATA, MADV_NOHUGEPAGE);
-	memset(n->data, 1, MOST_DATA);
+	madvise(n->data, format.most_data, MADV_NOHUGEPAGE);
+	memset(n->data, 1, format.most_data);
 	return 0;
 }
 
@@ -246,7 +259,7 @@ static long command(struct pin_op *op, size_t done, size_t len)
 {
 	const struct nvme_meta *n = op->priv;
 	/* Behind what is read. */
-	unsigned int first = n->write_memory ? 0 : MOST_DATA / format.block;
+	unsigned int first = n->write_memory ? 0 : format.most_data / format.block;
 
 	return transfer(n->fd, n->nsid, n->write_memory ? CMD_READ : CMD_WRITE, first,
 			len / format.meta, n->data, (char *)op->mem->addr + done);

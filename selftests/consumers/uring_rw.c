@@ -7,15 +7,11 @@
  * is not polled, and 6.1 never completes it.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "dio.h"
-#include "proc.h"
 #include "uring.h"
 
 struct rw {
@@ -61,22 +57,6 @@ static int rw_open(struct pin_op *op)
 	return open_flags(op, 0);
 }
 
-/* An attribute of the device of @fd: of a partition, the whole one says. */
-static long long device_queue(int fd, const char *attribute)
-{
-	char path[128];
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return 0;
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition",
-		 major(st.st_dev), minor(st.st_dev));
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s",
-		 major(st.st_dev), minor(st.st_dev), access(path, F_OK) ? "" : "../",
-		 attribute);
-	return pin_read_number(path, 0);
-}
-
 static int iopoll_open(struct pin_op *op)
 {
 	int err = open_flags(op, IORING_SETUP_IOPOLL);
@@ -85,9 +65,9 @@ static int iopoll_open(struct pin_op *op)
 
 	if (err)
 		return err;
-	max = device_queue(rw->fd, "max_sectors_kb") * 1024 & ~(op->kernel->page_size - 1);
+	max = pin_dio_queue(rw->fd, "max_sectors_kb") * 1024 & ~(op->kernel->page_size - 1);
 	/* Each page may be a segment of its own, and there is one more if it is not aligned. */
-	segments = device_queue(rw->fd, "max_segments");
+	segments = pin_dio_queue(rw->fd, "max_segments");
 	if (segments > 1 && max > (segments - 1) * op->kernel->page_size)
 		max = (segments - 1) * op->kernel->page_size;
 	if (max && rw->len > max)
@@ -118,7 +98,7 @@ static int iopoll_probe(const struct pin_kernel *k, char *why)
 
 	if (err)
 		return err;
-	if (!device_queue(rw.fd, "io_poll"))
+	if (!pin_dio_queue(rw.fd, "io_poll"))
 		err = pin_why(why, -EOPNOTSUPP, "the device of %s has no queues to poll: boot with nvme.poll_queues=1 or virtio_blk.poll_queues=1, or set TMPDIR to a file system on such a device",
 			      pin_file_dir());
 	rw_exit(&rw);
