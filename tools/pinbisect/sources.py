@@ -195,7 +195,7 @@ class GitSource:
         if not image.exists() or "CONFIG_VIRTIO_CONSOLE=y" not in config:
             return None
         (folder / "reference").mkdir(exist_ok=True)
-        return shutil.copy(image, folder / "reference/bzImage")
+        return str(shutil.copy(image, folder / "reference/bzImage"))
 
     # Names
 
