@@ -82,7 +82,6 @@ struct target {
 	bool no_cow;		/* FS_NOCOW_FL on every file */
 	bool gap_fails;		/* a write that meets bad memory fails whole */
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
-	bool whole_pages;	/* goes wrong where memory is not page aligned */
 	union {
 		struct pin_scratch_fs fs;
 		struct pin_scratch_dm dm;
@@ -94,7 +93,6 @@ static const struct target targets[] = {
 		.name = "here", .where = AT_HAND, .engine = IOMAP, .sparse = true,
 	}, {
 		.name = "zram", .where = ZRAM, .engine = BLOCK, .partial = true,
-		.whole_pages = true,
 	}, {
 		.name = "loop", .where = LOOP, .engine = BLOCK, .partial = true,
 	}, {
@@ -262,6 +260,7 @@ struct site {
 	char dir[300];		/* of a file system */
 	int direct, cached;	/* descriptors */
 	size_t sector;		/* smallest unit of a transfer */
+	size_t dma;		/* memory begins at a multiple of it; 512 or more */
 	size_t block;		/* of the file system */
 	bool nowait;		/* RWF_NOWAIT is not refused */
 	char *shadow;		/* what it must contain */
@@ -532,7 +531,7 @@ static bool aligned(const struct run *r, size_t to)
  */
 static bool refused(const struct run *r)
 {
-	const size_t start = r->kernel->version < PIN_KVER(6, 0) ? r->site->sector : 512;
+	const size_t start = r->kernel->version < PIN_KVER(6, 0) ? r->site->sector : r->site->dma;
 	size_t mem = r->site->sector;
 
 	if (r->kernel->version >= PIN_KVER(6, 18) && r->engine != LEGACY &&
@@ -720,7 +719,7 @@ static void fill_pieces(const struct run *r)
 	}
 }
 
-/* Compare @n bytes of the pieces with @at, or (@store) put them there. */
+/* The first piece, from 1 on, in which @n bytes differ from @at; or (@store) put them there. */
 static long pieces_differ(const struct run *r, char *at, size_t n, bool store)
 {
 	for (unsigned int i = 0; i < r->nr && n; i++) {
@@ -736,24 +735,58 @@ static long pieces_differ(const struct run *r, char *at, size_t n, bool store)
 	return 0;
 }
 
+static void wrong_data(struct run *r, const char *what)
+{
+	if (!aligned(r, r->ps) &&
+	    pin_audit_excuse(r->au, "dio_unaligned", r->site->target->name))
+		pin_audit_note(r->au, "%s", what);
+	else
+		pin_audit_fail(r->au, "%s", what);
+}
+
+/* The bytes beside a buffer in one piece, on the pages that it begins and ends on. */
+struct edges {
+	char *start, *end;	/* of the buffer */
+	size_t before, after;	/* bytes */
+	char *kept;		/* NULL: not judged */
+};
+
+static void keep_edges(const struct run *r, struct edges *e)
+{
+	memset(e, 0, sizeof(*e));
+	if (r->nr != 1 || r->alias || gap_of(r) != UINTPTR_MAX)
+		return;
+	e->start = r->iov[0].iov_base;
+	e->end = e->start + r->iov[0].iov_len;
+	e->before = (uintptr_t)e->start & (r->ps - 1);
+	e->after = -(uintptr_t)e->end & (r->ps - 1);
+	e->kept = malloc(e->before + e->after + 1);
+	if (!e->kept)
+		return;
+	memcpy(e->kept, e->start - e->before, e->before);
+	memcpy(e->kept + e->before, e->end, e->after);
+}
+
+static void check_edges(struct run *r, struct edges *e)
+{
+	if (e->kept && (memcmp(e->kept, e->start - e->before, e->before) ||
+			memcmp(e->kept + e->before, e->end, e->after)))
+		wrong_data(r, "memory beside the buffer was written to");
+	free(e->kept);
+}
+
 static void check_data(struct run *r, long n)
 {
 	char *at = r->shadow + r->pos, *back;
-	/*
-	 * zram copies whole pages, whatever the offset in the page, where the
-	 * page size is 4096: is_partial_io() is always false then.
-	 */
-	const bool judged = !r->site->target->whole_pages || aligned(r, r->ps);
 	long bad;
 
 	/* What an unsuccessful write has left is learned, not judged. */
 	if (!r->write) {
-		if (n <= 0 || r->alias || !judged)
-			return;
-		bad = pieces_differ(r, at, n, false);
-		if (bad)
-			pin_audit_fail(r->au, "the data read is wrong in piece %ld of %u",
-				       bad, r->nr);
+		bad = n > 0 && !r->alias ? pieces_differ(r, at, n, false) : 0;
+		if (bad) {
+			pin_audit_note(r->au, "in piece %ld of %u", bad, r->nr);
+			wrong_data(r, "the data read is wrong");
+		}
 		return;
 	}
 	if (n > 0)
@@ -762,8 +795,8 @@ static void check_data(struct run *r, long n)
 	if (!back || pread(r->cached, back, r->len, r->pos) < n)
 		pin_audit_fail(r->au, "what was written cannot be read back: %s",
 			       strerror(errno));
-	else if (n > 0 && judged && memcmp(back, at, n))
-		pin_audit_fail(r->au, "the data written is wrong");
+	else if (n > 0 && memcmp(back, at, n))
+		wrong_data(r, "the data written is wrong");
 	if (back)
 		memcpy(at, back, r->len);
 	free(back);
@@ -781,6 +814,7 @@ static void excuse(const struct run *r, struct forecast *f, const char *issue,
 
 static void transfer(struct run *r, const char *what)
 {
+	struct edges edges;
 	struct forecast f;
 	long n;
 
@@ -801,9 +835,11 @@ static void transfer(struct run *r, const char *what)
 		excuse(r, &f, "dio_cut_sector", -1);
 	}
 	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
+	keep_edges(r, &edges);
 	n = r->submit(r);
 	pin_audit_step(r->au, what, &f.p, n, 0);
 	check_data(r, n);
+	check_edges(r, &edges);
 }
 
 static void simple(struct run *r, bool write, const char *kind, unsigned int pages)
@@ -1359,6 +1395,7 @@ static int set_up(struct site *st)
 	if (geteuid())
 		return pin_why(st->why, -EPERM, "needs root: makes devices and file systems of its own");
 	st->sector = 512;
+	st->dma = 512;
 	if (t->where == AT_HAND) {
 		err = *scratch ? 0 : pin_scratch_dir(scratch, sizeof(scratch), st->why);
 		if (!err)
@@ -1376,6 +1413,9 @@ static int set_up(struct site *st)
 		if (fd < 0 || ioctl(fd, BLKSSZGET, &size))
 			return pin_why(st->why, -errno, "%s: %s", dev, strerror(errno));
 		st->sector = size;
+		size = pin_dio_queue(fd, "dma_alignment") + 1;
+		if (st->dma < (size_t)size)
+			st->dma = size;
 		close(fd);
 	}
 	if (t->where == FILESYSTEM || t->where == SHARED) {
@@ -1449,7 +1489,7 @@ static void add_tests(struct pin_suite *s)
 		sites[i].target = t;
 		for (size_t j = 0; j < NR_OPS; j++) {
 			if ((ops[j].file_only && t->engine == BLOCK) ||
-			    (ops[j].large_sector && !t->whole_pages) ||
+			    (ops[j].large_sector && t->where != ZRAM) ||
 			    (ops[j].needs_holes && !t->sparse))
 				continue;
 			cell->site = &sites[i];

@@ -51,6 +51,11 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "blk_rq_integrity_map_user() takes the directions for each other: metadata is read from the device into pages that were pinned for reading only, be they the zero page, shared with another process or read-only",
 	},
 	{
+		.id = "zram-whole-pages",
+		.consumer = "dio_unaligned", .target = "zram",
+		.reason = "where pages are of 4096 bytes is_partial_io() is always false: zram copies whole pages, wherever in a page the memory begins, so that data is wrong and memory beside the buffer is written to",
+	},
+	{
 		.id = "rxe-page-table-warns",
 		.consumer = "limits_many", .target = "rdma_rxe_mr*", .untried = true,
 		.from = PIN_KVER(6, 12),
