@@ -69,7 +69,7 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "rds-mr-never-unpinned",
-		.consumer = "rds_mr", .target = "*", .untried = true,
+		.consumer = "@(rds_mr|rds_mr_lost|rds_ib_*)", .target = "*", .untried = true,
 		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 2),
 		.reason = "what RDS_CMSG_RDMA_MAP pins over soft-RoCE stays pinned for ever; not tried",
 	},
@@ -87,7 +87,7 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "rds-map-leak",
-		.consumer = "fail_nth_rds_mr*", .target = "*",
+		.consumer = "fail_nth_rds_@(mr|ib)*", .target = "*",
 		.from = PIN_KVER(5, 7),
 		.reason = "__rds_rdma_map() forgets the pages it has pinned if there is no memory for their scatterlist: they stay pinned for ever",
 	},
@@ -132,7 +132,7 @@ static const struct pin_known_issue *find_issue(const struct pin_kernel *k, bool
 		if (k->version >= issue->from &&
 		    (!issue->until || k->version < issue->until) &&
 		    issue->untried == untried &&
-		    !fnmatch(issue->consumer, consumer, 0) &&
+		    !fnmatch(issue->consumer, consumer, FNM_EXTMATCH) &&
 		    !fnmatch(issue->target, target, 0))
 			return issue;
 	}
