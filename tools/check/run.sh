@@ -43,17 +43,19 @@ trap 'stop TERM' TERM HUP
 
 # run SCRIPT...: one after the other, or false.
 run() {
-	local script name good=0
+	local script name began good=0
 
 	for script; do
 		[ -z "$interrupted" ] || return 1
 		name=$(basename "$script" .sh)
 		echo "# $name"
+		began=$SECONDS
 		"$script" 2>&1 | tee -i "$folder/$name.tap"
 		[ "${PIPESTATUS[0]}" -eq 0 ] || good=1
 		if [ -n "$interrupted" ]; then
 			echo "Bail out! interrupted by SIG$interrupted" | tee -a "$folder/$name.tap"
 		fi
+		echo "# $name took $((SECONDS - began)) s"
 	done
 	return $good
 }
