@@ -338,8 +338,40 @@ struct extents {
 	bool known;
 	struct {
 		off_t start, end;
+		off_t disk;	/* where its first byte is there */
 	} at[MAX_EXTENTS];
 };
+
+/* File systems that know no FIEMAP tell of each block. */
+static void ask_blocks(const struct run *r, struct extents *e)
+{
+	int block;
+
+	/* Where a page is a block no border of extents cuts it. */
+	if (ioctl(r->cached, FIGETBSZ, &block) || block >= r->ps)
+		return;
+	for (off_t pos = 0; pos < r->size; pos += block) {
+		int nr = pos / block;
+		off_t disk;
+
+		if (ioctl(r->cached, FIBMAP, &nr) || e->nr == MAX_EXTENTS) {
+			e->nr = 0;
+			return;
+		}
+		disk = (off_t)nr * block;
+		if (!nr)
+			continue;
+		if (e->nr && e->at[e->nr - 1].end == pos &&
+		    e->at[e->nr - 1].disk + pos - e->at[e->nr - 1].start == disk) {
+			e->at[e->nr - 1].end += block;
+			continue;
+		}
+		e->at[e->nr].start = pos;
+		e->at[e->nr].end = pos + block;
+		e->at[e->nr++].disk = disk;
+	}
+	e->known = true;
+}
 
 /* Where the file has data. A device, and a file that does not tell: everywhere. */
 static void find_extents(const struct run *r, struct extents *e)
@@ -355,14 +387,29 @@ static void find_extents(const struct run *r, struct extents *e)
 	u.map.fm_flags = FIEMAP_FLAG_SYNC;
 	u.map.fm_extent_count = MAX_EXTENTS;
 	memset(e, 0, sizeof(*e));
-	if (r->engine == BLOCK || ioctl(r->cached, FS_IOC_FIEMAP, &u.map))
+	if (r->engine == BLOCK)
 		return;
+	if (ioctl(r->cached, FS_IOC_FIEMAP, &u.map)) {
+		ask_blocks(r, e);
+		return;
+	}
 	e->known = true;
 	e->nr = u.map.fm_mapped_extents;
 	for (unsigned int i = 0; i < e->nr; i++) {
 		e->at[i].start = u.map.fm_extents[i].fe_logical;
 		e->at[i].end = e->at[i].start + u.map.fm_extents[i].fe_length;
+		e->at[i].disk = u.map.fm_extents[i].fe_physical;
 	}
+}
+
+/* Where on the disk @pos of the file is; @otherwise, if that is not known. */
+static off_t on_disk(const struct extents *e, off_t pos, off_t otherwise)
+{
+	for (unsigned int i = 0; i < e->nr; i++) {
+		if (pos >= e->at[i].start && pos < e->at[i].end)
+			return e->at[i].disk + pos - e->at[i].start;
+	}
+	return otherwise;
 }
 
 /* How far from @pos on the file is alike; @data: it has blocks there. */
@@ -452,7 +499,9 @@ static size_t walk_bio(const struct run *r, const struct extents *e, uint64_t *p
 static size_t walk_legacy(const struct run *r, const struct extents *e,
 			  uint64_t *pins, uint64_t *sections)
 {
-	uintptr_t page = 0, cur_end = 0;	/* the section that may still grow */
+	/* Of the section that may still grow: its page, its end in memory and on disk. */
+	uintptr_t page = 0, cur_end = 0;
+	off_t disk_end = 0;
 	size_t left = r->len, done = 0;
 
 	for (unsigned int i = 0; i < r->nr && left; i++) {
@@ -468,7 +517,7 @@ static size_t walk_legacy(const struct run *r, const struct extents *e,
 			if (!got)
 				return done;
 			for (stop = addr + got; addr < stop && left; addr += n, left -= n) {
-				off_t pos = r->pos + done, alike;
+				off_t pos = r->pos + done, alike, disk;
 				bool data;
 
 				n = (addr / r->ps + 1) * r->ps - addr;
@@ -486,11 +535,14 @@ static size_t walk_legacy(const struct run *r, const struct extents *e,
 					data = true;
 				if (!data && r->write)
 					return done;
-				if (data && (r->alias || page != addr / r->ps || cur_end != addr))
+				disk = on_disk(e, pos, disk_end);
+				if (data && (r->alias || page != addr / r->ps ||
+					     cur_end != addr || disk_end != disk))
 					++*sections;
 				if (data) {
 					page = addr / r->ps;
 					cur_end = addr + n;
+					disk_end = disk + n;
 				}
 				done += n;
 			}

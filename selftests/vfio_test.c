@@ -37,6 +37,7 @@ struct seq {
 	struct pin_mem mem;
 	char *there;		/* the same memory once more, or NULL */
 	uint64_t held;		/* pages, by prediction */
+	uint64_t given;		/* of these: count in another process's VmLck */
 	long locked_kib;	/* VmLck at the beginning */
 };
 
@@ -49,12 +50,22 @@ struct test {
 	pin_test_fn around;	/* NULL: run_seq() alone */
 };
 
-static long locked_kib(void)
+static long locked_kib(pid_t pid)
 {
 	struct pin_statement s = { .vmlck_kib = 0 };
 
-	pin_statement_read(getpid(), &s);
+	pin_statement_read(pid, &s);
 	return s.vmlck_kib;
+}
+
+static bool locks(struct seq *s, const char *what, const char *whose, uint64_t pages, long kib)
+{
+	const long want = pages * s->page / 1024;
+
+	if (kib == want)
+		return true;
+	pin_audit_fail(s->au, "%s: %sVmLck is %+ld kB, predicted %+ld kB", what, whose, kib, want);
+	return false;
 }
 
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @result. */
@@ -67,17 +78,10 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 		.result = want,
 		.or_result = want,
 	};
-	long locked;
 
 	s->held += pins;
-	if (!pin_audit_step(s->au, what, &p, result, 0))
-		return false;
-	locked = locked_kib() - s->locked_kib;
-	if (locked == (long)(s->held * s->page / 1024))
-		return true;
-	pin_audit_fail(s->au, "%s: VmLck is %+ld kB, predicted %+ld kB", what, locked,
-		       (long)(s->held * s->page / 1024));
-	return false;
+	return pin_audit_step(s->au, what, &p, result, 0) &&
+	       locks(s, what, "", s->held - s->given, locked_kib(getpid()) - s->locked_kib);
 }
 
 static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
@@ -98,7 +102,7 @@ static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 		pin_vfio_close(&s->v);
 		return false;
 	}
-	s->locked_kib = locked_kib();
+	s->locked_kib = locked_kib(getpid());
 	return step(s, "open", 0, 0, 0);
 }
 
@@ -482,6 +486,62 @@ static void of_child(struct seq *s)
 	}
 }
 
+/* Give the mapping the address it has in this process. Until @until is closed. */
+static void take_over(struct seq *s, int answer, int until)
+{
+	int err = pin_vfio_map(&s->v, s->mem.addr, s->mem.len, PIN_VFIO_IOVA,
+			       VFIO_DMA_MAP_FLAG_VADDR);
+	char c;
+
+	if (write(answer, &err, sizeof(err)) == sizeof(err))
+		(void)!read(until, &c, sizeof(c));
+}
+
+/* One process follows another, as in a live update: it takes what is locked over, too. */
+static void given_away(struct seq *s)
+{
+	int answer[2], until[2], result = -ECHILD;
+	uint64_t done;
+	pid_t pid;
+	long err;
+
+	if (!has_extension(s, VFIO_UPDATE_VADDR, "change addresses") || !map(s, 0, PAGES))
+		return;
+	err = pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR, &done);
+	if (!step(s, "take the address away", 0, 0, err) ||
+	    !refused(s, "once more", -EINVAL,
+		     pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+				    &done)) ||
+	    !refused(s, "of a part", -EINVAL,
+		     pin_vfio_map(&s->v, s->mem.addr, s->page, PIN_VFIO_IOVA,
+				  VFIO_DMA_MAP_FLAG_VADDR)) ||
+	    pipe(answer) || pipe(until))
+		return;
+	pid = fork();
+	if (!pid) {
+		close(until[1]);
+		pin_scratch_disown();
+		take_over(s, answer[1], until[0]);
+		_exit(0);
+	}
+	close(answer[1]);
+	close(until[0]);
+	if (pid > 0 && read(answer[0], &result, sizeof(result)) != sizeof(result))
+		result = -ECHILD;
+	s->given = PAGES;
+	if (step(s, "a child takes it over", 0, 0, result) &&
+	    locks(s, "a child takes it over", "its ", PAGES, locked_kib(pid))) {
+		s->given = 0;
+		if (unmap(s, "unmap", 0, PAGES, PAGES, 0))
+			locks(s, "unmap", "the child's ", 0, locked_kib(pid));
+	}
+	s->given = 0;
+	close(answer[0]);
+	close(until[1]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static const struct test tests[] = {
 	{ "map.overlap", overlap, .kind = "anon" },
 	{ "map.bad", bad_map, .kind = "anon" },
@@ -491,6 +551,7 @@ static const struct test tests[] = {
 	{ "map.twice", twice, .kind = "anon" },
 	{ "map.child", of_child, .kind = "anon" },
 	{ "map.moved", moved, .kind = "memfd" },
+	{ "map.given_away", given_away, .kind = "anon" },
 	{ "unmap.part", part, .kind = "anon" },
 	{ "unmap.part_v1", part_v1, .kind = "anon", .v1 = true },
 	{ "unmap.part_huge", part_huge, .kind = "thp" },
