@@ -19,10 +19,10 @@
 #define QUIET_MS	5000	/* nothing moves that long: it hangs */
 /*
  * io_sg_from_iter() charges a segment for all of the folio that lies before it.
- * In a huge page of 32 MiB that is more than the receiver has room for, and each
- * segment must be sent again.
+ * In a huge page of 32 MiB that is more than the receiver has room for: it takes
+ * one segment at a time, and all others must be sent again.
  */
-#define FIXED_MAX	(1u << 20)	/* bytes */
+#define FIXED_MAX	(64u << 10)	/* bytes */
 
 struct zc {
 	struct io_uring ring;
