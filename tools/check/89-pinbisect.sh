@@ -259,6 +259,7 @@ lost() {
 	echo "pinvm: $1; the console's log is $log, and ends:" >&2
 	exit 99
 }
+[ -d "$kernel" ] && kernel=$kernel/arch/x86/boot/bzImage
 word=$(cat "$kernel")
 [ "$(wc -l <"$BOOTS")" -le "$BREAKS_AFTER" ] || word=panic
 echo "[    1.0] booting" >"$log"
@@ -337,5 +338,19 @@ echo bad >"$TMP/guests/104"
 BREAKS_AFTER=0 guests "nothing boots" 4 'BAD .104. cannot be judged: does not boot' good good bad bad
 BREAKS_AFTER=2 guests "the machine stops to boot" 4 'does not boot a kernel any more that it did boot' \
 	good good bad bad
+
+# A build tree is built over: the kernel that did boot is kept.
+last=6
+history $last
+rm "$BOOTS"
+# shellcheck disable=SC2016 # for another shell
+image='mkdir -p "$PINBISECT_TREE/arch/x86/boot"
+	echo CONFIG_VIRTIO_CONSOLE=y >"$PINBISECT_TREE/.config"
+	case $(cat number) in 3) echo panic ;; [56]) echo bad ;; *) echo good ;; esac \
+		>"$PINBISECT_TREE/arch/x86/boot/bzImage"'
+says "commits in guests" 0 ' *# first bad commit: .* commit 5' env BUILD="$TMP/fake" \
+	"$pinbisect" git --repo "$repo" --good "$(rev 0)" --bad main --builds "$TMP/b-commits" \
+	--build-cmd "$image" --guest lean --confirm 1 --test 'matrix_test:process_vm_readv.anon.*'
+check_equal "the one that did boot is tried again" bad "$(cat "$TMP/b-commits/reference/bzImage")"
 
 done_testing
