@@ -480,6 +480,7 @@ def write_matrix(folder, verdicts):
 
 def matrix(options):
     folder = Path(options.results or results_dir())
+    folder.mkdir(parents=True, exist_ok=True)
     raw = folder / f"{stamp()}-matrix"
     before = passed_before(options.keep) if options.keep else {}
     verdicts = []
