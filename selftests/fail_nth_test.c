@@ -34,7 +34,7 @@
 #define EVERY		48	/* up to there every allocation, then ever fewer */
 #define MOST		100000	/* no call has so many */
 #define LATE_NS		(400 * MS)
-#define LOSS_NS		(30 * MS)
+#define LOSS_NS		(1000 * MS)
 #define NR_ERRNOS	134
 /* A call that lacks what failed before it may wait for ever: it is killed. */
 #define WAITS_S		1

@@ -440,8 +440,12 @@ static long transferred(const struct rds *r)
 			.msg_iov = &iov, .msg_iovlen = 1,
 			.msg_control = control, .msg_controllen = sizeof(control),
 		};
-		ssize_t got = recvmsg(r->fd, &msg, 0);
+		ssize_t got;
 
+		/* The device is at work on the memory: it must be waited for. */
+		do {
+			got = recvmsg(r->fd, &msg, 0);
+		} while (got < 0 && (errno == ENOMEM || errno == EINTR));
 		if (got < 0)
 			return -errno;
 		arrived |= got == sizeof(byte);
@@ -462,13 +466,13 @@ static long transfer(struct pin_op *op)
 	const struct rds_get_mr_args args = region(r, r->remote, r->remote_len);
 	long err, freed;
 
-	err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args)) ?: receive(r);
-	if (err)
-		return err;
-	err = rdma(op) ?: transferred(r);
+	r->cookie = 0;
+	err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args)) ?: receive(r) ?:
+	      rdma(op) ?: transferred(r);
 	if (!err && memcmp(op->mem->addr, r->remote, r->remote_len))
 		err = -EILSEQ;
-	freed = free_region(op);
+	/* It is there if its name is, even if the message did not get off. */
+	freed = r->cookie ? free_region(op) : 0;
 	return err ?: freed;
 }
 
