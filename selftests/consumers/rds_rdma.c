@@ -31,6 +31,7 @@
 #define MOST_BYTES	(1u << 20)	/* RDS_MAX_MSG_SIZE */
 #define CONNECT_S	10
 #define REMOTE		0x5a
+#define MOST_UNACKED	16	/* more than net.rds.max_unacked_packets, which is 8 */
 
 /* What is asked of the kernel. */
 enum wish {
@@ -409,18 +410,25 @@ static long get_lost_region(struct pin_op *op)
 	return tell(op->priv, RDS_CMSG_RDMA_MAP, &args, sizeof(args));
 }
 
-static long free_region(struct pin_op *op)
+static long free_cookie(const struct rds *r)
 {
-	struct rds *r = op->priv;
 	const struct rds_free_mr_args args = {
 		.cookie = r->cookie, .flags = RDS_RDMA_INVALIDATE,
 	};
 
-	if (setsockopt(r->fd, SOL_RDS, RDS_FREE_MR, &args, sizeof(args)))
-		return -errno;
-	/* The message holds the region as well until it is acknowledged, some day. */
-	return setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)) ?
-	       -errno : 0;
+	return setsockopt(r->fd, SOL_RDS, RDS_FREE_MR, &args, sizeof(args)) ? -errno : 0;
+}
+
+/* The message holds the region as well until it is acknowledged, some day. */
+static long free_region(struct pin_op *op)
+{
+	const struct rds *r = op->priv;
+
+	long err = free_cookie(r);
+
+	if (!err && setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)))
+		err = -errno;
+	return err;
 }
 
 /* --- remote memory, over soft-RoCE --- */
@@ -460,20 +468,36 @@ static long transferred(const struct rds *r)
 	return 0;
 }
 
+/*
+ * One of so many messages asks for an acknowledgement of all before it. When that
+ * comes the messages go, and what they hold: in softirq.
+ */
+static long acknowledged(const struct rds *r)
+{
+	long err = 0;
+
+	for (int i = 0; !err && i < MOST_UNACKED; i++)
+		err = tell(r, 0, NULL, 0) ?: receive(r);
+	return err;
+}
+
 static long transfer(struct pin_op *op)
 {
 	struct rds *r = op->priv;
 	const struct rds_get_mr_args args = region(r, r->remote, r->remote_len);
-	long err, freed;
+	long err;
 
 	r->cookie = 0;
 	err = tell(r, RDS_CMSG_RDMA_MAP, &args, sizeof(args)) ?: receive(r) ?:
 	      rdma(op) ?: transferred(r);
 	if (!err && memcmp(op->mem->addr, r->remote, r->remote_len))
 		err = -EILSEQ;
+	if (!err)
+		return acknowledged(r) ?: free_cookie(r);
 	/* It is there if its name is, even if the message did not get off. */
-	freed = r->cookie ? free_region(op) : 0;
-	return err ?: freed;
+	if (r->cookie)
+		free_region(op);
+	return err;
 }
 
 const struct pin_consumer pin_consumer_rds_atomic = {

@@ -51,6 +51,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "blk_rq_integrity_map_user() takes the directions for each other: metadata is read from the device into pages that were pinned for reading only, be they the zero page, shared with another process or read-only",
 	},
 	{
+		.id = "uring-folio-charged-again",
+		.consumer = "uring_account", .target = "*",
+		.from = PIN_KVER(6, 13),
+		.reason = "headpage_already_acct() does not see the buffers of the registration that is under way: a large folio is charged again if buffers in it have one in another large folio between them",
+	},
+	{
 		.id = "zram-whole-pages",
 		.consumer = "dio_unaligned", .target = "zram",
 		.reason = "where pages are of 4096 bytes is_partial_io() is always false: zram copies whole pages, wherever in a page the memory begins, so that data is wrong and memory beside the buffer is written to",
