@@ -53,7 +53,7 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "uring-folio-charged-again",
 		.consumer = "uring_account", .target = "*",
-		.from = PIN_KVER(6, 13),
+		.from = PIN_KVER(6, 13), .until = PIN_KVER(7, 3),
 		.reason = "headpage_already_acct() does not see the buffers of the registration that is under way: a large folio is charged again if buffers in it have one in another large folio between them",
 	},
 	{
