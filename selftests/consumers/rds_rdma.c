@@ -469,7 +469,7 @@ static long transferred(const struct rds *r)
 }
 
 /*
- * One of so many messages asks for an acknowledgement of all before it. When that
+ * One of so many messages asks for an acknowledgment of all before it. When that
  * comes the messages go, and what they hold: in softirq.
  */
 static long acknowledged(const struct rds *r)
