@@ -338,7 +338,7 @@ struct extents {
 	bool known;
 	struct {
 		off_t start, end;
-		off_t disk;	/* where its first byte is there */
+		off_t disk;	/* where it starts there */
 	} at[MAX_EXTENTS];
 };
 

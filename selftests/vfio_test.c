@@ -502,6 +502,7 @@ static void given_away(struct seq *s)
 {
 	int answer[2], until[2], result = -ECHILD;
 	uint64_t done;
+	bool right;
 	pid_t pid;
 	long err;
 
@@ -529,13 +530,11 @@ static void given_away(struct seq *s)
 	if (pid > 0 && read(answer[0], &result, sizeof(result)) != sizeof(result))
 		result = -ECHILD;
 	s->given = PAGES;
-	if (step(s, "a child takes it over", 0, 0, result) &&
-	    locks(s, "a child takes it over", "its ", PAGES, locked_kib(pid))) {
-		s->given = 0;
-		if (unmap(s, "unmap", 0, PAGES, PAGES, 0))
-			locks(s, "unmap", "the child's ", 0, locked_kib(pid));
-	}
+	right = step(s, "a child takes it over", 0, 0, result) &&
+		locks(s, "a child takes it over", "its ", PAGES, locked_kib(pid));
 	s->given = 0;
+	if (right && unmap(s, "unmap", 0, PAGES, PAGES, 0))
+		locks(s, "unmap", "the child's ", 0, locked_kib(pid));
 	close(answer[0]);
 	close(until[1]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)

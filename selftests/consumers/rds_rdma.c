@@ -54,6 +54,22 @@ struct rds {
 	size_t remote_len;	/* bytes */
 };
 
+static bool over_wire(const struct rds *r)
+{
+	return r->wish == IB_READ || r->wish == IB_WRITE;
+}
+
+static bool only_reads(const struct rds *r)
+{
+	return r->wish == RDMA_WRITE || r->wish == IB_WRITE;
+}
+
+/* Bytes that an operation on all of @m moves: or as many as it may say. */
+static size_t moved_bytes(const struct pin_mem *m)
+{
+	return m->len < MOST_BYTES ? m->len : MOST_BYTES;
+}
+
 static int new_socket(struct rds *r, bool rdma)
 {
 	socklen_t len = sizeof(r->self);
@@ -164,7 +180,7 @@ static int connect_to_self(const struct rds *r)
 
 static int get_remote(struct rds *r, const struct pin_mem *m)
 {
-	r->remote_len = m->len < MOST_BYTES ? m->len : MOST_BYTES;
+	r->remote_len = moved_bytes(m);
 	r->remote = mmap(NULL, r->remote_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (r->remote == MAP_FAILED) {
@@ -187,7 +203,7 @@ static int rds_open(struct pin_op *op, enum wish wish)
 	err = new_socket(r, wish >= IB_READ);
 	if (!err && wish >= IB_READ && wish != LONE_REGION)
 		err = connect_to_self(r);
-	if (!err && (wish == IB_READ || wish == IB_WRITE))
+	if (!err && over_wire(r))
 		err = get_remote(r, op->mem);
 	if (err) {
 		pin_why(op->why, err, "RDS: %s", strerror(-err));
@@ -236,16 +252,6 @@ static int open_lost_region(struct pin_op *op)
 	return rds_open(op, LOST_REGION);
 }
 
-static bool over_wire(const struct rds *r)
-{
-	return r->wish == IB_READ || r->wish == IB_WRITE;
-}
-
-static bool only_reads(const struct rds *r)
-{
-	return r->wish == RDMA_WRITE || r->wish == IB_WRITE;
-}
-
 /* --- what comes to nothing without RDMA --- */
 
 static unsigned int pages_a_call(const struct pin_op *op)
@@ -289,8 +295,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		}
 	}
 	if (over_wire(r))
-		p->acquired += r->remote_len / op->kernel->page_size +
-			       !!(r->remote_len % op->kernel->page_size);
+		p->acquired += pin_pages_touched(r->remote, r->remote_len, op->kernel->page_size);
 	p->released = p->acquired;
 	p->or_result = p->result;
 	if (op->kernel->movable_memory)
@@ -321,7 +326,7 @@ static long rdma(struct pin_op *op)
 	struct rds_iovec vector[MAX_VECTORS];
 	struct rds_rdma_args args = {
 		.cookie = r->cookie,
-		.remote_vec.bytes = op->mem->len < MOST_BYTES ? op->mem->len : MOST_BYTES,
+		.remote_vec.bytes = moved_bytes(op->mem),
 		.local_vec_addr = (uintptr_t)vector,
 		.flags = (only_reads(r) ? RDS_RDMA_READWRITE : 0) |
 			 (over_wire(r) ? RDS_RDMA_NOTIFY_ME : 0),
@@ -423,7 +428,6 @@ static long free_cookie(const struct rds *r)
 static long free_region(struct pin_op *op)
 {
 	const struct rds *r = op->priv;
-
 	long err = free_cookie(r);
 
 	if (!err && setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)))
