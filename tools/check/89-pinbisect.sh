@@ -351,6 +351,7 @@ image='mkdir -p "$PINBISECT_TREE/arch/x86/boot"
 says "commits in guests" 0 ' *# first bad commit: .* commit 5' env BUILD="$TMP/fake" \
 	"$pinbisect" git --repo "$repo" --good "$(rev 0)" --bad main --builds "$TMP/b-commits" \
 	--build-cmd "$image" --guest lean --confirm 1 --test 'matrix_test:process_vm_readv.anon.*'
-check_equal "the one that did boot is tried again" bad "$(cat "$TMP/b-commits/reference/bzImage")"
+check_equal "the one that did boot is kept" bad "$(cat "$TMP/b-commits/reference/bzImage")"
+check "and tried again when one does not" grep -q 'b-commits/reference/bzImage' "$BOOTS"
 
 done_testing
