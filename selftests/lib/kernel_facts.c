@@ -122,6 +122,25 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "a device leaves VFIO for a domain that must be had and needs memory: a WARNING in __iommu_release_dma_ownership()",
 	},
 	{
+		.id = "blk-map-array-leak",
+		.consumer = "kernel_memory_@(sg_*|bsg_*|nvme_passthru_*|uring_nvme_*)",
+		.target = "past_end",
+		.from = PIN_KVER(6, 5), .until = PIN_KVER(6, 16),
+		.reason = "bio_map_user_iov() forgets the array of pages that was allocated for it when no page can be had: kernel memory, not pins",
+	},
+	{
+		.id = "uring-pbuf-ring-mapped",
+		.consumer = "kernel_memory_uring_pbuf_ring", .target = "anon",
+		.from = PIN_KVER(6, 10), .until = PIN_KVER(6, 14),
+		.reason = "a ring of provided buffers in user memory is mapped into the kernel, and stays so for ever when it is unregistered and its pages are unpinned",
+	},
+	{
+		.id = "hugetlb-unreserved-taken",
+		.consumer = "kernel_memory_*", .target = "memfd_hugetlb_unreserved",
+		.from = PIN_KVER(6, 11), .until = PIN_KVER(6, 16), .untried = true,
+		.reason = "memfd_pin_folios() takes huge pages that nobody has reserved out of what is reserved: a count goes below zero, and the kernel stops if it has DEBUG_VM; not tried",
+	},
+	{
 		.id = "udmabuf-unpin-list-leak",
 		.consumer = "fail_nth_udmabuf*", .target = "memfd*",
 		.from = PIN_KVER(6, 11), .until = PIN_KVER(6, 13),

@@ -520,13 +520,23 @@ static int alloc_hugetlb_part(struct pin_mem *m, unsigned int pages)
 	return err;
 }
 
-/* Mapped, for without that nothing is reserved, but not touched. */
-static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
+static int map_memfd_hugetlb(struct pin_mem *m, unsigned int pages, int flags)
 {
 	m->fd = memfd_create("pin-hugetlb", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
 	if (m->fd < 0 || ftruncate(m->fd, hugetlb_size(m, pages)))
 		return fail(m, -errno, "memfd_create(MFD_HUGETLB): %s", strerror(errno));
-	return map_hugetlb(m, pages, MAP_SHARED, m->fd);
+	return map_hugetlb(m, pages, MAP_SHARED | flags, m->fd);
+}
+
+/* Reserved by the mapping, but not touched. */
+static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
+{
+	return map_memfd_hugetlb(m, pages, 0);
+}
+
+static int alloc_memfd_hugetlb_unreserved(struct pin_mem *m, unsigned int pages)
+{
+	return map_memfd_hugetlb(m, pages, MAP_NORESERVE);
 }
 
 static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
@@ -545,6 +555,21 @@ static int alloc_memfd_fresh(struct pin_mem *m, unsigned int pages)
 	if (m->fd < 0 || ftruncate(m->fd, len))
 		return fail(m, -errno, "memfd_create: %s", strerror(errno));
 	return map_pages(m, len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd);
+}
+
+/* Nearly all of it is asked for in vain, by FOLL_FORCE, too. */
+static int alloc_past_end(struct pin_mem *m, unsigned int pages)
+{
+	const long ps = m->kernel->page_size;
+	int err = alloc_memfd_fresh(m, pages);
+
+	if (err)
+		return err;
+	if (ftruncate(m->fd, ps))
+		return fail(m, -errno, "memfd_create: %s", strerror(errno));
+	m->hole = 1;
+	touch_write(m->addr, ps, ps);
+	return 0;
 }
 
 static int alloc_memfd(struct pin_mem *m, unsigned int pages)
@@ -878,6 +903,17 @@ const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
 	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_fresh,
 };
 
+const struct pin_memkind pin_memkind_memfd_hugetlb_unreserved = {
+	.name = "memfd_hugetlb_unreserved",
+	.help = "the same, which nobody has reserved in the pool",
+	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_unreserved,
+};
+
+const struct pin_memkind pin_memkind_past_end = {
+	.name = "past_end", .help = "a memfd that ends after the first page",
+	.alloc = alloc_past_end, .gup = gup_hole,
+};
+
 const struct pin_memkind *const pin_memkinds[] = {
 	&anon, &anon_untouched, &anon_unaligned, &anon_readonly, &hole, &zero,
 	&cow, &alias, &thp, &thp_part, &thp_pte, &mthp, &huge_zero, &hugetlb,
@@ -903,7 +939,7 @@ const struct pin_memkind pin_memkind_thp_cow = {
 static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_fresh,
 	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
-	&pin_memkind_file_cold,
+	&pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved, &pin_memkind_past_end,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)

@@ -60,34 +60,46 @@ run() {
 	return $good
 }
 
-# Some scripts build, read, or wait for guests to boot; others run the suite here, which pins,
-# and wait most of the time: side by side. Long guests get the machine for themselves.
-logs=() builds=() suites=() guests=()
+# beside NAME NAME: the scripts in the first array while those in the second run.
+beside() {
+	local -n behind=$1 front=$2
+	local ended
+
+	if [ ${#behind[@]} -eq 0 ] || [ ${#front[@]} -eq 0 ]; then
+		run "${behind[@]}" "${front[@]}" || status=1
+		return
+	fi
+	# A process group of its own, or it would ignore Ctrl-C.
+	set -m
+	run "${behind[@]}" >"$folder/$1.log" 2>&1 </dev/null &
+	builder=$!
+	set +m
+	run "${front[@]}" || status=1
+	until wait "$builder"; ended=$?; [ $ended -le 128 ] || ! kill -0 "$builder" 2>/dev/null; do
+		:
+	done
+	builder=
+	[ $ended -eq 0 ] || status=1
+	cat "$folder/$1.log"
+}
+
+# Some scripts build, read, or have one guest, which waits; others run the suite or
+# pinstress here, which pin, and wait most of the time: side by side. Those with two
+# guests get the machine for themselves.
+logs=() builds=() suites=() guest=() stress=() guests=()
 for script in "${scripts[@]}"; do
 	name=$(basename "$script" .sh)
 	logs+=("$folder/$name.tap")
 	case $name in
 	[12]?-*|35-*|40-*|85-*|89-pinmutate) builds+=("$script") ;;
 	[3-7]?-*|80-*)	suites+=("$script") ;;
+	87-*)		guest+=("$script") ;;
+	86-*|89-pinbisect) stress+=("$script") ;;
 	*)		guests+=("$script") ;;
 	esac
 done
-if [ ${#builds[@]} -gt 0 ] && [ ${#suites[@]} -gt 0 ]; then
-	# A process group of its own, or it would ignore Ctrl-C.
-	set -m
-	run "${builds[@]}" >"$folder/builds.log" 2>&1 </dev/null &
-	builder=$!
-	set +m
-	run "${suites[@]}" || status=1
-	until wait "$builder"; built=$?; [ $built -le 128 ] || ! kill -0 "$builder" 2>/dev/null; do
-		:
-	done
-	builder=
-	[ $built -eq 0 ] || status=1
-	cat "$folder/builds.log"
-else
-	run "${builds[@]}" "${suites[@]}" || status=1
-fi
+beside builds suites
+beside guest stress
 run "${guests[@]}" || status=1
 if [ "$(id -u)" -eq 0 ]; then
 	chown -hR --reference="$here/../../Makefile" "$folder"

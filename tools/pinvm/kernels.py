@@ -296,7 +296,10 @@ def obtainable(arch, update=False):
             continue
         for name, package in packages.items():
             match = IMAGE.match(name)
-            if match and "-rt-" not in name:
+            # An archive may have lost a part of an older one.
+            parts = [one for one in package["depends"]
+                     if re.match(r"linux-(binary|modules)-", one)]
+            if match and "-rt-" not in name and all(one in packages for one in parts):
                 release = f"{match[1]}-{match[2]}"
                 found[release] = (suite, package["version"], match[2])
     return found

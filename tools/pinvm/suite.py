@@ -25,7 +25,7 @@ from common import (ARCHES, DATA, Error, build_dir, checkout, host_arch, leaves,
 
 COLLECTION = "pin_accounting"
 # Programs that take as long as all others; each guest runs a part of them.
-LONG = ("matrix_test", "dio_target_test", "geometry_test", "fail_nth_test")
+LONG = ("matrix_test", "dio_target_test", "geometry_test", "fail_nth_test", "kernel_memory_test")
 MAX_SHARDS = 4
 RESULTS = ("pass", "fail", "xfail", "skip", "inconclusive")
 RUNNING = "running"
