@@ -24,11 +24,18 @@
 #include "scratch.h"
 
 #define PAGES		16
+#define COLLAPSE_PAGES	1024	/* one huge page of 2 MiB, wherever it begins */
 #define WAIT_MS		3000	/* for what works without the pin */
 #define DWELL_MS	300	/* for what must not happen */
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
+#endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
 #endif
 
 /* Something that wants the pages. */
@@ -42,6 +49,7 @@ struct threat {
 	/* Has it been done to @now? @then: the same page before. */
 	bool (*done)(const struct pin_helper_page *then, const struct pin_helper_page *now);
 	bool only_pinned;	/* nothing is sure to happen without the pin */
+	unsigned int pages;
 };
 
 static bool has_moved(const struct pin_helper_page *then, const struct pin_helper_page *now)
@@ -219,23 +227,75 @@ static void try_split(struct pin_bench *b)
 	write_file(SPLIT, order);
 }
 
+/* --- collapse to a THP --- */
+
+static bool is_collapsed(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return now->order > then->order || then->pfn != now->pfn;
+}
+
+/* Of the buffer that much is left that may become one. */
+static int need_collapse(struct pin_bench *b, char *why)
+{
+	const size_t huge = b->k->pmd_size;
+	const size_t skip = huge ? -(uintptr_t)b->m.addr & (huge - 1) : 0;
+
+	if (!huge)
+		return pin_why(why, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE");
+	if (b->k->version < PIN_KVER(6, 1))
+		return pin_why(why, -EOPNOTSUPP, "no MADV_COLLAPSE: Linux 6.1");
+	if (b->m.len < 2 * huge)
+		return pin_why(why, -E2BIG, "a huge page has more than %d pages here",
+			       COLLAPSE_PAGES / 2);
+	pin_mem_cut(&b->m, skip, huge);
+	return 0;
+}
+
+static void try_collapse(struct pin_bench *b)
+{
+	madvise(b->m.addr, b->m.len, MADV_HUGEPAGE);
+	madvise(b->m.addr, b->m.len, MADV_COLLAPSE);
+}
+
+/* --- pages that are taken out of use --- */
+
+/* What works is for good, until the machine boots again. */
+static int need_expendable(struct pin_bench *b, char *why)
+{
+	if (access("/proc/sys/vm/memory_failure_recovery", F_OK))
+		return pin_why(why, -EOPNOTSUPP, "no MADV_SOFT_OFFLINE: kernel option MEMORY_FAILURE");
+	if (!getenv("PINVM"))
+		return pin_why(why, -EPERM, "takes pages out of use until the machine boots again: only in a guest of pinvm");
+	return 0;
+}
+
+static void try_soft_offline(struct pin_bench *b)
+{
+	for (size_t at = 0; at < b->m.len; at += b->k->page_size)
+		madvise((char *)b->m.addr + at, b->k->page_size, MADV_SOFT_OFFLINE);
+}
+
 static const struct threat threats[] = {
-	{ "move_pages", "anon", need_nodes, try_move_pages, has_moved, false },
-	{ "move_pages", "thp", need_nodes, try_move_pages, has_moved, false },
-	{ "move_pages", "memfd", need_nodes, try_move_pages, has_moved, false },
-	{ "move_pages", "hugetlb", need_nodes, try_move_pages, has_moved, false },
-	{ "mbind", "anon", need_nodes, try_mbind, has_moved, false },
-	{ "mbind", "thp", need_nodes, try_mbind, has_moved, false },
-	{ "mbind", "memfd", need_nodes, try_mbind, has_moved, false },
-	{ "compaction", "anon", need_compaction, try_compaction, has_moved, true },
-	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true },
-	{ "pageout", "anon", need_swap, try_pageout, has_gone, false },
-	{ "pageout", "thp", need_swap, try_pageout, has_gone, false },
-	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false },
-	{ "pageout", "file_private", need_pageout, try_pageout, has_gone, true },
-	{ "pageout", "file_shared", need_pageout, try_pageout, has_gone, true },
-	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false },
-	{ "split", "thp", need_split, try_split, is_split, false },
+	{ "move_pages", "anon", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "thp", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "memfd", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "hugetlb", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "mbind", "anon", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "thp", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "memfd", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "compaction", "anon", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "pageout", "anon", need_swap, try_pageout, has_gone, false, PAGES },
+	{ "pageout", "thp", need_swap, try_pageout, has_gone, false, PAGES },
+	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
+	{ "pageout", "file_private", need_pageout, try_pageout, has_gone, true, PAGES },
+	{ "pageout", "file_shared", need_pageout, try_pageout, has_gone, true, PAGES },
+	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false, PAGES },
+	{ "split", "thp", need_split, try_split, is_split, false, PAGES },
+	{ "collapse", "anon", need_collapse, try_collapse, is_collapsed, false, COLLAPSE_PAGES },
+	{ "soft_offline", "anon", need_expendable, try_soft_offline, has_moved, false, PAGES },
+	{ "soft_offline", "memfd", need_expendable, try_soft_offline, has_moved, false, PAGES },
+	{ "soft_offline", "thp_part", need_expendable, try_soft_offline, has_moved, false, PAGES },
 };
 
 /* Pages of which @t says that it was done. */
@@ -299,7 +359,7 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 	struct pin_bench b;
 	unsigned int done;
 
-	if (!pin_bench_open(&b, au, t->kind, PAGES))
+	if (!pin_bench_open(&b, au, t->kind, t->pages))
 		return PIN_SKIP;
 	if (t->prepare(&b, why)) {
 		pin_audit_skip(au, "%s", why);
@@ -584,6 +644,58 @@ out:
 	return PIN_PASS;
 }
 
+/* --- memory that fails --- */
+
+/* The process is told at once, and would die of it. */
+static void carry_on(int sig)
+{
+}
+
+/*
+ * The hardware finds a pinned page broken. It is unmapped and nobody gets it again,
+ * but who has pinned it does not know, and lets go of it as of the others.
+ */
+static enum pin_verdict fails(struct pin_audit *au, const void *kind)
+{
+	const struct sigaction stay = { .sa_handler = carry_on };
+	struct sigaction before;
+	struct pin_helper_page *then;
+	char why[PIN_WHY_LEN];
+	struct pin_bench b;
+	char *bad;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	if (need_expendable(&b, why)) {
+		pin_audit_skip(au, "%s", why);
+		goto out;
+	}
+	pin_bench_write(&b, 1);
+	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+		goto out;
+	then = pin_bench_look(&b);
+	bad = (char *)b.m.addr + b.m.pages / 2 * b.k->page_size;
+	sigaction(SIGBUS, &stay, &before);
+	/* It may say that somebody still has it, which is true. */
+	if (madvise(bad, b.k->page_size, MADV_HWPOISON) &&
+	    errno != EBUSY && errno != EHWPOISON)
+		pin_audit_fail(au, "MADV_HWPOISON: %s", strerror(errno));
+	sigaction(SIGBUS, &before, NULL);
+	if (then && pin_helper_look_again(b.fd, b.m.pages, then))
+		pin_audit_fail(au, "the pages cannot be looked at");
+	for (unsigned int i = 0; then && i < b.m.pages; i++) {
+		if (!(then[i].flags & PIN_HELPER_PAGE_MAYBE_PINNED))
+			pin_audit_fail(au, "page %u of %u does not look pinned any more", i,
+				       b.m.pages);
+	}
+	free(then);
+	pin_bench_step(&b, "failure", 0, 0, 0);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
 	static const bool no = false, yes = true;
@@ -593,6 +705,9 @@ static void add_tests(struct pin_suite *s)
 			      threats[i].kind);
 	pin_suite_add(s, stays_exclusive, &no, "exclusive.anon");
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
+	pin_suite_add(s, fails, "anon", "fails.anon");
+	pin_suite_add(s, fails, "memfd", "fails.memfd");
+	pin_suite_add(s, fails, "thp_part", "fails.thp_part");
 	pin_suite_add(s, offlining, "anon", "offline.anon");
 	pin_suite_add(s, offlining, "memfd", "offline.memfd");
 }
@@ -606,7 +721,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "pinned_stays_test",
-		.doc = "Pinned pages stay where they are and what they are: migration, compaction, reclaim, KSM, THP split and memory offline are refused, or leave them alone, and work after the unpin.",
+		.doc = "Pinned pages stay where they are and what they are: migration, compaction, reclaim, KSM, THP split and collapse, soft offline and memory offline are refused, or leave them alone, and work after the unpin.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

@@ -14,6 +14,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -263,6 +264,8 @@ def run_case(case, seed, history, work, options):
                case, "--test", test, "--builds", work / "builds", "--json", "--jobs",
                str(options.jobs), *more, *([] if begun else ["--restart"])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):
+        raise SystemExit(f"bisect_proof: {case} interrupted: the next call goes on with it")
     seconds = time.monotonic() - began
     try:
         found = json.loads(done.stdout)

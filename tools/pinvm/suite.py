@@ -55,6 +55,11 @@ KERNEL_WORDS = ("nvme.poll_queues=1 secretmem.enable=1"
                 " cryptomgr.notests tsc=reliable")
 # Memory that the kernel takes for persistent memory: /dev/pmem0, for FS-DAX.
 PMEM_WORDS = "memmap=64M!1G"
+# Memory that a kernel is known to leak, by the function that forgets it.
+KNOWN_LEAKS = {"bio_map_user_iov": "blk-map-array-leak"}
+# What allocates for others.
+ALLOCATORS = re.compile(r"_*(kmem|km?alloc|kv?m?alloc|kzalloc|slab|vmalloc|vzalloc|memdup|kstrdup"
+                        r"|kvasprintf|kasprintf|pcpu)")
 TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
            92: "pin_helper.ko cannot be unloaded after the suite"}
 
@@ -114,6 +119,23 @@ class Verdict:
                 self._program(program, rows, seconds)
             for problem in [*run.get("problems", []), *filter(None, [run.get("bailout")])]:
                 self.failures.append({"program": "-", "test": "-", "reason": problem})
+
+    def read_leaks(self, path):
+        """What kmemleak has found, if the kernel has it."""
+        if not path.exists():
+            return
+        found = {}
+        for text in path.read_text(errors="replace").split("unreferenced object")[1:]:
+            size = re.search(r"\(size (\d+)\)", text)
+            calls = re.findall(r"(\w+)(?:\.\w+)*\+0x", text)
+            way = [call for call in calls if not ALLOCATORS.match(call)][:4]
+            found.setdefault(tuple(way), []).append(int(size[1]) if size else 0)
+        for way, sizes in sorted(found.items()):
+            known = next((KNOWN_LEAKS[call] for call in way if call in KNOWN_LEAKS), None)
+            (self.xfails if known else self.failures).append({
+                "program": "-", "test": "kmemleak",
+                "reason": f"{len(sizes)} times {min(sizes)} to {max(sizes)} bytes of "
+                          f"{' < '.join(way)}{f': known issue {known}' if known else ''}"})
 
     def guest_name(self):
         """As expected-skips has it: the kernel, and what else makes a difference."""
@@ -415,6 +437,7 @@ def run_suite(name, options, folder):
     if status:
         verdict.trouble = TROUBLE.get(status, f"the suite ended with status {status}")
     verdict.read(folder, seconds)
+    verdict.read_leaks(folder / "kmemleak")
     return verdict
 
 

@@ -18,6 +18,18 @@ keep_counts() {
 	done
 }
 
+# keep_leaks: memory that nobody points to any more, if the kernel was built to look for it.
+# It says so of what is five seconds old.
+keep_leaks() {
+	local file=/sys/kernel/debug/kmemleak
+
+	[ -e $file ] || return
+	echo scan >$file
+	sleep 6
+	echo scan >$file
+	cat $file >/out/kmemleak
+}
+
 modprobe -aq loop zram nd_e820 nd_pmem
 # Folios of 16 pages and no other size: the larger would come first.
 size=$(($(sed -n '/^KernelPageSize/{s/[^0-9]//gp;q}' /proc/self/smaps) * 16))
@@ -31,7 +43,8 @@ cd /mnt/tmp || exit 90
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || exit 91
 fi
-trap keep_counts EXIT
+trap "keep_counts; keep_leaks" EXIT
+[ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
 /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
 if [ -e /pin_helper.ko ]; then
