@@ -41,8 +41,8 @@ struct round {
 #define ROUNDS		3
 #define MOST_SPOILED	16
 static const struct round warm_up = { 80, 100, 0, 0 };
-static const struct round first = { 500, 300, 0, 16l << 10 };
-static const struct round longer = { 2000, 1200, 64, 48l << 10 };
+static const struct round first = { 2000, 300, 0, 16l << 10 };
+static const struct round longer = { 4000, 1200, 64, 48l << 10 };
 
 struct cell {
 	const struct pin_consumer *consumer;
@@ -202,8 +202,10 @@ static long run_round(struct run *r, const struct round *round)
 /* What calls have cost. */
 struct cost {
 	long calls, bytes;
-	long least;		/* bytes, of a round */
 	size_t most;		/* the field that has grown most */
+	/* Of several rounds: */
+	long least;		/* bytes of one ... */
+	long idle;		/* ... and what came in as much time without a call, at most */
 };
 
 static long nr_tasks(void)
@@ -237,59 +239,65 @@ static bool too_much(struct run *r, const struct round *round, struct cost *cost
 	return bytes > limit;
 }
 
-/* Bytes that come and do not go in the time of a round in which nothing is called. */
+/* Bytes that come and do not go in the time of a long round in which nothing is called. */
 static long idle_growth(struct pin_audit *au)
 {
 	struct kernel_memory base;
 	size_t ignored;
 
 	read_memory(au, &base);
-	pin_sleep_ns(longer.ms * MS);
-	return lasting_growth(au, &base, 0, &ignored);
+	pin_sleep_ns(longer.ms * MS / 2);
+	return 2 * lasting_growth(au, &base, 0, &ignored);
+}
+
+/* Is it too much in so many rounds? False, too, if that cannot be told. */
+static bool grows(struct run *r, int rounds, struct cost *sum)
+{
+	int spoiled = 0;
+
+	memset(sum, 0, sizeof(*sum));
+	while (rounds) {
+		struct cost one = { .calls = 0 };
+		const long tasks = nr_tasks();
+
+		if (!too_much(r, &longer, &one))
+			return false;
+		/* Kernel threads that do what was put off, and their stacks. */
+		if (nr_tasks() > tasks) {
+			if (++spoiled < MOST_SPOILED)
+				continue;
+			pin_audit_skip(r->au, "inconclusive: with each round there are more threads");
+			return false;
+		}
+		one.idle = idle_growth(r->au);
+		if (one.idle > sum->idle)
+			sum->idle = one.idle;
+		if (!sum->calls || one.bytes < sum->least)
+			sum->least = one.bytes;
+		sum->calls += one.calls;
+		sum->bytes += one.bytes;
+		sum->most = one.most;
+		rounds--;
+	}
+	if (sum->idle < sum->least / 2)
+		return true;
+	pin_audit_skip(r->au, "inconclusive: the kernel's memory grows by %ld KiB in %ld s while nothing of ours runs",
+		       sum->idle / 1024, longer.ms / 1000);
+	return false;
 }
 
 static void judge(struct run *r, const struct cell *cell)
 {
-	struct cost cost = { .calls = 0 };
 	char name[80], what[200];
-	int rounds = ROUNDS, spoiled = 0;
-	long idle;
+	struct cost cost;
+	bool known;
 
-	if (!run_round(r, &warm_up) || !too_much(r, &first, &cost))
-		return;
 	snprintf(name, sizeof(name), "kernel_memory_%s", cell->consumer->name);
-	cost = (struct cost){ .calls = 0 };
+	known = pin_known_issue(pin_audit_kernel(r->au), name, cell->kind);
 	/* What is known needs no proof. */
-	if (pin_known_issue(pin_audit_kernel(r->au), name, cell->kind))
-		rounds = 1;
-	while (rounds && spoiled < MOST_SPOILED) {
-		const long tasks = nr_tasks();
-		struct cost one = { .calls = 0 };
-
-		if (!too_much(r, &longer, &one))
-			return;
-		/* Kernel threads that do what is put off, and their stacks. */
-		if (nr_tasks() > tasks) {
-			spoiled++;
-			continue;
-		}
-		rounds--;
-		cost.calls += one.calls;
-		cost.bytes += one.bytes;
-		cost.most = one.most;
-		if (!cost.least || one.bytes < cost.least)
-			cost.least = one.bytes;
-	}
-	if (rounds) {
-		pin_audit_skip(r->au, "inconclusive: with each round there are more kernel threads");
+	if (!run_round(r, &warm_up) || !too_much(r, &first, &cost) ||
+	    !grows(r, known ? 1 : ROUNDS, &cost))
 		return;
-	}
-	idle = idle_growth(r->au);
-	if (idle > cost.least / 2) {
-		pin_audit_skip(r->au, "inconclusive: the kernel's memory grows by %ld KiB in %ld s while nothing of ours runs",
-			       idle / 1024, longer.ms / 1000);
-		return;
-	}
 	snprintf(what, sizeof(what), "the kernel's memory grows by %ld bytes a call, whenever it is tried (%ld calls, %ld KiB, most of it %s)",
 		 cost.bytes / cost.calls, cost.calls, cost.bytes / 1024, fields[cost.most]);
 	if (pin_audit_excuse(r->au, name, cell->kind))
