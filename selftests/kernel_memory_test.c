@@ -38,7 +38,7 @@ struct round {
  * The first shows whether there is anything to be looked at; it is a leak if as much
  * is lost in each of the longer ones behind it.
  */
-#define ROUNDS		3
+#define ROUNDS		8
 #define MOST_SPOILED	16
 static const struct round warm_up = { 80, 100, 0, 0 };
 static const struct round first = { 2000, 300, 0, 16l << 10 };
