@@ -273,6 +273,13 @@ def closure(known, name):
     return names
 
 
+def lost(known, name):
+    """Parts of a package that the archive does not have any more, as those of older kernels."""
+    names = [name, *known.get(name, {"depends": []})["depends"]]
+    return [one for one in names if one not in known
+            and re.match(r"linux-(binary|modules|headers|kbuild)-", one)]
+
+
 class Kernel:
     """An unpacked kernel: a Debian one, a file or a build tree."""
 
@@ -296,10 +303,7 @@ def obtainable(arch, update=False):
             continue
         for name, package in packages.items():
             match = IMAGE.match(name)
-            # An archive may have lost a part of an older one.
-            parts = [one for one in package["depends"]
-                     if re.match(r"linux-(binary|modules)-", one)]
-            if match and "-rt-" not in name and all(one in packages for one in parts):
+            if match and "-rt-" not in name and not lost(packages, name):
                 release = f"{match[1]}-{match[2]}"
                 found[release] = (suite, package["version"], match[2])
     return found
@@ -428,8 +432,13 @@ def get_headers(name, arch=None, update=False):
         if kdir.exists():
             return kdir
         root = AptRoot(arch)
+        known = root.packages()[suite]
+        gone = lost(known, f"linux-headers-{release}")
+        if gone:
+            raise Error(f"no modules can be built for {release}: the archive has no {gone[0]}"
+                        " any more")
         say(f"getting the headers of {release} ({suite} {package_version})")
-        names = [one for one in closure(root.packages()[suite], f"linux-headers-{release}")
+        names = [one for one in closure(known, f"linux-headers-{release}")
                  if re.match(r"linux-(headers|kbuild|compiler)-", one)]
         unpack(root.download(suite, names), target, lambda new: adapt_headers(new, target, release))
         give_back()
