@@ -14,6 +14,7 @@
 
 #define SLOTS	4
 #define SLOT	2	/* the one that is used */
+#define LATE_MS	3000	/* a second, and what a busy machine adds */
 
 static int probe(const struct pin_kernel *k, char *why)
 {
@@ -59,6 +60,8 @@ static void predict_unpin(const struct pin_op *op, const struct pin_predict *pin
 	p->released = 1 + pin->acquired - pin->released;
 	p->migrated = op->kernel->movable_memory ? 1 : 0;
 	p->vmpin = -pin->vmpin;
+	if (op->kernel->version < PIN_KVER(6, 4))
+		p->late_ms = LATE_MS;
 	p->result = 1;
 	p->or_result = 1;
 }

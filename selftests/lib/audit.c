@@ -271,6 +271,8 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	uint64_t start = pin_now_ns(), pause = 100000;
 	struct pin_snapshot now;
 	struct pin_count moved;
+	const uint64_t late_ns = want->late_ms * MS;
+	const uint64_t patience = late_ns > s->drain_ns ? late_ns : s->drain_ns;
 	bool right, excused, as_told;
 
 	as_told = result == want->result || result == want->or_result;
@@ -294,7 +296,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 		right = as_predicted(&moved, want);
 		excused = right ? want->issue_foretold : as_excused(&moved, want);
 		if (right || excused || beyond_hope(&moved, want) ||
-		    now.ns - start > s->drain_ns || pin_interrupted)
+		    now.ns - start > patience || pin_interrupted)
 			break;
 		pin_sleep_ns(pause);
 		if (pause < 2 * MS)

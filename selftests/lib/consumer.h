@@ -41,6 +41,7 @@ struct pin_predict {
 	int64_t vmpin;		/* change of VmPin */
 	long result;		/* 0 or bytes, or -errno */
 	long or_result;		/* a second right answer; same as result if none */
+	unsigned int late_ms;	/* releases may come so late, whatever the patience */
 	const struct pin_known_issue *issue;	/* excuses a miscount, or NULL ... */
 	int64_t issue_released;	/* ... of so many releases too many (< 0: too few) */
 	bool issue_foretold;	/* all of the above is as the issue has it: excused */

@@ -80,6 +80,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what RDS_CMSG_RDMA_MAP pins over soft-RoCE stays pinned for ever; not tried",
 	},
 	{
+		.id = "blk-map-same-page-leak",
+		.consumer = "sg_io_@(readv|writev)", .target = "*", .untried = true,
+		.until = PIN_KVER(6, 5),
+		.reason = "bio_map_user_iov() takes two references on a page in which two pieces of a vector meet, and drops one: the page is lost for ever; not tried",
+	},
+	{
 		.id = "bio-align-down-leak",
 		.consumer = "dio_cut_sector", .target = "*",
 		.from = PIN_KVER(6, 18),
