@@ -82,7 +82,7 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "blk-map-same-page-leak",
 		.consumer = "sg_io_@(readv|writev)", .target = "*", .untried = true,
-		.until = PIN_KVER(6, 5),
+		.until = PIN_KVER(6, 6),
 		.reason = "bio_map_user_iov() takes two references on a page in which two pieces of a vector meet, and drops one: the page is lost for ever; not tried",
 	},
 	{
