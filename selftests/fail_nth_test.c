@@ -34,6 +34,7 @@
 #define EVERY		48	/* up to there every allocation, then ever fewer */
 #define MOST		100000	/* no call has so many */
 #define LATE_NS		(400 * MS)
+#define SWEEP_NS	(5000 * MS)	/* on a slow kernel a sweep is done in parts */
 #define LOSS_NS		(1000 * MS)
 #define NR_ERRNOS	134
 /* A call that lacks what failed before it may wait for ever: it is killed. */
@@ -52,6 +53,7 @@ struct cell {
 struct sweep {
 	enum pin_stage stage;
 	unsigned int first, last;	/* allocations to fail */
+	bool unfinished;		/* time was over: go on, from first */
 	unsigned int now;		/* the one that fails in the attempt at work */
 	unsigned int tried, waited;	/* waited: until they were killed */
 	unsigned int failed, succeeded;
@@ -213,15 +215,22 @@ static long run_sweep(const struct pin_actor *a, struct pin_op *op, char *why)
 		.stage = shared->stage, .begin = begin_injection, .end = end_injection,
 		.arg = &in,
 	};
+	const uint64_t end = pin_now_ns() + SWEEP_NS;
 	struct pin_attempt attempt;
 	int64_t before = 0;
 	int err;
 
+	shared->unfinished = false;
 	if (nth_fd < 0)
 		nth_fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	if (nth_fd < 0)
 		return pin_why(why, -errno, FAIL_NTH ": %s", strerror(errno));
 	for (in.n = shared->first; in.hit && in.n <= shared->last; in.n = step_after(in.n)) {
+		if (pin_now_ns() > end) {
+			shared->unfinished = true;
+			shared->first = in.n;
+			break;
+		}
 		err = get_memory(a, op, why);
 		if (err)
 			return err;
@@ -465,13 +474,16 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 	bool right;
 
 	order_sweep(stage, 1, MOST, balance.issue ? most_to_lose(cell, pin_audit_kernel(au)) : 0);
-	while (pin_actor_task(a, SWEEP, &reply)) {
-		memcpy(shared->killed, reply.why, sizeof(shared->killed));
-		if (go_on_after_wait(au, cell, a))
+	do {
+		if (!pin_actor_task(a, SWEEP, &reply))
 			continue;
-		pin_audit_fail(au, "%s, allocation %u: %s", name, shared->now, reply.why);
-		return false;
-	}
+		memcpy(shared->killed, reply.why, sizeof(shared->killed));
+		if (!go_on_after_wait(au, cell, a)) {
+			pin_audit_fail(au, "%s, allocation %u: %s", name, shared->now, reply.why);
+			return false;
+		}
+		shared->unfinished = true;
+	} while (shared->unfinished);
 	if (reply.result && !shared->tried) {
 		pin_audit_skip(au, "%s", *reply.why ? reply.why : strerror(-reply.result));
 		return false;
