@@ -251,7 +251,7 @@ static long idle_growth(struct pin_audit *au)
 }
 
 /* Is it too much in so many rounds? False, too, if that cannot be told. */
-static bool grows(struct run *r, int rounds, struct cost *sum)
+static bool keeps_growing(struct run *r, int rounds, struct cost *sum)
 {
 	int spoiled = 0;
 
@@ -296,7 +296,7 @@ static void judge(struct run *r, const struct cell *cell)
 	known = pin_known_issue(pin_audit_kernel(r->au), name, cell->kind);
 	/* What is known needs no proof. */
 	if (!run_round(r, &warm_up) || !too_much(r, &first, &cost) ||
-	    !grows(r, known ? 1 : ROUNDS, &cost))
+	    !keeps_growing(r, known ? 1 : ROUNDS, &cost))
 		return;
 	snprintf(what, sizeof(what), "the kernel's memory grows by %ld bytes a call, whenever it is tried (%ld calls, %ld KiB, most of it %s)",
 		 cost.bytes / cost.calls, cost.calls, cost.bytes / 1024, fields[cost.most]);
