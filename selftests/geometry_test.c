@@ -155,10 +155,7 @@ struct run {
 
 static bool order(struct run *r, enum pin_actor_cmd cmd)
 {
-	if (!pin_actor_do(&r->actor, cmd, &r->reply))
-		return true;
-	pin_audit_fail(r->au, "%s", r->reply.why);
-	return false;
+	return pin_actor_order(r->au, &r->actor, cmd, &r->reply);
 }
 
 static bool step(struct run *r, enum pin_actor_cmd cmd, const char *what,

@@ -19,6 +19,7 @@
 #include "attempt.h"
 #include "bench.h"
 #include "probe.h"
+#include "proc.h"
 #include "scratch.h"
 
 #define MS		1000000ull
@@ -97,22 +98,6 @@ struct kernel_memory {
 	long bytes[NR_FIELDS];
 };
 
-static long number_of(const char *name)
-{
-	const size_t len = strlen(name);
-	long number = 0;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, name, len) && line[len] == ':')
-			number = strtoull(line + len + 1, NULL, 10);
-	}
-	if (f)
-		fclose(f);
-	return number;
-}
-
 /* What was freed and is kept in stock does not count. */
 static void empty_slabs(void)
 {
@@ -132,7 +117,7 @@ static void read_memory(struct pin_audit *au, struct kernel_memory *m)
 	empty_slabs();
 	pin_counters_read_total(pin_audit_counters(au), &flush);
 	for (size_t i = 0; i < NR_FIELDS; i++)
-		m->bytes[i] = number_of(fields[i]) * 1024;
+		m->bytes[i] = pin_meminfo(fields[i]) * 1024;
 }
 
 /* Bytes more than @then, and by @most which of it has grown most. */
@@ -342,10 +327,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 
 static bool order(struct run *r, enum pin_actor_cmd cmd)
 {
-	if (!pin_actor_do(&r->actor, cmd, &r->reply))
-		return true;
-	pin_audit_fail(r->au, "%s", r->reply.why);
-	return false;
+	return pin_actor_order(r->au, &r->actor, cmd, &r->reply);
 }
 
 /* While pages of a memfd are pinned that nobody had reserved, and after that. */
@@ -362,7 +344,7 @@ static enum pin_verdict run_pool(struct pin_audit *au, const void *arg)
 	snprintf(name, sizeof(name), "kernel_memory_%s", cell->consumer->name);
 	if (pin_audit_avoid(au, name, cell->kind))
 		return PIN_XFAIL;
-	before = number_of("HugePages_Rsvd");
+	before = pin_meminfo("HugePages_Rsvd");
 	if (!start_actor(&r, cell))
 		return PIN_FAIL;
 	if (!order(&r, PIN_ACTOR_OPEN))
@@ -376,8 +358,8 @@ static enum pin_verdict run_pool(struct pin_audit *au, const void *arg)
 	want = r.reply.pin.result;
 	if (!order(&r, PIN_ACTOR_PIN))
 		goto out;
-	during = number_of("HugePages_Rsvd");
-	total = number_of("HugePages_Total");
+	during = pin_meminfo("HugePages_Rsvd");
+	total = pin_meminfo("HugePages_Total");
 	/* Some kernels (6.16) give nobody what is not reserved. */
 	if (r.reply.result != want && r.reply.result != -ENOMEM)
 		pin_audit_fail(au, "pin: returned %ld, predicted %ld", r.reply.result, want);
@@ -387,9 +369,9 @@ static enum pin_verdict run_pool(struct pin_audit *au, const void *arg)
 		goto out;
 	pin_actor_wait(&r.actor);
 	pin_audit_step(au, "exit", &balance, 0, 0);
-	if (number_of("HugePages_Rsvd") != before)
+	if (pin_meminfo("HugePages_Rsvd") != before)
 		pin_audit_fail(au, "closed: %ld huge pages are reserved, before %ld",
-			       number_of("HugePages_Rsvd"), before);
+			       pin_meminfo("HugePages_Rsvd"), before);
 out:
 	pin_actor_stop(&r.actor);
 	return PIN_PASS;

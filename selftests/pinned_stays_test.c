@@ -72,18 +72,6 @@ static bool is_split(const struct pin_helper_page *then, const struct pin_helper
 	return now->order < then->order || then->pfn != now->pfn;
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 /* --- another node --- */
 
 static int need_nodes(struct pin_bench *b, char *why)
@@ -143,7 +131,7 @@ static int need_compaction(struct pin_bench *b, char *why)
 
 static void try_compaction(struct pin_bench *b)
 {
-	write_file(COMPACT, "1");
+	pin_write_file(COMPACT, "1");
 }
 
 /* --- reclaim --- */
@@ -162,15 +150,7 @@ static int need_pageout(struct pin_bench *b, char *why)
 
 static int need_swap(struct pin_bench *b, char *why)
 {
-	char line[256];
-	unsigned long kib = 0;
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "SwapFree: %lu", &kib);
-	if (f)
-		fclose(f);
-	if (kib < 1024)
+	if (pin_meminfo("SwapFree") < 1024)
 		return pin_why(why, -ENODEV, "no swap space: swapon, on zram for example");
 	return need_pageout(b, why);
 }
@@ -224,7 +204,7 @@ static void try_split(struct pin_bench *b)
 
 	snprintf(order, sizeof(order), "%d,0x%lx,0x%lx", getpid(),
 		 (unsigned long)b->m.addr, (unsigned long)b->m.addr + b->m.len);
-	write_file(SPLIT, order);
+	pin_write_file(SPLIT, order);
 }
 
 /* --- collapse to a THP --- */
@@ -351,23 +331,34 @@ static void check_data(struct pin_bench *b)
 		pin_audit_fail(b->au, "the process does not see what the device wrote");
 }
 
+/* A buffer that the device has pinned; false: skipped or failed, and closed. */
+static bool open_pinned(struct pin_bench *b, struct pin_audit *au, const char *kind,
+			unsigned int pages, int (*prepare)(struct pin_bench *b, char *why))
+{
+	char why[PIN_WHY_LEN];
+
+	if (!pin_bench_open(b, au, kind, pages))
+		return false;
+	if (prepare(b, why)) {
+		pin_audit_skip(au, "%s", why);
+	} else {
+		pin_bench_write(b, 1);
+		if (pin_bench_take(b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+			return true;
+	}
+	pin_bench_close(b);
+	return false;
+}
+
 static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 {
 	const struct threat *t = arg;
 	struct pin_helper_page *then;
-	char why[PIN_WHY_LEN];
 	struct pin_bench b;
 	unsigned int done;
 
-	if (!pin_bench_open(&b, au, t->kind, t->pages))
-		return PIN_SKIP;
-	if (t->prepare(&b, why)) {
-		pin_audit_skip(au, "%s", why);
-		goto out;
-	}
-	pin_bench_write(&b, 1);
-	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
-		goto out;
+	if (!open_pinned(&b, au, t->kind, t->pages, t->prepare))
+		return PIN_PASS;
 	then = pin_bench_look(&b);
 	done = then ? keep_trying(&b, t, then, true) : 0;
 	if (done)
@@ -383,7 +374,6 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 				       t->name);
 	}
 	free(then);
-out:
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
@@ -494,7 +484,7 @@ static bool offline(unsigned long block, unsigned int ms)
 	pid = fork();
 	if (!pid) {
 		pin_scratch_disown();
-		_exit(write_file(path, "offline") ? 1 : 0);
+		_exit(pin_write_file(path, "offline") ? 1 : 0);
 	}
 	while (waitpid(pid, NULL, WNOHANG) == 0) {
 		if (pin_now_ns() > deadline) {
@@ -634,7 +624,7 @@ static enum pin_verdict offlining(struct pin_audit *au, const void *kind)
 		char path[128];
 
 		snprintf(path, sizeof(path), MEMORY "memory%ld/state", block);
-		if (write_file(path, "online_movable"))
+		if (pin_write_file(path, "online_movable"))
 			pin_audit_fail(au, "memory block %ld does not come back", block);
 	}
 	pin_audit_restart(au);
@@ -660,19 +650,11 @@ static enum pin_verdict fails(struct pin_audit *au, const void *kind)
 	const struct sigaction stay = { .sa_handler = carry_on };
 	struct sigaction before;
 	struct pin_helper_page *then;
-	char why[PIN_WHY_LEN];
 	struct pin_bench b;
 	char *bad;
 
-	if (!pin_bench_open(&b, au, kind, PAGES))
-		return PIN_SKIP;
-	if (need_expendable(&b, why)) {
-		pin_audit_skip(au, "%s", why);
-		goto out;
-	}
-	pin_bench_write(&b, 1);
-	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
-		goto out;
+	if (!open_pinned(&b, au, kind, PAGES, need_expendable))
+		return PIN_PASS;
 	then = pin_bench_look(&b);
 	bad = (char *)b.m.addr + b.m.pages / 2 * b.k->page_size;
 	sigaction(SIGBUS, &stay, &before);
@@ -691,7 +673,6 @@ static enum pin_verdict fails(struct pin_audit *au, const void *kind)
 	free(then);
 	pin_bench_step(&b, "failure", 0, 0, 0);
 	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
-out:
 	pin_bench_close(&b);
 	return PIN_PASS;
 }

@@ -14,6 +14,7 @@
 
 #include "actor.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define WAITER_ARG	"--pin-actor-waits"
 #define ANSWER_MS	30000	/* only a wedged kernel takes that long */
@@ -247,6 +248,15 @@ int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 		 struct pin_actor_reply *reply)
 {
 	return do_order(a, cmd, 0, reply);
+}
+
+bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_cmd cmd,
+		     struct pin_actor_reply *reply)
+{
+	if (!pin_actor_do(a, cmd, reply))
+		return true;
+	pin_audit_fail(au, "%s", reply->why);
+	return false;
 }
 
 int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply)

@@ -11,6 +11,8 @@
 
 #include "consumer.h"
 
+struct pin_audit;
+
 enum pin_actor_cmd {
 	PIN_ACTOR_OPEN,		/* allocate the memory and open: no pins */
 	PIN_ACTOR_PREDICT,	/* fill in pin and unpin predictions */
@@ -61,7 +63,11 @@ int pin_actor_start(struct pin_actor *a);
 int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 		 struct pin_actor_reply *reply);
 
-/* The same for PIN_ACTOR_TASK, which gets @arg. */
+/* The same: if that goes wrong the test that @au is of fails, and it returns false. */
+bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_cmd cmd,
+		     struct pin_actor_reply *reply);
+
+/* As pin_actor_do(), for PIN_ACTOR_TASK, which gets @arg. */
 int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply);
 
 /* Wait until it is gone. Returns its wait status, or a negative errno. */

@@ -383,20 +383,6 @@ static bool zone_movable_has_memory(void)
 	return found;
 }
 
-static bool cma_has_memory(void)
-{
-	unsigned long kib = 0;
-	char line[256];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	if (!f)
-		return false;
-	while (fgets(line, sizeof(line), f))
-		sscanf(line, "CmaTotal: %lu", &kib);
-	fclose(f);
-	return kib != 0;
-}
-
 /* The boot messages are all that says so on every kernel. */
 static void find_cma(struct pin_kernel *k)
 {
@@ -449,7 +435,7 @@ int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
 	k->fuse_pins = k->version >= PIN_KVER(6, 9);
 	k->udmabuf_pins = k->version >= PIN_KVER(6, 11);
 	k->movable_memory = zone_movable_has_memory();
-	if (cma_has_memory()) {
+	if (pin_meminfo("CmaTotal")) {
 		k->movable_memory = true;
 		find_cma(k);
 	}

@@ -87,3 +87,21 @@ long long pin_read_number(const char *path, long long fallback)
 	fclose(f);
 	return n;
 }
+
+long pin_meminfo(const char *name)
+{
+	const size_t len = strlen(name);
+	FILE *f = fopen("/proc/meminfo", "re");
+	long number = 0;
+	char line[128];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		/* Below zero it is printed as a large number. */
+		if (!strncmp(line, name, len) && line[len] == ':')
+			number = strtoull(line + len + 1, NULL, 10);
+	}
+	fclose(f);
+	return number;
+}

@@ -27,6 +27,9 @@ int pin_set_cap(int cap, bool effective);
 /* Does the file @path begin with @word? */
 bool pin_file_begins(const char *path, const char *word);
 
+/* What /proc/meminfo has under @name: KiB, or a number of huge pages; 0 if nothing. */
+long pin_meminfo(const char *name);
+
 /* The first number in the file @path, or @fallback. */
 long long pin_read_number(const char *path, long long fallback);
 

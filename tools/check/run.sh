@@ -32,11 +32,11 @@ rm -rf "$folder"
 mkdir -p "$folder" || exit 1
 status=0
 interrupted=
-builder=
+beside_pid=
 # The scripts clean up, and what they say until then is still heard.
 stop() {
 	interrupted=$1
-	[ -z "$builder" ] || kill -TERM -- "-$builder" 2>/dev/null
+	[ -z "$beside_pid" ] || kill -TERM -- "-$beside_pid" 2>/dev/null
 }
 trap 'stop INT' INT
 trap 'stop TERM' TERM HUP
@@ -72,13 +72,13 @@ beside() {
 	# A process group of its own, or it would ignore Ctrl-C.
 	set -m
 	run "${behind[@]}" >"$folder/$1.log" 2>&1 </dev/null &
-	builder=$!
+	beside_pid=$!
 	set +m
 	run "${front[@]}" || status=1
-	until wait "$builder"; ended=$?; [ $ended -le 128 ] || ! kill -0 "$builder" 2>/dev/null; do
+	until wait "$beside_pid"; ended=$?; [ $ended -le 128 ] || ! kill -0 "$beside_pid" 2>/dev/null; do
 		:
 	done
-	builder=
+	beside_pid=
 	[ $ended -eq 0 ] || status=1
 	cat "$folder/$1.log"
 }
