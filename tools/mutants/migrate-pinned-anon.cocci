@@ -9,7 +9,7 @@
 // counter: balanced
 // page: the mapped page is no longer the pinned one
 // data: a device writes to the old page
-// tests: pinned_stays_test=move_pages.*,mbind.*,compaction.* case3_test=*.migrate
+// tests: pinned_stays_test=move_pages.*,mbind.*,compaction.*,soft_offline.* case3_test=*.migrate
 // functions: try_to_migrate_one __migrate_folio sanity_check_pinned_pages
 //   unpin_user_pages
 
