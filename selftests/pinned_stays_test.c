@@ -681,6 +681,9 @@ static void add_tests(struct pin_suite *s)
 {
 	static const bool no = false, yes = true;
 
+	/* First: a block with pages that others have taken out of use does not come back. */
+	pin_suite_add(s, offlining, "anon", "offline.anon");
+	pin_suite_add(s, offlining, "memfd", "offline.memfd");
 	for (size_t i = 0; i < sizeof(threats) / sizeof(threats[0]); i++)
 		pin_suite_add(s, stays, &threats[i], "%s.%s", threats[i].name,
 			      threats[i].kind);
@@ -689,8 +692,6 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, fails, "anon", "fails.anon");
 	pin_suite_add(s, fails, "memfd", "fails.memfd");
 	pin_suite_add(s, fails, "thp_part", "fails.thp_part");
-	pin_suite_add(s, offlining, "anon", "offline.anon");
-	pin_suite_add(s, offlining, "memfd", "offline.memfd");
 }
 
 static void setup(struct pin_suite *s)
