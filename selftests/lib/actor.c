@@ -205,19 +205,25 @@ static void say_how_it_died(struct pin_actor *a, char *why)
 			WEXITSTATUS(status));
 }
 
-static int do_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
-		    struct pin_actor_reply *reply)
+static int send_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
+		      struct pin_actor_reply *reply)
 {
 	const struct order o = { cmd, arg };
+
+	memset(reply, 0, sizeof(*reply));
+	if (send(a->fd, &o, sizeof(o), MSG_NOSIGNAL) == sizeof(o))
+		return 0;
+	say_how_it_died(a, reply->why);
+	return -EPIPE;
+}
+
+static int await_reply(struct pin_actor *a, enum pin_actor_cmd cmd,
+		       struct pin_actor_reply *reply)
+{
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };
 	ssize_t got;
 	int n;
 
-	memset(reply, 0, sizeof(*reply));
-	if (send(a->fd, &o, sizeof(o), MSG_NOSIGNAL) != sizeof(o)) {
-		say_how_it_died(a, reply->why);
-		return -EPIPE;
-	}
 	/* Its end of the socket may live on in a child: nothing will come. */
 	if (cmd == PIN_ACTOR_EXIT)
 		return 0;
@@ -242,6 +248,24 @@ static int do_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
 	memset(reply, 0, sizeof(*reply));
 	say_how_it_died(a, reply->why);
 	return -EPIPE;
+}
+
+static int do_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
+		    struct pin_actor_reply *reply)
+{
+	int err = send_order(a, cmd, arg, reply);
+
+	return err ? err : await_reply(a, cmd, reply);
+}
+
+int pin_actor_begin(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply)
+{
+	return send_order(a, cmd, 0, reply);
+}
+
+int pin_actor_end(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply)
+{
+	return await_reply(a, cmd, reply);
 }
 
 int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,

@@ -63,7 +63,11 @@ int pin_actor_start(struct pin_actor *a);
 int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
 		 struct pin_actor_reply *reply);
 
-/* The same: if that goes wrong the test that @au is of fails, and it returns false. */
+/* The same in two parts, to do something meanwhile; once it has answered @fd can be read. */
+int pin_actor_begin(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply);
+int pin_actor_end(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply);
+
+/* As pin_actor_do(): if that goes wrong the test that @au is of fails, and it returns false. */
 bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_cmd cmd,
 		     struct pin_actor_reply *reply);
 

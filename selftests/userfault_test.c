@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Half way through a buffer a pin has to wait for a page: userfaultfd gives it
+ * when we say so. What is pinned by then is foretold, and so is what becomes of
+ * it: the page comes, the process is killed instead, the page is gone or turns
+ * out to be broken, those before it are dropped, or the process forks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "bench.h"
+#include "page_view.h"
+#include "probe.h"
+#include "suite.h"
+
+#define PAGES		64
+#define WAIT_MS		10000	/* until it has reached the page, or is through */
+
+/* Since Linux 6.6; later than the headers of some. */
+#ifndef UFFDIO_POISON
+#define UFFD_FEATURE_POISON	(1 << 14)
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
+
+/* What happens while it waits. */
+enum event {
+	COMES,
+	KILLED,
+	UNMAPPED,
+	POISONED,
+	DROPPED,
+	FORKED,
+	NR_EVENTS,
+};
+
+static const char *const event_names[NR_EVENTS] = {
+	[COMES] = "comes",
+	[KILLED] = "killed",
+	[UNMAPPED] = "unmapped",
+	[POISONED] = "poisoned",
+	[DROPPED] = "dropped",
+	[FORKED] = "forked",
+};
+
+/* After these the page comes. */
+static bool goes_on(enum event e)
+{
+	return e == COMES || e == DROPPED || e == FORKED;
+}
+
+struct cell {
+	const struct pin_consumer *consumer;
+	enum event event;
+};
+
+/* --- the memory: anonymous, one page of it comes from us --- */
+
+static int open_userfaultfd(char *why)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_POISON };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return pin_why(why, -errno, errno == ENOSYS ?
+			       "userfaultfd: the kernel has none, CONFIG_USERFAULTFD is off" :
+			       "userfaultfd: %s: run as root", strerror(errno));
+	if (!ioctl(fd, UFFDIO_API, &api))
+		return fd;
+	/* A kernel that does not know the feature wants a second try. */
+	close(fd);
+	api = (struct uffdio_api){ .api = UFFD_API };
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return pin_why(why, -errno, "UFFDIO_API: %s", strerror(errno));
+	return fd;
+}
+
+static const struct pin_memkind *of_kind(const char *name)
+{
+	return pin_memkind_find(name);
+}
+
+static int alloc_userfault(struct pin_mem *m, unsigned int pages)
+{
+	int err = of_kind("hole")->alloc(m, pages);
+
+	if (err)
+		return err;
+	if (mprotect(m->map, m->map_len, PROT_READ | PROT_WRITE))
+		return pin_why(m->why, -errno, "mprotect: %s", strerror(errno));
+	m->fd = open_userfaultfd(m->why);
+	return m->fd < 0 ? m->fd : 0;
+}
+
+static void *late_page(const struct pin_mem *m)
+{
+	const uintptr_t ps = m->kernel->page_size;
+
+	return (void *)(((uintptr_t)m->addr & ~(ps - 1)) + m->hole * ps);
+}
+
+/* Whatever the consumer has done with the memory before: the page is not there. */
+static void arm_userfault(struct pin_mem *m)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)late_page(m), m->kernel->page_size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	if (m->hole == m->pages)
+		return;
+	if (madvise(late_page(m), m->kernel->page_size, MADV_DONTNEED) ||
+	    ioctl(m->fd, UFFDIO_REGISTER, &reg))
+		abort();
+}
+
+/* As with a hole; where the page comes there is none. */
+static void gup_userfault(const struct pin_mem *m, const struct pin_access *a,
+			  struct pin_gup *g)
+{
+	of_kind("hole")->gup(m, a, g);
+}
+
+static const struct pin_memkind userfault = {
+	.name = "hole", .help = "anonymous memory, one page by userfaultfd",
+	.alloc = alloc_userfault, .arm = arm_userfault, .gup = gup_userfault,
+};
+
+/* --- in the actor --- */
+
+/* Between its two threads and the auditor. */
+struct meanwhile {
+	sem_t begin, done;
+	enum event event;
+	void *page;
+	bool failed;
+};
+
+static struct meanwhile *shared;
+
+/* Each page but that one is written to, with what is there. */
+static void touch(const struct pin_mem *m)
+{
+	const long ps = m->kernel->page_size;
+
+	for (char *p = m->map; p < (char *)m->map + m->map_len; p += ps) {
+		if (p != shared->page)
+			*(volatile char *)p = *(volatile char *)p;
+	}
+}
+
+static bool fork_once(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	return pid > 0 && waitpid(pid, NULL, 0) == pid;
+}
+
+/* A second thread does it, as the first waits for the page. */
+static void *do_meanwhile(void *arg)
+{
+	const struct pin_mem *m = arg;
+	const long ps = m->kernel->page_size;
+
+	while (sem_wait(&shared->begin))
+		;
+	switch (shared->event) {
+	case UNMAPPED:
+		shared->failed = munmap(shared->page, ps);
+		break;
+	case DROPPED:
+		shared->failed = madvise(m->map, (char *)shared->page - (char *)m->map,
+					 MADV_DONTNEED);
+		break;
+	case FORKED:
+		shared->failed = !fork_once();
+		/* The process gets other pages now, where they are not pinned. */
+		touch(m);
+		break;
+	default:
+		break;
+	}
+	sem_post(&shared->done);
+	return NULL;
+}
+
+enum { START, PAGE_COMES };
+
+static long task(const struct pin_actor *a, struct pin_op *op, long what, char *why)
+{
+	pthread_t thread;
+
+	(void)a;
+	if (what == PAGE_COMES) {
+		op->mem->hole = op->mem->pages;
+		return 0;
+	}
+	shared->page = late_page(op->mem);
+	if (pthread_create(&thread, NULL, do_meanwhile, op->mem))
+		return pin_why(why, -EAGAIN, "no second thread");
+	return op->mem->fd;
+}
+
+/* --- in the auditor --- */
+
+static const struct pin_predict nothing;
+
+struct run {
+	struct pin_audit *au;
+	struct pin_actor actor;
+	struct pin_actor_reply reply;
+	struct pin_predict bad, good;	/* the page does not come, or does */
+	struct pin_view *view;
+	int fd;				/* userfaultfd of the actor */
+	unsigned int late;		/* the page for which it waits */
+};
+
+static bool order(struct run *r, enum pin_actor_cmd cmd)
+{
+	return pin_actor_order(r->au, &r->actor, cmd, &r->reply);
+}
+
+static bool do_task(struct run *r, long what)
+{
+	if (!pin_actor_task(&r->actor, what, &r->reply) && r->reply.result >= 0)
+		return true;
+	pin_audit_fail(r->au, "%s", r->reply.why);
+	return false;
+}
+
+static int take_fd(pid_t pid, int fd)
+{
+	int process = syscall(SYS_pidfd_open, pid, 0), copy, err;
+
+	if (process < 0)
+		return -errno;
+	copy = syscall(SYS_pidfd_getfd, process, fd, 0);
+	err = errno;
+	close(process);
+	return copy < 0 ? -err : copy;
+}
+
+static bool open_actor(struct run *r)
+{
+	if (!order(r, PIN_ACTOR_OPEN))
+		return false;
+	if (r->reply.result) {
+		pin_audit_skip(r->au, "%s", *r->reply.why ? r->reply.why :
+			       strerror(-r->reply.result));
+		return false;
+	}
+	if (!do_task(r, START))
+		return false;
+	r->fd = take_fd(r->actor.pid, r->reply.result);
+	if (r->fd < 0) {
+		pin_audit_fail(r->au, "pidfd_getfd: %s", strerror(-r->fd));
+		return false;
+	}
+	return true;
+}
+
+static bool foretell(struct run *r)
+{
+	pin_audit_base_vmpin(r->au, r->actor.pid);
+	if (!pin_audit_step(r->au, "open", &nothing, 0, r->actor.pid) ||
+	    !order(r, PIN_ACTOR_PREDICT))
+		return false;
+	r->bad = r->reply.pin;
+	r->late = ((uintptr_t)shared->page - (uintptr_t)r->reply.addr +
+		   pin_audit_kernel(r->au)->page_size - 1) / pin_audit_kernel(r->au)->page_size;
+	r->view = pin_audit_view(r->au, r->actor.pid, r->reply.addr, r->reply.pages);
+	if (!do_task(r, PAGE_COMES) || !order(r, PIN_ACTOR_PREDICT))
+		return false;
+	r->good = r->reply.pin;
+	return true;
+}
+
+/* 1: the pin waits for the page; 0: it has answered; -1: neither. */
+static int await_fault(struct run *r)
+{
+	struct pollfd p[2] = {
+		{ .fd = r->fd, .events = POLLIN },
+		{ .fd = r->actor.fd, .events = POLLIN },
+	};
+	struct uffd_msg msg;
+	int n;
+
+	do {
+		n = poll(p, 2, WAIT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0 && (p[0].revents & POLLIN) && read(r->fd, &msg, sizeof(msg)) == sizeof(msg))
+		return msg.event == UFFD_EVENT_PAGEFAULT;
+	return n > 0 && p[1].revents ? 0 : -1;
+}
+
+static bool give_page(struct run *r)
+{
+	const long ps = pin_audit_kernel(r->au)->page_size;
+	struct uffdio_copy copy = { .dst = (uintptr_t)shared->page, .len = ps };
+	char *page = calloc(1, ps);
+	int err;
+
+	if (!page)
+		return false;
+	copy.src = (uintptr_t)page;
+	err = ioctl(r->fd, UFFDIO_COPY, &copy);
+	free(page);
+	return !err;
+}
+
+static bool poison_page(struct run *r)
+{
+	const long ps = pin_audit_kernel(r->au)->page_size;
+	struct uffdio_poison poison = { .range = { (uintptr_t)shared->page, ps } };
+
+	if (!ioctl(r->fd, UFFDIO_POISON, &poison))
+		return true;
+	if (errno == EINVAL || errno == ENOTTY)
+		pin_audit_skip(r->au, "UFFDIO_POISON: %s: came with Linux 6.6", strerror(errno));
+	else
+		pin_audit_fail(r->au, "UFFDIO_POISON: %s", strerror(errno));
+	return false;
+}
+
+static bool wake(struct run *r)
+{
+	struct uffdio_range range = {
+		(uintptr_t)shared->page, pin_audit_kernel(r->au)->page_size
+	};
+
+	return !ioctl(r->fd, UFFDIO_WAKE, &range);
+}
+
+/* What it has pinned when it comes to the page; what it has let go of again by then. */
+static bool look_midway(struct run *r, struct pin_predict *midway)
+{
+	const struct pin_snapshot *base = pin_audit_base(r->au);
+	struct pin_snapshot now;
+
+	*midway = (struct pin_predict){
+		.acquired = r->bad.acquired, .migrated = r->bad.migrated,
+		.or_more = r->bad.or_more,
+	};
+	/* In pieces: all but the last are through. */
+	if (!pin_counters_read_total(pin_audit_counters(r->au), &now) &&
+	    now.total.released - base->total.released < midway->acquired)
+		midway->released = now.total.released - base->total.released;
+	if (!pin_audit_step(r->au, "waits", midway, 0, 0))
+		return false;
+	/* One on each page before it, unless it is done in pieces that overlap. */
+	return midway->released || midway->acquired != r->late ||
+	       pin_audit_held(r->au, "waits", r->view, midway);
+}
+
+static bool await_done(void)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WAIT_MS / 1000;
+	while (sem_timedwait(&shared->done, &end)) {
+		if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+static bool let_happen(struct run *r, enum event e)
+{
+	switch (e) {
+	case COMES:
+		break;
+	case KILLED:
+		kill(r->actor.pid, SIGKILL);
+		return true;
+	case POISONED:
+		return poison_page(r);
+	default:
+		sem_post(&shared->begin);
+		if (!await_done() || shared->failed)
+			pin_audit_fail(r->au, "it could not be %s meanwhile", event_names[e]);
+	}
+	if (e == UNMAPPED)
+		return wake(r);
+	return give_page(r);
+}
+
+/* @rest: what is still to come of the pin; then all that is held goes with the process. */
+static void end_well(struct run *r, const struct pin_predict *all, const struct pin_predict *rest)
+{
+	struct pin_predict last = { .released = all->acquired - all->released };
+
+	if (pin_actor_end(&r->actor, PIN_ACTOR_PIN, &r->reply)) {
+		pin_audit_fail(r->au, "%s", r->reply.why);
+		return;
+	}
+	if (!pin_audit_step(r->au, "pin", rest, r->reply.result, r->actor.pid) ||
+	    !order(r, PIN_ACTOR_EXIT))
+		return;
+	pin_actor_wait(&r->actor);
+	pin_audit_step(r->au, "exit", &last, 0, 0);
+	pin_audit_gone(r->au, "exit", r->view);
+}
+
+static void end_killed(struct run *r, const struct pin_predict *midway)
+{
+	struct pin_predict rest = { .released = midway->acquired - midway->released };
+
+	pin_actor_wait(&r->actor);
+	pin_audit_step(r->au, "sigkill", &rest, 0, 0);
+	pin_audit_gone(r->au, "sigkill", r->view);
+}
+
+static void run_event(struct run *r, enum event e)
+{
+	const struct pin_predict *all = goes_on(e) ? &r->good : &r->bad;
+	struct pin_predict rest, midway;
+
+	if (pin_actor_begin(&r->actor, PIN_ACTOR_PIN, &r->reply)) {
+		pin_audit_fail(r->au, "%s", r->reply.why);
+		return;
+	}
+	switch (await_fault(r)) {
+	case 1:
+		break;
+	case 0:
+		/* It does not wait, but is refused. */
+		pin_audit_note(r->au, "did not wait");
+		end_well(r, &r->bad, &r->bad);
+		return;
+	default:
+		pin_audit_fail(r->au, "the pin neither came to the page nor ended");
+		return;
+	}
+	if (!look_midway(r, &midway) || !let_happen(r, e))
+		return;
+	if (e == KILLED) {
+		end_killed(r, &midway);
+		return;
+	}
+	rest = *all;
+	rest.acquired -= midway.acquired;
+	rest.released -= midway.released;
+	end_well(r, all, &rest);
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	struct run r = {
+		.au = au, .fd = -1,
+		.actor = {
+			.consumer = cell->consumer, .kind = &userfault, .task = task,
+			.kernel = pin_audit_kernel(au), .pages = PAGES, .node = -1,
+		},
+	};
+	int err;
+
+	if (!pin_probe_passed(au, cell->consumer))
+		return PIN_SKIP;
+	if (pin_audit_avoid(au, cell->consumer->name, userfault.name))
+		return PIN_XFAIL;
+	memset(shared, 0, sizeof(*shared));
+	sem_init(&shared->begin, 1, 0);
+	sem_init(&shared->done, 1, 0);
+	shared->event = cell->event;
+	err = pin_actor_start(&r.actor);
+	if (err)
+		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	if (open_actor(&r) && foretell(&r))
+		run_event(&r, cell->event);
+	pin_actor_stop(&r.actor);
+	if (r.fd >= 0)
+		close(r.fd);
+	pin_view_close(r.view);
+	return PIN_PASS;
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		const struct pin_consumer *c = pin_consumers[i];
+
+		if (c->by_file)
+			continue;
+		for (enum event e = 0; e < NR_EVENTS; e++) {
+			struct cell *cell = calloc(1, sizeof(*cell));
+
+			if (!cell)
+				abort();
+			*cell = (struct cell){ c, e };
+			if (pin_suite_add(s, run_cell, cell, "%s.%s", c->name, event_names[e]))
+				pin_probe_want(c);
+		}
+	}
+}
+
+static void setup(struct pin_suite *s)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	pin_probe_all(s);
+	pin_bench_setup(s, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "userfault_test",
+		.doc = "Every consumer comes, half way through a buffer, to a page for which it has to wait, by userfaultfd. Meanwhile what it has pinned so far is counted; then the page comes, the process is killed instead, the page is unmapped or turns out to be broken, the pages before it are dropped, or the process forks. Tests are called CONSUMER.EVENT.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
