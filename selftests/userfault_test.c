@@ -38,6 +38,7 @@ struct uffdio_poison {
 	__u64 mode;
 	__s64 updated;
 };
+
 #define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
 
@@ -94,14 +95,9 @@ static int open_userfaultfd(char *why)
 	return fd;
 }
 
-static const struct pin_memkind *of_kind(const char *name)
-{
-	return pin_memkind_find(name);
-}
-
 static int alloc_userfault(struct pin_mem *m, unsigned int pages)
 {
-	int err = of_kind("hole")->alloc(m, pages);
+	int err = pin_memkind_find("hole")->alloc(m, pages);
 
 	if (err)
 		return err;
@@ -137,7 +133,7 @@ static void arm_userfault(struct pin_mem *m)
 static void gup_userfault(const struct pin_mem *m, const struct pin_access *a,
 			  struct pin_gup *g)
 {
-	of_kind("hole")->gup(m, a, g);
+	pin_memkind_find("hole")->gup(m, a, g);
 }
 
 static const struct pin_memkind userfault = {
