@@ -93,6 +93,10 @@ bisect_proof: ## let pinbisect find planted bugs (hours): results/bisect.md
 bisect_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/bisect_proof.py $(PROOF)
 
+trace_proof: ## RUNS=20 of the suite under pintrace beside programs that pin (20 min)
+trace_proof: all
+	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.sh
+
 check: ## the project's own tests; CHECKS="10-style 40-pinreport" runs a subset
 check: all
 	@$(RUN) tools/check/run.sh $(CHECKS)
@@ -148,4 +152,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests kmod soak bench matrix bisect_proof check install gen_tar clean distclean help framework known_format
+.PHONY: all setup run_tests kmod soak bench matrix bisect_proof trace_proof check install gen_tar clean distclean help framework known_format

@@ -328,7 +328,11 @@ static long rdma(struct pin_op *op)
 		.cookie = r->cookie,
 		.remote_vec.bytes = moved_bytes(op->mem),
 		.local_vec_addr = (uintptr_t)vector,
-		.flags = (only_reads(r) ? RDS_RDMA_READWRITE : 0) |
+		/*
+		 * Without a fence the acknowledgment of the message overtakes what
+		 * is read, and RDS says that all is done.
+		 */
+		.flags = (only_reads(r) ? RDS_RDMA_READWRITE : RDS_RDMA_FENCE) |
 			 (over_wire(r) ? RDS_RDMA_NOTIFY_ME : 0),
 	};
 	size_t done = 0;
