@@ -355,15 +355,24 @@ static bool look_midway(struct run *r, struct pin_predict *midway)
 {
 	const struct pin_snapshot *base = pin_audit_base(r->au);
 	struct pin_snapshot now;
+	uint64_t acquired, released;
 
+	if (pin_counters_read_total(pin_audit_counters(r->au), &now)) {
+		pin_audit_fail(r->au, "the counters cannot be read");
+		return false;
+	}
+	acquired = now.total.acquired - base->total.acquired;
+	released = now.total.released - base->total.released;
 	*midway = (struct pin_predict){
 		.acquired = r->bad.acquired, .migrated = r->bad.migrated,
 		.or_more = r->bad.or_more,
 	};
+	/* It would go on behind a hole, and has not yet. */
+	if (!r->bad.result && r->bad.released == r->bad.acquired && acquired < r->bad.acquired)
+		midway->acquired = acquired;
 	/* In pieces: those before it are through. */
-	if (!pin_counters_read_total(pin_audit_counters(r->au), &now) &&
-	    now.total.released - base->total.released <= midway->acquired)
-		midway->released = now.total.released - base->total.released;
+	if (released <= midway->acquired)
+		midway->released = released;
 	if (!pin_audit_step(r->au, "waits", midway, 0, 0))
 		return false;
 	/* One on each page before it, unless it is done in pieces that overlap. */
