@@ -25,6 +25,7 @@
 
 struct shape {
 	const char *kind;
+	const char *name;	/* of the test; NULL: that of the kind */
 	unsigned int pages;
 	bool of_file;		/* for consumers that take memory by its file */
 	const char *only;	/* for consumers of that name, a pattern, and one piece */
@@ -53,7 +54,14 @@ static const struct shape shapes[] = {
 	 * of the huge page, to be mapped as one, when the second fails.
 	 */
 	{ .kind = "thp_then_hole", .pages = 64, .only = "vhost_vdpa*", .whole = "*" },
+	/* The second bio has a page, or none, and the third none: the first is at work. */
+	{ .kind = "hole", .name = "second_bio", .pages = 512, .only = "*", .whole = "*" },
 };
+
+static const char *name_of(const struct shape *shape)
+{
+	return shape->name ? shape->name : shape->kind;
+}
 
 struct cell {
 	const struct pin_consumer *consumer;
@@ -289,9 +297,10 @@ static void add_tests(struct pin_suite *s)
 			*cell = (struct cell){ c, &shapes[j], seed };
 			for (const char *p = c->name; *p; p++)
 				cell->seed = cell->seed * 31 + *p;
-			for (const char *p = shapes[j].kind; *p; p++)
+			for (const char *p = name_of(&shapes[j]); *p; p++)
 				cell->seed = cell->seed * 31 + *p;
-			if (pin_suite_add(s, run_cell, cell, "%s.%s", c->name, shapes[j].kind))
+			if (pin_suite_add(s, run_cell, cell, "%s.%s", c->name,
+					  name_of(&shapes[j])))
 				pin_probe_want(c);
 		}
 	}

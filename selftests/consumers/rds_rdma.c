@@ -313,6 +313,8 @@ static long atomic(struct pin_op *op)
 			.local_addr = ((uintptr_t)op->mem->addr & -ps) + i * ps +
 				      (i ? 0 : (uintptr_t)op->mem->addr & (ps - 1)),
 			.fadd.add = 1,
+			/* One more allocation that may fail, behind the pin. */
+			.flags = RDS_RDMA_NOTIFY_ME,
 		};
 
 		err = tell(r, RDS_CMSG_ATOMIC_FADD, &args, sizeof(args));
