@@ -289,7 +289,7 @@ struct run {
 	unsigned int nr;
 	size_t len;		/* of all pieces */
 	int flags;		/* RWF_ */
-	long (*submit)(struct run *r);
+	pin_transfer_fn transfer;
 	bool insist;		/* ask again when told so: it costs no pins */
 	bool shortens;		/* a segment loses its end, and with it a page */
 };
@@ -305,30 +305,18 @@ struct op {
 
 /* --- how to submit --- */
 
-static long sync_io(struct run *r)
+static long submit(const struct run *r)
 {
 	int tries = r->insist ? 50 : 1;
 	long n;
 
 	while (tries--) {
-		n = r->write ? pwritev2(r->fd, r->iov, r->nr, r->pos, r->flags) :
-			       preadv2(r->fd, r->iov, r->nr, r->pos, r->flags);
-		n = n < 0 ? -errno : n;
+		n = r->transfer(r->fd, r->write, r->iov, r->nr, r->pos, r->flags);
 		if (n != -EAGAIN || !tries)
 			break;
 		usleep(1000);
 	}
 	return n;
-}
-
-static long libaio(struct run *r)
-{
-	return pin_transfer_aio(r->fd, r->write, r->iov, r->nr, r->pos);
-}
-
-static long uring(struct run *r)
-{
-	return pin_transfer_uring(r->fd, r->write, r->iov, r->nr, r->pos);
 }
 
 /* --- what it should do --- */
@@ -697,7 +685,7 @@ static void forecast(const struct run *r, struct forecast *f)
 		if (r->flags & RWF_NOWAIT) {
 			pins = BIO_VECS;
 			f->p.result = -EAGAIN;
-		} else if (r->submit == uring) {
+		} else if (r->transfer == pin_transfer_uring) {
 			pins += BIO_VECS;
 		}
 	}
@@ -889,7 +877,7 @@ static void transfer(struct run *r, const char *what)
 	}
 	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
 	keep_edges(r, &edges);
-	n = r->submit(r);
+	n = submit(r);
 	pin_audit_step(r->au, what, &f.p, n, 0);
 	check_data(r, n);
 	check_edges(r, &edges);
@@ -1163,25 +1151,25 @@ static void op_cut_page_write(struct run *r)
 
 static void op_aio_read(struct run *r)
 {
-	r->submit = libaio;
+	r->transfer = pin_transfer_aio;
 	simple(r, false, "anon", PAGES);
 }
 
 static void op_aio_write(struct run *r)
 {
-	r->submit = libaio;
+	r->transfer = pin_transfer_aio;
 	simple(r, true, "anon", PAGES);
 }
 
 static void op_uring_read(struct run *r)
 {
-	r->submit = uring;
+	r->transfer = pin_transfer_uring;
 	simple(r, false, "anon", PAGES);
 }
 
 static void op_uring_write(struct run *r)
 {
-	r->submit = uring;
+	r->transfer = pin_transfer_uring;
 	simple(r, true, "anon", PAGES);
 }
 
@@ -1193,7 +1181,7 @@ static void drop_cache(struct run *r)
 /* A device turns it away at first, because it needs two bios: pinned twice. */
 static void op_uring_many(struct run *r)
 {
-	r->submit = uring;
+	r->transfer = pin_transfer_uring;
 	/*
 	 * Never read into it: a file system below may check what it read. Pages
 	 * in the cache would turn the write away before it pins.
@@ -1226,6 +1214,19 @@ static void op_nowait_many(struct run *r)
 {
 	/* See op_uring_many(). */
 	nowait(r, r->engine == BLOCK ? "alias" : "anon", MANY);
+}
+
+/* On the disk before it returns, or completes: what is left to do is a worker's. */
+static void op_dsync_write(struct run *r)
+{
+	r->flags = RWF_DSYNC;
+	simple(r, true, "anon", PAGES);
+}
+
+static void op_dsync_aio_write(struct run *r)
+{
+	r->transfer = pin_transfer_aio;
+	op_dsync_write(r);
 }
 
 static void op_misaligned(struct run *r)
@@ -1288,6 +1289,23 @@ static void op_extend(struct run *r)
 	transfer(r, "append");
 }
 
+/* Less than a block, and a new one: around it comes the zero page. */
+static void op_extend_sector(struct run *r)
+{
+	const off_t before = PAGES * r->ps;
+
+	if (!other_file(r, 0))
+		return;
+	/* What is smaller may be kept in the inode. */
+	if (pwrite(r->cached, r->shadow, before, 0) != before || fsync(r->cached)) {
+		pin_audit_fail(r->au, "writing %ld bytes: %s", (long)before, strerror(errno));
+		return;
+	}
+	r->size = before;
+	r->pos = before + 512;
+	one_sector(r, true);
+}
+
 static void op_hole_read(struct run *r)
 {
 	if (other_file(r, span))
@@ -1336,10 +1354,13 @@ static const struct op ops[] = {
 	{ .name = "uring_many", .run = op_uring_many },
 	{ .name = "nowait", .run = op_nowait },
 	{ .name = "nowait_many", .run = op_nowait_many },
+	{ .name = "dsync_write", .run = op_dsync_write },
+	{ .name = "dsync_aio_write", .run = op_dsync_aio_write },
 	{ .name = "misaligned", .run = op_misaligned },
 	{ .name = "past_end", .run = op_past_end },
 	{ .name = "over_end", .run = op_over_end },
 	{ .name = "extend", .run = op_extend, .file_only = true },
+	{ .name = "extend_sector", .run = op_extend_sector, .file_only = true },
 	{ .name = "hole_read", .run = op_hole_read, .needs_holes = true },
 	{ .name = "hole_write", .run = op_hole_write, .needs_holes = true },
 };
@@ -1511,7 +1532,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		.cached = cell->site->cached,
 		.shadow = cell->site->shadow,
 		.size = span,
-		.submit = sync_io,
+		.transfer = pin_transfer_sync,
 	};
 
 	if (cell->site->err)

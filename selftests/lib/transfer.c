@@ -8,14 +8,16 @@
 
 #include "transfer.h"
 
-long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+		       int flags)
 {
-	long n = write ? pwritev(fd, iov, nr, pos) : preadv(fd, iov, nr, pos);
+	long n = write ? pwritev2(fd, iov, nr, pos, flags) : preadv2(fd, iov, nr, pos, flags);
 
 	return n < 0 ? -errno : n;
 }
 
-long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+		      int flags)
 {
 	aio_context_t ctx = 0;
 	struct iocb cb = {
@@ -24,6 +26,7 @@ long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int 
 		.aio_buf = (uintptr_t)iov,
 		.aio_nbytes = nr,
 		.aio_offset = pos,
+		.aio_rw_flags = flags,
 	}, *list = &cb;
 	struct io_event event;
 	long n;
@@ -39,7 +42,8 @@ long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int 
 	return n == 1 ? (long)event.res : n;
 }
 
-long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos)
+long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			int flags)
 {
 	struct io_uring_cqe *cqe;
 	struct io_uring_sqe *sqe;
@@ -54,6 +58,7 @@ long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned in
 		io_uring_prep_writev(sqe, fd, iov, nr, pos);
 	else
 		io_uring_prep_readv(sqe, fd, iov, nr, pos);
+	sqe->rw_flags = flags;
 	n = io_uring_submit(&ring);
 	if (n == 1) {
 		do {

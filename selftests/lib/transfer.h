@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One transfer between a file and a vector, waited for, by the ways of submitting
- * it that the kernel has. Each returns bytes or -errno.
+ * it that the kernel has, with these RWF_ flags. Each returns bytes or -errno.
  */
 #ifndef PIN_TRANSFER_H
 #define PIN_TRANSFER_H
@@ -11,10 +11,13 @@
 #include <sys/uio.h>
 
 typedef long (*pin_transfer_fn)(int fd, bool write, const struct iovec *iov, unsigned int nr,
-				off_t pos);
+				off_t pos, int flags);
 
-long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos);
-long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos);
-long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos);
+long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+		       int flags);
+long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+		      int flags);
+long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			int flags);
 
 #endif
