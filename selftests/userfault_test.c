@@ -414,7 +414,7 @@ static bool let_happen(struct run *r, enum event e)
 }
 
 /* @rest: what is still to come of the pin; then all that is held goes with the process. */
-static void end_well(struct run *r, const struct pin_predict *all, const struct pin_predict *rest)
+static void end_well(struct run *r, const struct pin_predict *all, struct pin_predict rest)
 {
 	struct pin_predict last = { .released = all->acquired - all->released };
 
@@ -422,7 +422,14 @@ static void end_well(struct run *r, const struct pin_predict *all, const struct 
 		pin_audit_fail(r->au, "%s", r->reply.why);
 		return;
 	}
-	if (!pin_audit_step(r->au, "pin", rest, r->reply.result, r->actor.pid) ||
+	/* Some miss the data that was dropped, and let go at once. */
+	if (shared->event == DROPPED && r->reply.result < 0) {
+		rest.result = r->reply.result;
+		rest.released += last.released;
+		rest.vmpin = 0;
+		last.released = 0;
+	}
+	if (!pin_audit_step(r->au, "pin", &rest, r->reply.result, r->actor.pid) ||
 	    !order(r, PIN_ACTOR_EXIT))
 		return;
 	pin_actor_wait(&r->actor);
@@ -454,7 +461,7 @@ static void run_event(struct run *r, enum event e)
 	case 0:
 		/* It does not wait, but is refused. */
 		pin_audit_note(r->au, "did not wait");
-		end_well(r, &r->bad, &r->bad);
+		end_well(r, &r->bad, r->bad);
 		return;
 	default:
 		pin_audit_fail(r->au, "the pin neither came to the page nor ended");
@@ -469,10 +476,7 @@ static void run_event(struct run *r, enum event e)
 	rest = *all;
 	rest.acquired -= midway.acquired;
 	rest.released -= midway.released;
-	/* Some compare the data. */
-	if (e == DROPPED && rest.or_result == rest.result)
-		rest.or_result = -EILSEQ;
-	end_well(r, all, &rest);
+	end_well(r, all, rest);
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)

@@ -155,6 +155,7 @@ enum way {
 	COPIED_TO,	/* a driver writes to all of it */
 	COPIED_TO_PAGES,	/* page by page */
 	BITMAP,		/* what a device has written to is noted there */
+	ATTACHED,	/* mapped already when its device comes */
 };
 
 struct iommu {
@@ -377,7 +378,7 @@ static int new_page(struct pin_op *op)
 
 static bool has_device(enum way way)
 {
-	return way != ACCESSED && way != COPIED_TO && way != COPIED_TO_PAGES;
+	return way != ACCESSED && way != COPIED_TO && way != COPIED_TO_PAGES && way != ATTACHED;
 }
 
 static int iommu_open(struct pin_op *op, enum way way)
@@ -454,6 +455,11 @@ static int open_bitmap(struct pin_op *op)
 	return iommu_open(op, BITMAP);
 }
 
+static int open_attach(struct pin_op *op)
+{
+	return iommu_open(op, ATTACHED);
+}
+
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct iommu *i = op->priv;
@@ -464,8 +470,9 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const long grain = op->kernel->page_size / (i->access < 0 ? 2 : 1);
 
 	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain - 1)) {
-		p->result = -EINVAL;
-		p->or_result = -EINVAL;
+		/* What is mapped is of no use to that device. */
+		p->result = i->way == ATTACHED ? -EADDRINUSE : -EINVAL;
+		p->or_result = p->result;
 		return;
 	}
 	pin_predict_all_or_nothing(op, &access, p);
@@ -580,6 +587,13 @@ static long pin(struct pin_op *op)
 	if (!err && i->way == DETACHED)
 		err = access_pages(op, nr / 8, (nr + 7) / 8);
 	return err;
+}
+
+static long pin_attach(struct pin_op *op)
+{
+	struct iommu *i = op->priv;
+
+	return map(op) ?: pin_iommufd_attach(i->fd, &i->first);
 }
 
 /* A driver writes what is at @from to @len bytes from @at on. */
@@ -707,6 +721,13 @@ static long unpin_detach(struct pin_op *op)
 	return err ? err : unpin_access(op);
 }
 
+static long unpin_attach(struct pin_op *op)
+{
+	const struct iommu *i = op->priv;
+
+	return pin_iommufd_destroy(i->fd, i->first.device);
+}
+
 #define IOMMUFD_CONSUMER(_name, _help, _path, _open, ...)				\
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
@@ -717,9 +738,10 @@ static long unpin_detach(struct pin_op *op)
 		.close = iommu_close,							\
 		__VA_ARGS__								\
 	}
-#define HELD(_use, _unpin)								\
+#define HELD_BY(_pin, _use, _unpin)							\
 	.since = "6.2", .doc_case = 2, .held = true, .probe = pin_iommufd_probe,	\
-	.predict = predict, .pin = pin, .use = _use, .unpin = _unpin
+	.predict = predict, .pin = _pin, .use = _use, .unpin = _unpin
+#define HELD(_use, _unpin)	HELD_BY(pin, _use, _unpin)
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
 	.predict = _predict, .pin = _pin
@@ -729,6 +751,9 @@ static long unpin_detach(struct pin_op *op)
 IOMMUFD_CONSUMER(iommufd_access, "iommufd: accessed by a driver in the kernel, without a device",
 		 "iommufd_access_pin_pages > iopt_pages_fill_xarray" PINS,
 		 open_access, HELD(NULL, unpin_access));
+IOMMUFD_CONSUMER(iommufd_attach, "iommufd: mapped first, then a device is attached",
+		 "iommufd_device_attach > iopt_table_add_domain > iopt_area_fill_domain" PINS,
+		 open_attach, HELD_BY(pin_attach, use, unpin_attach));
 IOMMUFD_CONSUMER(iommufd_copy, "iommufd: copied to another device's space, and the first unmapped",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_copy, HELD(use_copy, unpin));
