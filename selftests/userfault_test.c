@@ -519,8 +519,12 @@ static void add_tests(struct pin_suite *s)
 		if (c->by_file)
 			continue;
 		for (enum event e = 0; e < NR_EVENTS; e++) {
-			struct cell *cell = calloc(1, sizeof(*cell));
+			struct cell *cell;
 
+			/* It has two holders, and only one of them minds. */
+			if (e == DROPPED && !strcmp(c->name, "iommufd_detach"))
+				continue;
+			cell = calloc(1, sizeof(*cell));
 			if (!cell)
 				abort();
 			*cell = (struct cell){ c, e };
