@@ -367,8 +367,9 @@ static bool look_midway(struct run *r, struct pin_predict *midway)
 		.acquired = r->bad.acquired, .migrated = r->bad.migrated,
 		.or_more = r->bad.or_more,
 	};
-	/* It would go on behind a hole, and has not yet. */
-	if (!r->bad.result && r->bad.released == r->bad.acquired && acquired < r->bad.acquired)
+	/* It would go on behind a hole, or come to it again, and has not yet. */
+	if (r->bad.released == r->bad.acquired && acquired >= r->late &&
+	    acquired < r->bad.acquired)
 		midway->acquired = acquired;
 	/* In pieces: those before it are through. */
 	if (released <= midway->acquired)
@@ -439,7 +440,11 @@ static void end_well(struct run *r, const struct pin_predict *all, struct pin_pr
 
 static void end_killed(struct run *r, const struct pin_predict *midway)
 {
-	struct pin_predict rest = { .released = midway->acquired - midway->released };
+	struct pin_predict rest = {
+		.released = midway->acquired - midway->released,
+		/* It may come to the page once more. */
+		.migrated = r->bad.acquired - midway->acquired,
+	};
 
 	pin_actor_wait(&r->actor);
 	pin_audit_step(r->au, "sigkill", &rest, 0, 0);

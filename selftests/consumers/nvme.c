@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dio.h"
 #include "nvme.h"
 #include "pieces.h"
 #include "uring.h"
@@ -23,6 +24,8 @@
 #define VARIABLE	"PIN_SCRATCH_NVME"
 #define QEMU		"-device nvme"
 #define PIECE		(96 << 10)	/* bytes: less than controllers' limits */
+#define BIO_PAGES	256u	/* that the kernel pins at a time, for a bio */
+#define LONG_PAGES	160
 #define CMD_WRITE	1
 #define CMD_READ	2
 #define TIMEOUT_MS	20000
@@ -34,6 +37,8 @@ struct nvme {
 	int nsid;
 	unsigned int block;	/* bytes */
 	unsigned int pages;
+	unsigned int most;	/* pages that a command may have */
+	bool in_segments;	/* it is so many only if some lie side by side */
 	bool fixed;
 	struct io_uring ring;
 	bool have_ring;
@@ -181,6 +186,26 @@ static int open_write(struct pin_op *op)
 	return nvme_open(op, false, false, false);
 }
 
+static int open_long(struct pin_op *op)
+{
+	const long ps = op->kernel->page_size;
+	int err = nvme_open(op, true, false, false);
+	struct nvme *n = op->priv;
+
+	if (err)
+		return err;
+	n->most = pin_dio_queue(n->fd, "max_hw_sectors_kb") * 1024 / ps;
+	n->in_segments = pin_dio_queue(n->fd, "max_segments") < n->most;
+	n->pages = op->mem->pages;
+	return 0;
+}
+
+static unsigned int long_pages(const struct pin_kernel *k)
+{
+	(void)k;
+	return LONG_PAGES;
+}
+
 static int open_uring_read(struct pin_op *op)
 {
 	return nvme_open(op, true, true, false);
@@ -204,6 +229,58 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	};
 
 	pin_pieces_predict(op, &access, n->pages, p);
+}
+
+/* What is pinned of @nr pages at a time, from page @first on: of them the last is where? */
+static unsigned int pin_some(const struct pin_op *op, unsigned int first, unsigned int nr,
+			     struct pin_predict *p, int *err)
+{
+	const struct pin_access access = { .write = true, .fast = true };
+	struct pin_mem part = *op->mem;
+	struct pin_gup g;
+
+	part.pages = nr;
+	part.hole = part.hole < first || part.hole - first > nr ? nr : part.hole - first;
+	pin_mem_gup(&part, &access, &g);
+	/* A huge page that the first call splits is none for the second. */
+	p->acquired += g.pinned - g.uncounted + (first && g.undone ? 1 : g.undone);
+	*err = g.err;
+	return first + g.pinned;
+}
+
+/*
+ * Before 6.16 the first bio takes what a command may have, and the rest goes back: it is
+ * the second that is too much. Since then the first has all that it has room for,
+ * more than that if pages lie side by side. Either may come to a hole before.
+ */
+static void predict_long(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct nvme *n = op->priv;
+	const unsigned int pages = op->mem->pages, left = pages - n->most;
+	const unsigned int first = pages < BIO_PAGES ? pages : BIO_PAGES;
+	const bool as_is = op->kernel->version >= PIN_KVER(6, 16);
+	unsigned int end;
+	int err;
+
+	if (pages <= n->most) {
+		predict(op, p);
+		return;
+	}
+	end = pin_some(op, 0, as_is && op->mem->folio_pages > 1 ? pages : first, p, &err);
+	if (end > n->most && as_is) {
+		err = -EINVAL;
+		p->migrated = end == BIO_PAGES ? left : 0;
+	} else if (end > n->most) {
+		end = pin_some(op, n->most, left < BIO_PAGES ? left : BIO_PAGES, p, &err);
+		if (end > 2 * n->most)
+			err = -EINVAL;
+		p->migrated = n->in_segments ? p->acquired : 0;
+	}
+	p->result = err ?: -EINVAL;
+	p->or_result = p->result;
+	if (!op->kernel->dio_pins)
+		p->acquired = 0;
+	p->released = p->acquired;
 }
 
 static long by_ioctl(struct pin_op *op, size_t done, size_t len)
@@ -311,6 +388,21 @@ NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", "nvme_uring_cmd_io > 
 	      probe_uring, open_uring_read, pin_by_uring);
 NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
 	      probe_uring, open_uring_write, pin_by_uring);
+
+const struct pin_consumer pin_consumer_nvme_passthru_long = {
+	.name = "nvme_passthru_long",
+	.help = "an NVMe read by ioctl of more than the device takes",
+	.path = "nvme_user_cmd > nvme_map_user_request > blk_rq_map_user_iov > pin_user_pages_fast",
+	.since = "6.5",
+	.doc_case = 1,
+	.needs = NEEDS,
+	.pages = long_pages,
+	.probe = probe,
+	.open = open_long,
+	.predict = predict_long,
+	.pin = pin_by_ioctl,
+	.close = nvme_close,
+};
 
 const struct pin_consumer pin_consumer_uring_nvme_fixed = {
 	.name = "uring_nvme_fixed",

@@ -21,7 +21,7 @@
 
 #define NEEDS		"an NVMe namespace whose blocks have metadata, module nvme"
 #define VARIABLE	"PIN_SCRATCH_NVME_META"
-#define QEMU		"-device nvme-ns,ms=256"
+#define QEMU		"-device nvme-ns,ms=64"
 #define CMD_WRITE	1
 #define CMD_READ	2
 #define ADMIN_IDENTIFY	6

@@ -127,7 +127,7 @@ says "a disk that is none" 2 'there is no such --disk' \
 	"$pinvm" run --kernel 6.12 --disk 16M --env DISK=@disk1 -- true
 says "a consumer that is none" 2 'no consumer "nope"; there are: .*xdp_umem' \
 	"$pinvm" run --kernel 6.12 --for 'rdma*,nope'
-says "what every consumer needs can be had" 0 'ms=256.*-device edu' \
+says "what every consumer needs can be had" 0 'ms=64.*-device edu' \
 	"$pinvm" run --kernel 6.12 --dry-run --for '*'
 printf 'int main(void) { return 0; }\n' >"$TMP/sixteen"
 says "a kernel that does not boot" 99 'without a result' \

@@ -34,7 +34,7 @@ DISKS = {
     "virtio": (["virtio_blk"], "virtio-blk-pci", "vd{}"),
     "nvme": (["nvme"], "nvme", "nvme{}n1"),
     # with metadata for each block, in a buffer of its own
-    "nvme-meta": (["nvme"], "nvme-ns,ms=256", "nvme{}n1"),
+    "nvme-meta": (["nvme"], "nvme-ns,ms=64", "nvme{}n1"),
     "scsi": (["virtio_scsi", "sd_mod"], "scsi-hd", "sd{}"),
 }
 
