@@ -27,8 +27,10 @@ FILES = (
 )
 # What wants another guest than the rest of the suite: its options, and the tests.
 BESIDE = (
-    ({"no_iommu": True}, ("iommufd_test", "matrix_test=iommufd_*.*", "fail_nth_test=iommufd_*.*",
-                          "limits_test=*.iommufd_*", "geometry_test=iommufd_*.*")),
+    # An IOMMU makes NVMe commands shorter, too.
+    ({"no_iommu": True}, ("iommufd_test", "matrix_test=iommufd_*.*,nvme_*.*",
+                          "fail_nth_test=iommufd_*.*,nvme_*.*", "limits_test=*.iommufd_*",
+                          "geometry_test=iommufd_*.*,nvme_*.*", "userfault_test=iommufd_*.*")),
     ({"movable": "700M"}, ("longterm_test",)),
 )
 PRIMITIVE = re.compile(r"""
