@@ -24,6 +24,7 @@
 #include <bpf/bpf_tracing.h>
 
 #define ACQUIRE_TRIES 16
+#define MOST_STACK (64 << 10) /* bytes of a task's, or more */
 
 struct page {
 	unsigned long compound_head;
@@ -37,6 +38,7 @@ struct page___7 {
 struct task_struct {
 	int tgid;
 	__u64 start_time;
+	void *stack;
 } __attribute__((preserve_access_index));
 
 struct folio;
@@ -620,9 +622,23 @@ int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 	return 0;
 }
 
+/*
+ * A program that is at work on a CPU is not called there once more, by an
+ * interrupt that ends direct I/O: what that releases would go unseen. So where
+ * pins are released there are two, one for tasks and one for interrupts, which
+ * have a stack of their own.
+ */
+static __always_inline bool in_interrupt(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 stack = (__u64)BPF_CORE_READ(task, stack);
+
+	return (__u64)ctx < stack || (__u64)ctx >= stack + MOST_STACK;
+}
+
 /* gup_put_folio(); 5.10: put_compound_head() */
-SEC("fentry")
-int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
+static __always_inline int put_folio(struct folio *folio, int refs,
+				     unsigned int flags)
 {
 	struct call *call;
 
@@ -635,6 +651,18 @@ int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
 	}
 	released((__u64)folio, refs);
 	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
+{
+	return in_interrupt(ctx) ? 0 : put_folio(folio, refs, flags);
+}
+
+SEC("fentry")
+int BPF_PROG(irq_put, struct folio *folio, int refs, unsigned int flags)
+{
+	return in_interrupt(ctx) ? put_folio(folio, refs, flags) : 0;
 }
 
 /*
@@ -680,47 +708,34 @@ static __always_inline void end_unpin(enum inliner i, __u64 folio, __u32 pins)
 	}
 }
 
-SEC("fentry")
-int BPF_PROG(begin_unpin_user_page, struct page *page)
-{
-	begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
-	return 0;
-}
+#define UNPIN_POINT(function, inliner, folio, pins, ...)       \
+	SEC("fentry")                                           \
+	int BPF_PROG(begin_##function, __VA_ARGS__)             \
+	{                                                       \
+		if (!in_interrupt(ctx))                         \
+			begin_unpin(inliner, folio, pins);      \
+		return 0;                                       \
+	}                                                       \
+	SEC("fentry")                                           \
+	int BPF_PROG(irq_##function, __VA_ARGS__)               \
+	{                                                       \
+		if (in_interrupt(ctx))                          \
+			begin_unpin(inliner, folio, pins);      \
+		return 0;                                       \
+	}                                                       \
+	SEC("fexit")                                            \
+	int BPF_PROG(end_##function, __VA_ARGS__)               \
+	{                                                       \
+		end_unpin(inliner, folio, pins);                \
+		return 0;                                       \
+	}
 
-SEC("fexit")
-int BPF_PROG(end_unpin_user_page, struct page *page)
-{
-	end_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(begin_unpin_folio, struct folio *folio)
-{
-	begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
-	return 0;
-}
-
-SEC("fexit")
-int BPF_PROG(end_unpin_folio, struct folio *folio)
-{
-	end_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
-{
-	begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
-	return 0;
-}
-
-SEC("fexit")
-int BPF_PROG(end_unpin_user_folio, struct folio *folio, unsigned long pins)
-{
-	end_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
-	return 0;
-}
+UNPIN_POINT(unpin_user_page, INLINER_UNPIN_PAGE, head_of(page, ctx), 1,
+	    struct page *page)
+UNPIN_POINT(unpin_folio, INLINER_UNPIN_FOLIO, (__u64)folio, 1,
+	    struct folio *folio)
+UNPIN_POINT(unpin_user_folio, INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins,
+	    struct folio *folio, unsigned long pins)
 
 #define ENTRY_POINT(function)                        \
 	SEC("fentry")                                \
