@@ -109,6 +109,20 @@ struct {
 	__type(value, struct trouble);
 } troubles SEC(".maps");
 
+#define PLACE_PUT NR_INLINERS /* and one for each inliner */
+
+/* The last call that each of two programs has seen, see is_mine(). */
+struct last_calls {
+	__u64 by[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PLACE_PUT + 1);
+	__type(key, __u32);
+	__type(value, struct last_calls);
+} last_calls SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -625,8 +639,10 @@ int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 /*
  * A program that is at work on a CPU is not called there once more, by an
  * interrupt that ends direct I/O: what that releases would go unseen. So where
- * pins are released there are two, one for tasks and one for interrupts, which
- * have a stack of their own.
+ * pins are released there are three: one for tasks, and two for interrupts, which
+ * have a stack of their own. One of these may be the one that was interrupted, as
+ * it found that it was a task's call; where both are called the first one does it,
+ * and the second knows the frame of that call.
  */
 static __always_inline bool in_interrupt(void *ctx)
 {
@@ -634,6 +650,23 @@ static __always_inline bool in_interrupt(void *ctx)
 	__u64 stack = (__u64)BPF_CORE_READ(task, stack);
 
 	return (__u64)ctx < stack || (__u64)ctx >= stack + MOST_STACK;
+}
+
+static __always_inline bool is_mine(void *ctx, __u32 place, int self)
+{
+	struct last_calls *last;
+
+	if (!in_interrupt(ctx))
+		return false;
+	last = bpf_map_lookup_elem(&last_calls, &place);
+	if (!last)
+		return true;
+	if (last->by[!self] == (__u64)ctx) {
+		last->by[!self] = 0;
+		return false;
+	}
+	last->by[self] = (__u64)ctx;
+	return true;
 }
 
 /* gup_put_folio(); 5.10: put_compound_head() */
@@ -662,7 +695,13 @@ int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
 SEC("fentry")
 int BPF_PROG(irq_put, struct folio *folio, int refs, unsigned int flags)
 {
-	return in_interrupt(ctx) ? put_folio(folio, refs, flags) : 0;
+	return is_mine(ctx, PLACE_PUT, 0) ? put_folio(folio, refs, flags) : 0;
+}
+
+SEC("fentry")
+int BPF_PROG(irq2_put, struct folio *folio, int refs, unsigned int flags)
+{
+	return is_mine(ctx, PLACE_PUT, 1) ? put_folio(folio, refs, flags) : 0;
 }
 
 /*
@@ -708,47 +747,111 @@ static __always_inline void end_unpin(enum inliner i, __u64 folio, __u32 pins)
 	}
 }
 
-#define UNPIN_POINT(function, inliner, folio, pins, ...)       \
-	SEC("fentry")                                           \
-	int BPF_PROG(begin_##function, __VA_ARGS__)             \
-	{                                                       \
-		if (!in_interrupt(ctx))                         \
-			begin_unpin(inliner, folio, pins);      \
-		return 0;                                       \
-	}                                                       \
-	SEC("fentry")                                           \
-	int BPF_PROG(irq_##function, __VA_ARGS__)               \
-	{                                                       \
-		if (in_interrupt(ctx))                          \
-			begin_unpin(inliner, folio, pins);      \
-		return 0;                                       \
-	}                                                       \
-	SEC("fexit")                                            \
-	int BPF_PROG(end_##function, __VA_ARGS__)               \
-	{                                                       \
-		end_unpin(inliner, folio, pins);                \
-		return 0;                                       \
-	}
+SEC("fentry")
+int BPF_PROG(begin_unpin_user_page, struct page *page)
+{
+	if (!in_interrupt(ctx))
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
 
-UNPIN_POINT(unpin_user_page, INLINER_UNPIN_PAGE, head_of(page, ctx), 1,
-	    struct page *page)
-UNPIN_POINT(unpin_folio, INLINER_UNPIN_FOLIO, (__u64)folio, 1,
-	    struct folio *folio)
-UNPIN_POINT(unpin_user_folio, INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins,
-	    struct folio *folio, unsigned long pins)
+SEC("fentry")
+int BPF_PROG(irq_unpin_user_page, struct page *page)
+{
+	if (is_mine(ctx, INLINER_UNPIN_PAGE, 0))
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
 
-#define ENTRY_POINT(function)                        \
-	SEC("fentry")                                \
-	int BPF_PROG(begin_##function)               \
-	{                                            \
-		begin_call(ctx, ENTRY_##function);   \
-		return 0;                            \
-	}                                            \
-	SEC("fexit")                                 \
-	int BPF_PROG(end_##function)                 \
-	{                                            \
-		end_call();                          \
-		return 0;                            \
+SEC("fentry")
+int BPF_PROG(irq2_unpin_user_page, struct page *page)
+{
+	if (is_mine(ctx, INLINER_UNPIN_PAGE, 1))
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_user_page, struct page *page)
+{
+	end_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(begin_unpin_folio, struct folio *folio)
+{
+	if (!in_interrupt(ctx))
+		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(irq_unpin_folio, struct folio *folio)
+{
+	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 0))
+		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(irq2_unpin_folio, struct folio *folio)
+{
+	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 1))
+		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_folio, struct folio *folio)
+{
+	end_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	if (!in_interrupt(ctx))
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(irq_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 0))
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(irq2_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 1))
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+SEC("fexit")
+int BPF_PROG(end_unpin_user_folio, struct folio *folio, unsigned long pins)
+{
+	end_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	return 0;
+}
+
+#define ENTRY_POINT(function)                      \
+	SEC("fentry")                              \
+	int BPF_PROG(begin_##function)             \
+	{                                          \
+		begin_call(ctx, ENTRY_##function); \
+		return 0;                          \
+	}                                          \
+	SEC("fexit")                               \
+	int BPF_PROG(end_##function)               \
+	{                                          \
+		end_call();                        \
+		return 0;                          \
 	}
 
 ENTRY_POINT(pin_user_pages)

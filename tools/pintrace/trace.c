@@ -80,15 +80,20 @@ struct hook {
 #define UNPIN_HOOKS(f)                                  \
 	HOOKS_AROUND(f, ROLE_UNPIN, ROLE_UNPIN),        \
 	{                                               \
-		#f, "irq_" #f, ROLE_UNPIN, RET_ANY, -1 \
+		#f, "irq_" #f, ROLE_UNPIN, RET_ANY, -1  \
+	},                                              \
+	{                                               \
+		#f, "irq2_" #f, ROLE_UNPIN, RET_ANY, -1 \
 	}
 
 /* A program stands here more than once: each kernel has one of its functions. */
 static const struct hook hooks[] = {
 	{ "gup_put_folio", "put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "gup_put_folio", "irq_put", ROLE_RELEASE, RET_ANY, 3 },
+	{ "gup_put_folio", "irq2_put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "put_compound_head", "put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "put_compound_head", "irq_put", ROLE_RELEASE, RET_ANY, 3 },
+	{ "put_compound_head", "irq2_put", ROLE_RELEASE, RET_ANY, 3 },
 	UNPIN_HOOKS(unpin_user_page),
 	UNPIN_HOOKS(unpin_folio),
 	UNPIN_HOOKS(unpin_user_folio),
