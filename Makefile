@@ -93,7 +93,7 @@ bisect_proof: ## let pinbisect find planted bugs (hours): results/bisect.md
 bisect_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/bisect_proof.py $(PROOF)
 
-trace_proof: ## RUNS=20 of the suite under pintrace beside programs that pin (20 min)
+trace_proof: ## RUNS=20 of the suite under pintrace beside programs that pin (7 min)
 trace_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.sh
 

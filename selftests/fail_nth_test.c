@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "actor.h"
@@ -570,10 +569,7 @@ static void setup(struct pin_suite *s)
 {
 	char why[PIN_WHY_LEN];
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (shared == MAP_FAILED)
-		abort();
+	shared = pin_actor_shared(sizeof(*shared));
 	if (pin_inject_setup(why)) {
 		pin_why(unable, 0, "%s", why);
 		return;

@@ -347,13 +347,7 @@ static enum pin_verdict run_pool(struct pin_audit *au, const void *arg)
 	before = pin_meminfo("HugePages_Rsvd");
 	if (!start_actor(&r, cell))
 		return PIN_FAIL;
-	if (!order(&r, PIN_ACTOR_OPEN))
-		goto out;
-	if (r.reply.result) {
-		pin_audit_skip(au, "%s", *r.reply.why ? r.reply.why : strerror(-r.reply.result));
-		goto out;
-	}
-	if (!order(&r, PIN_ACTOR_PREDICT))
+	if (!pin_actor_open(au, &r.actor, &r.reply) || !order(&r, PIN_ACTOR_PREDICT))
 		goto out;
 	want = r.reply.pin.result;
 	if (!order(&r, PIN_ACTOR_PIN))

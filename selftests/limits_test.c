@@ -598,10 +598,7 @@ static void find_group(void)
 
 static void setup(struct pin_suite *s)
 {
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (shared == MAP_FAILED)
-		abort();
+	shared = pin_actor_shared(sizeof(*shared));
 	find_group();
 	pin_probe_all(s);
 	pin_bench_setup(s, HUGEPAGES);

@@ -184,13 +184,8 @@ static bool pin_and_use(struct run *r)
 {
 	const struct cell *cell = r->cell;
 
-	if (!order(r, PIN_ACTOR_OPEN))
+	if (!pin_actor_open(r->au, &r->actor, &r->reply))
 		return false;
-	if (r->reply.result) {
-		pin_audit_skip(r->au, "%s", *r->reply.why ? r->reply.why :
-			       strerror(-r->reply.result));
-		return false;
-	}
 	pin_audit_base_vmpin(r->au, r->actor.pid);
 	if (!pin_audit_step(r->au, "open", &nothing, 0, r->actor.pid) ||
 	    !order(r, PIN_ACTOR_PREDICT))

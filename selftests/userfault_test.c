@@ -264,14 +264,7 @@ static int take_fd(pid_t pid, int fd)
 
 static bool open_actor(struct run *r)
 {
-	if (!order(r, PIN_ACTOR_OPEN))
-		return false;
-	if (r->reply.result) {
-		pin_audit_skip(r->au, "%s", *r->reply.why ? r->reply.why :
-			       strerror(-r->reply.result));
-		return false;
-	}
-	if (!do_task(r, START))
+	if (!pin_actor_open(r->au, &r->actor, &r->reply) || !do_task(r, START))
 		return false;
 	r->fd = take_fd(r->actor.pid, r->reply.result);
 	if (r->fd < 0) {
@@ -545,10 +538,7 @@ static void setup(struct pin_suite *s)
 {
 	char why[PIN_WHY_LEN];
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	if (shared == MAP_FAILED)
-		abort();
+	shared = pin_actor_shared(sizeof(*shared));
 	close(open_userfaultfd(why));
 	pin_probe_all(s);
 	pin_bench_setup(s, 0);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -217,8 +218,7 @@ static int send_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
 	return -EPIPE;
 }
 
-static int await_reply(struct pin_actor *a, enum pin_actor_cmd cmd,
-		       struct pin_actor_reply *reply)
+int pin_actor_end(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply)
 {
 	struct pollfd p = { .fd = a->fd, .events = POLLIN };
 	ssize_t got;
@@ -255,17 +255,12 @@ static int do_order(struct pin_actor *a, enum pin_actor_cmd cmd, long arg,
 {
 	int err = send_order(a, cmd, arg, reply);
 
-	return err ? err : await_reply(a, cmd, reply);
+	return err ? err : pin_actor_end(a, cmd, reply);
 }
 
 int pin_actor_begin(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply)
 {
 	return send_order(a, cmd, 0, reply);
-}
-
-int pin_actor_end(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_reply *reply)
-{
-	return await_reply(a, cmd, reply);
 }
 
 int pin_actor_do(struct pin_actor *a, enum pin_actor_cmd cmd,
@@ -281,6 +276,24 @@ bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_c
 		return true;
 	pin_audit_fail(au, "%s", reply->why);
 	return false;
+}
+
+bool pin_actor_open(struct pin_audit *au, struct pin_actor *a, struct pin_actor_reply *reply)
+{
+	if (!pin_actor_order(au, a, PIN_ACTOR_OPEN, reply))
+		return false;
+	if (reply->result)
+		pin_audit_skip(au, "%s", *reply->why ? reply->why : strerror(-reply->result));
+	return !reply->result;
+}
+
+void *pin_actor_shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	return p;
 }
 
 int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply)

@@ -71,6 +71,12 @@ int pin_actor_end(struct pin_actor *a, enum pin_actor_cmd cmd, struct pin_actor_
 bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_cmd cmd,
 		     struct pin_actor_reply *reply);
 
+/* The same for PIN_ACTOR_OPEN: if it cannot be opened here the test is skipped. */
+bool pin_actor_open(struct pin_audit *au, struct pin_actor *a, struct pin_actor_reply *reply);
+
+/* Before it is started: memory that it and its auditor share, of zeros, for good. */
+void *pin_actor_shared(size_t size);
+
 /* As pin_actor_do(), for PIN_ACTOR_TASK, which gets @arg. */
 int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply);
 
