@@ -56,6 +56,12 @@ class Function:
         return sum(map(bool, self.counts.values()))
 
 
+def without_comments(text):
+    """Line by line the same."""
+    return re.sub(r"/\*.*?\*/|//[^\n]*", lambda comment: "\n" * comment[0].count("\n"), text,
+                  flags=re.S)
+
+
 def functions_of(text):
     """Laid out as the kernel's style wants it: braces at the start of a line around it."""
     found, start = [], None
@@ -68,8 +74,7 @@ def functions_of(text):
             while head and not re.match(r"\w[^:]*\(", lines[head]):
                 head -= 1
             name = re.match(r"SYSCALL_DEFINE\d\((\w+)|.*?(\w+)\s*\(", lines[head])
-            body = re.sub(r"/\*.*?\*/|\"(\\.|[^\"\\])*\"", "", "\n".join(lines[start:number]),
-                          flags=re.S)
+            body = re.sub(r"\"(\\.|[^\"\\])*\"", "", without_comments("\n".join(lines[start:number])))
             if name:
                 found.append(Function(name[1] or name[2], head + 1, number + 1,
                                       "static" in " ".join(lines[max(head - 1, 0):start]),
@@ -176,7 +181,7 @@ def evaluate(paths, tree):
     """What goes into coverage.json: a row for each file."""
     whys, used, rows = reasons(), set(), []
     for name, functions in paths.items():
-        source = (tree / "source" / name).read_text().splitlines()
+        source = without_comments((tree / "source" / name).read_text()).splitlines()
         blocks = [block for one in functions for block in gaps(name, one, source)]
         for block in blocks:
             block["why"] = None
