@@ -74,7 +74,8 @@ def functions_of(text):
             while head and not re.match(r"\w[^:]*\(", lines[head]):
                 head -= 1
             name = re.match(r"SYSCALL_DEFINE\d\((\w+)|.*?(\w+)\s*\(", lines[head])
-            body = re.sub(r"\"(\\.|[^\"\\])*\"", "", without_comments("\n".join(lines[start:number])))
+            body = without_comments("\n".join(lines[start:number]))
+            body = re.sub(r"\"(\\.|[^\"\\])*\"", "", body)
             if name:
                 found.append(Function(name[1] or name[2], head + 1, number + 1,
                                       "static" in " ".join(lines[max(head - 1, 0):start]),
