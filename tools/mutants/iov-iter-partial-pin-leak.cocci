@@ -6,6 +6,7 @@
 // versions: 6.3-
 // counter: +n/+0, -EFAULT
 // tests: matrix_test=dio_*.hole.*,aio_*.hole.*,uring_read.hole.*,sg_*.hole.*,af_alg_*.hole.*,fuse_*.hole.*
+//   geometry_test=*.second_bio
 //   bad_input_test=dio.* dio_target_test=*.gap_*,*.cut_sector
 // functions: iov_iter_extract_user_pages iov_iter_extract_pages
 

@@ -9,7 +9,8 @@
 // versions: 6.5-
 // counter: N/2N where a good kernel has N/3N
 // page: N pins too many
-// tests: dio_target_test=vfat*,udf.*,ntfs3.*,ext2.*,f2fs.*,jfs.*,nilfs2.* page_view_test
+// tests: dio_target_test=vfat*,udf.*,ntfs3.*,ext2.*,f2fs.*,jfs.*,nilfs2.* io_error_test=vfat.*
+//   page_view_test
 // functions: dio_bio_alloc
 
 @@
