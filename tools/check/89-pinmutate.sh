@@ -241,6 +241,38 @@ says "a file that this kernel lacks" 1 'there is no mm/none.c' \
 	"$pinmutate" apply --file "$TMP/mine/fileless.cocci" --on mm/none.c
 whole "after one for a missing file"
 
+# Made for versions of which the source is one, or is not.
+# versions RANGE: a mutant for these
+versions() {
+	{
+		printf '// %s\n' 'what: a leak' 'kind: S' 'files: mm/gup.c' "versions: $1" \
+			'counter: +1/+0' 'tests: matrix_test'
+		sed 1,2d "$TMP/mine/leak.cocci"
+	} >"$TMP/mine/ranged.cocci"
+}
+
+printf '%s\n' 'VERSION = 7' 'PATCHLEVEL = 3' 'SUBLEVEL = 4' >"$KSRC/Makefile"
+for range in 6.5- 6.18-7.3 7.3-; do
+	versions $range
+	says "one for $range is for 7.3" 0 '^1 mutants, 0 with problems$' \
+		"$pinmutate" check --file "$TMP/mine/ranged.cocci"
+done
+for range in 7.4- 6.5-6.14 6.5-7.2; do
+	versions $range
+	says "one for $range is not" 0 '^1 mutants, 0 with problems, 1 not for 7[.]3$' \
+		"$pinmutate" check --file "$TMP/mine/ranged.cocci"
+done
+says "it is not run" 4 "^pinmutate: ranged: not for 7[.]3 [(]versions: 6[.]5-7[.]2[)]" \
+	env RESULTS="$TMP/none" "$pinmutate" run --file "$TMP/mine/ranged.cocci"
+check "and leaves no results" test ! -e "$TMP/none"
+says "nor is it with those that are" 0 '^-.unpin_user_pages' \
+	"$pinmutate" apply --file "$TMP/mine/ranged.cocci" --file "$TMP/mine/leak.cocci"
+"$pinmutate" undo >/dev/null
+versions 6.5
+says "a range that is none" 1 'versions: 6[.]5 is not as' \
+	"$pinmutate" check --file "$TMP/mine/ranged.cocci"
+rm "$KSRC/Makefile"
+
 # Several at once, each of which can be chosen: what the file then does is seen.
 mkdir -p "$KSRC/lib" "$TMP/stub/linux"
 cat >"$KSRC/lib/sum.c" <<'END'

@@ -26,7 +26,8 @@ The source is Debian's linux-source-6.12, which is unpacked and copied below
 .cache/linux/ once, or KSRC=DIR, which is never written to: all is done in a
 copy. There is one source tree and one build tree; after each command, however
 it ends, the source is as it was, and if pinmutate was killed the next one puts
-it right. Only one can be at work at a time.
+it right. Only one can be at work at a time. A mutant that is not for the
+source's version, as its header knows, is left out, and that is said.
 
 A mutant counts as caught only if a test fails that is there for it and that
 passes, or fails by a known issue only, on the unmodified build of the same
@@ -73,6 +74,18 @@ def wanted(options):
     return chosen(options)
 
 
+def fitting(rows):
+    """Those that are for the source's version; says which are not."""
+    series = trees.series(trees.pristine())
+    kept = [one for one in rows if one.is_for(series)]
+    for one in rows:
+        if one not in kept:
+            say(f"{one.name}: not for {series} (versions: {one.versions})")
+    if rows and not kept:
+        raise Error(f"nothing to do: none is for {series}")
+    return kept
+
+
 def list_mutants(options):
     rows = mutants.choose(options.names)
     if options.json:
@@ -97,19 +110,23 @@ def show(options):
 
 
 def check(options):
-    """Headers, and whether each still applies; writes nowhere."""
+    """Headers, and whether each still applies if it is to; writes nowhere."""
     part, _, parts = options.part.partition("/")
     if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
         raise Error(f"--part {options.part}: as 1/4", usage=True)
-    rows, wrong = chosen(options), 0
+    rows, wrong, elsewhere = chosen(options), 0, 0
     for one in mutants.fixes(()) if not options.names and not options.file else ():
         for problem in one.problems():
             print(f"{one.name}: {problem}")
             wrong += 1
     source = None if options.headers else trees.pristine()
+    series = source and trees.series(source)
     for number, one in enumerate(rows):
         problems = list(one.problems())
-        if source and number % int(parts) == int(part) - 1:
+        if not one.is_for(series):
+            print(f"{one.name}: not for {series} (versions: {one.versions})")
+            elsewhere += 1
+        elif source and number % int(parts) == int(part) - 1:
             try:
                 trees.difference(one, source)
             except Error as err:
@@ -117,12 +134,13 @@ def check(options):
         for problem in problems:
             print(f"{one.name}: {problem}")
         wrong += bool(problems)
-    print(f"{len(rows)} mutants, {wrong} with problems")
+    print(f"{len(rows)} mutants, {wrong} with problems" +
+          (f", {elsewhere} not for {series}" if elsewhere else ""))
     return 1 if wrong else 0
 
 
 def apply(options):
-    rows = wanted(options)
+    rows = fitting(wanted(options))
     # Not "with": this one is to stay.
     tree = trees.Tree().__enter__()
     if len(rows) == 1:
@@ -145,7 +163,7 @@ def undo(_options):
 
 
 def build(options):
-    rows = [None] if options.unmodified else wanted(options)
+    rows = [None] if options.unmodified else fitting(wanted(options))
     with trees.Tree() as tree:
         for one in rows:
             began = time.monotonic()
@@ -165,6 +183,7 @@ def build(options):
 
 
 def run_or_score(options, rows, judge_by=judge.judge):
+    rows = fitting(rows)
     folder = score.choose_folder(options)
     with trees.Tree() as tree:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ KEYS = (*REQUIRED, "finding", "fix", "fixed-in", "catalogue", "needs", "counter"
 NEEDS = ("movable", "no-iommu")
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
 SPATCH_TIMEOUT = 300
+VERSIONS = re.compile(r"(\d+\.\d+)-(\d+\.\d+)?")
 
 
 def folder(name="mutants"):
@@ -94,6 +95,14 @@ class Mutant:
                                        any(fnmatch.fnmatchcase(test, one) for one in patterns))
                    for its, patterns in self.tests())
 
+    def is_for(self, series):
+        """Has a kernel of that series its code? Where nobody knows it is to be tried."""
+        match = VERSIONS.fullmatch(self.versions)
+        if not series or not match:
+            return True
+        first, last = (ordered(one) if one else None for one in match.groups())
+        return first <= ordered(series) and (not last or ordered(series) <= last)
+
     def functions_of(self):
         return set(self.functions.split())
 
@@ -106,6 +115,7 @@ class Mutant:
             yield f"kind: {self.kind} is none of {' '.join(KINDS)}"
         if self.kind == "R" and not self.fix:
             yield "a real bug without fix:"
+        yield from self._unordered()
         for need in self.needs.split():
             if need not in NEEDS:
                 yield f"needs: {need} is none of {' '.join(NEEDS)}"
@@ -115,6 +125,10 @@ class Mutant:
         for program, patterns in self.tests():
             if not re.fullmatch(r"[a-z0-9_]+", program) or any(" " in one for one in patterns):
                 yield f"tests: {program} is no name of a program"
+
+    def _unordered(self):
+        if self.versions and not VERSIONS.fullmatch(self.versions):
+            yield f"versions: {self.versions} is not as 6.5- or 6.5-6.14"
 
     def json(self):
         return {"name": self.name, "path": str(self.path), "files": self.files, **{
@@ -171,6 +185,12 @@ class Fix(Mutant):
         for key in ("what", "finding", "versions", "tests"):
             if not self.fields.get(key):
                 yield f"no {key}:"
+        yield from self._unordered()
+
+
+def ordered(series):
+    """Of "6.12", to be compared."""
+    return tuple(int(part) for part in series.split("."))
 
 
 def fixes(names):

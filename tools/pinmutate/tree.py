@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -37,6 +38,16 @@ def pristine():
     if not (source / "mm").is_dir():
         raise Error(f"KSRC={named} is no kernel source tree", usage=True)
     return source
+
+
+def series(source):
+    """As "6.12", which its Makefile says, or None."""
+    try:
+        text = (source / "Makefile").read_text()
+    except FileNotFoundError:
+        return None
+    found = dict(re.findall(r"^(VERSION|PATCHLEVEL) = (\d+)$", text, re.M))
+    return f"{found['VERSION']}.{found['PATCHLEVEL']}" if len(found) == 2 else None
 
 
 class Tree:
