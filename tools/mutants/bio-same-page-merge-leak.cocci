@@ -6,7 +6,7 @@
 // fixed-in: 5.2
 // catalogue: yes
 // files: block/bio.c
-// versions: 6.12-
+// versions: 6.12-6.15
 // counter: +2/+1
 // tests: dio_target_test=*.adjacent_* matrix_test=dio_readv.*,dio_writev.*
 // functions: bio_iov_add_folio
