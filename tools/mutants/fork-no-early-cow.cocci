@@ -24,3 +24,13 @@ expression flags;
 -	if (!test_bit(MMF_HAS_PINNED, flags))
 -		set_bit(MMF_HAS_PINNED, flags);
  }
+
+// Later flags are for their own functions only.
+@@
+expression mm;
+@@
+ mm_set_has_pinned_flag(...)
+ {
+-	if (!mm_flags_test(MMF_HAS_PINNED, mm))
+-		mm_flags_set(MMF_HAS_PINNED, mm);
+ }

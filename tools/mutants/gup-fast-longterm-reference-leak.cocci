@@ -11,10 +11,14 @@
 // functions: try_grab_folio_fast
 
 @@
-expression folio, flags;
+expression folio, flags, refs;
 @@
  if (unlikely((flags & FOLL_LONGTERM) && !folio_is_longterm_pinnable(folio))) {
+(
 -	if (!put_devmap_managed_folio_refs(folio, refs))
 -		folio_put_refs(folio, refs);
+|
+-	folio_put_refs(folio, refs);
+)
  	return NULL;
  }

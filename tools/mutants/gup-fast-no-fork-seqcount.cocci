@@ -26,3 +26,12 @@ identifier seq;
 statement S1, S2;
 @@
 -	if (read_seqcount_retry(seqcount, seq)) S1 else S2
+
+// Later the first is one with the reading.
+@@
+expression seqcount;
+identifier seq;
+@@
+-	if (!raw_seqcount_try_begin(seqcount, seq))
+-		return 0;
++	seq = raw_read_seqcount(seqcount);

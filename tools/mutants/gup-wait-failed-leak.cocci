@@ -13,7 +13,11 @@
 identifier ret, done;
 @@
  if (ret != 1) {
+(
  	BUG_ON(ret > 1);
+|
+ 	VM_WARN_ON_ONCE(ret > 1);
+)
 -	if (!done)
 -		done = ret;
 +	done = ret;

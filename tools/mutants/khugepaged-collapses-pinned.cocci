@@ -18,3 +18,14 @@ expression good;
 -	return good;
 +	return true;
  }
+
+// Later it is compared at each place.
+@@
+expression folio;
+statement S;
+@@
+(
+-	if (folio_expected_ref_count(folio) != folio_ref_count(folio)) S
+|
+-	if (folio_expected_ref_count(folio) + 1 != folio_ref_count(folio)) S
+)

@@ -15,10 +15,18 @@ expression folio, refs;
  gup_put_folio(...)
  {
  <...
+(
 -	if (folio_test_large(folio))
 -		atomic_sub(refs, &folio->_pincount);
 -	else
 +	if (!folio_test_large(folio))
  		refs *= GUP_PIN_COUNTING_BIAS;
+|
+-	if (folio_has_pincount(folio))
+-		atomic_sub(refs, &folio->_pincount);
+-	else
++	if (!folio_has_pincount(folio))
+ 		refs *= GUP_PIN_COUNTING_BIAS;
+)
  ...>
  }
