@@ -3,10 +3,10 @@
 //   pinned are not let go.
 // kind: S
 // files: block/bio.c
-// versions: 6.5-6.14
+// versions: 6.5-
 // counter: +n/+less, a short count or -EFAULT
 // tests: dio_target_test=*.cut_*,*.gap_*
-// functions: __bio_iov_iter_get_pages
+// functions: __bio_iov_iter_get_pages bio_iov_iter_align_down
 
 @@
 expression E;
@@ -17,5 +17,16 @@ identifier i, n;
  <...
 -	while (i < n)
 -		bio_release_page(E, ...);
+ ...>
+ }
+
+// Since 6.18 the bio is cut down when it is complete.
+@@
+@@
+ bio_iov_iter_align_down(...)
+ {
+ <...
+-	if (bio_flagged(...))
+-		unpin_user_page(...);
  ...>
  }

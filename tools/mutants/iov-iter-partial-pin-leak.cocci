@@ -13,13 +13,13 @@
 @@
 identifier res;
 expression addr, max, flags, pages;
+statement S;
 @@
  iov_iter_extract_user_pages(...)
  {
  <...
  	res = pin_user_pages_fast(addr, max, flags, pages);
- 	if (unlikely(res <= 0))
- 		return res;
+ 	if (unlikely(res <= 0)) S
 +	if (res < max)
 +		return -EFAULT;
  ...>
