@@ -10,12 +10,26 @@
 @@
 identifier ret, l;
 @@
- io_sqe_buffer_register(...)
+ int io_sqe_buffer_register(...)
  {
  <...
  	ret = io_buffer_account_pin(...);
  	if (ret)
 -		goto l;
 +		return ret;
+ ...>
+ }
+
+// Later it returns a node.
+@@
+identifier ret, l;
+@@
+ struct io_rsrc_node *io_sqe_buffer_register(...)
+ {
+ <...
+ 	ret = io_buffer_account_pin(...);
+ 	if (ret)
+-		goto l;
++		return ERR_PTR(ret);
  ...>
  }

@@ -7,7 +7,7 @@
 // counter: balanced
 // vm: VmPin, two folios where there is one
 // tests: uring_test=iovecs.*
-// functions: headpage_already_acct
+// functions: headpage_already_acct hpage_acct_ref hpage_acct_unref
 
 @@
 identifier imu, j, hpage;
@@ -18,4 +18,26 @@ identifier imu, j, hpage;
 -	if (compound_head(imu->bvec[j].bv_page) == hpage)
 -		return true;
  ...>
+ }
+
+// Later each folio has a count of the buffers that have a part of it.
+@@
+expression new;
+@@
+ hpage_acct_ref(...)
+ {
+ <...
+-	*new = false;
++	*new = true;
+ ...>
+ }
+
+@@
+@@
+ hpage_acct_unref(...)
+ {
+ ...
+ xa_store(...);
+-return false;
++return true;
  }

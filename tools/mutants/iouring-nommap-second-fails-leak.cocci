@@ -3,7 +3,7 @@
 //   that were stay pinned.
 // kind: S
 // files: io_uring/io_uring.c
-// versions: 6.10-6.13
+// versions: 6.10-
 // counter: +N/+0, -EFAULT
 // tests: matrix_test=uring_nommap* geometry_test=uring_nommap*
 //   fail_nth_test=uring_nommap*
@@ -21,6 +21,22 @@ identifier ptr, ctx;
 +		ctx->n_ring_pages = 0;
 +		ctx->ring_pages = NULL;
  		return PTR_ERR(ptr);
+ 	}
+ ...>
+ }
+
+// Later both are regions.
+@@
+expression ret, ctx;
+@@
+ io_allocate_scq_urings(...)
+ {
+ <...
+ 	if (ret) {
+-		io_rings_free(ctx);
++		memset(&ctx->ring_region, 0, sizeof(ctx->ring_region));
++		ctx->rings = NULL;
+ 		return ret;
  	}
  ...>
  }

@@ -3,7 +3,7 @@
 //   not unpinned.
 // kind: S
 // files: io_uring/io_uring.c
-// versions: 6.10-6.13
+// versions: 6.10-
 // counter: +N/+less
 // tests: matrix_test=uring_nommap.*
 // functions: io_rings_free
@@ -15,5 +15,17 @@ expression ctx;
  {
  <...
 -	io_pages_free(&ctx->sqe_pages, ctx->n_sqe_pages);
+ ...>
+ }
+
+// Later they are a region, as those are that the kernel has allocated.
+@@
+expression ctx, E;
+@@
+ io_rings_free(...)
+ {
+ <...
++	if (!(ctx->flags & IORING_SETUP_NO_MMAP))
+ 	io_free_region(E, &ctx->sq_region);
  ...>
  }

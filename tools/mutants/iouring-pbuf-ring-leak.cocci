@@ -3,10 +3,10 @@
 //   unregistered.
 // kind: S
 // files: io_uring/kbuf.c
-// versions: 5.19-6.13
+// versions: 5.19-
 // counter: +N/+0
 // tests: matrix_test=uring_pbuf_ring.*
-// functions: __io_remove_buffers
+// functions: __io_remove_buffers io_put_bl
 
 @@
 identifier j, bl;
@@ -17,5 +17,19 @@ identifier j, bl;
 -	for (j = 0; j < bl->buf_nr_pages; j++)
 -		unpin_user_page(bl->buf_pages[j]);
 +	bl->buf_nr_pages = 0;
+ ...>
+ }
+
+// Later it is a region, as those are that the kernel has allocated.
+@@
+expression E, bl;
+identifier put = {__io_remove_buffers, io_put_bl};
+@@
+ put(...)
+ {
+ <...
++	if (!bl->region.pages ||
++	    !folio_maybe_dma_pinned(page_folio(bl->region.pages[0])))
+ 	io_free_region(E, &bl->region);
  ...>
  }

@@ -14,7 +14,7 @@
 @@
 identifier imu, l;
 @@
- io_sqe_buffer_register(...)
+ int io_sqe_buffer_register(...)
  {
  <...
  	imu = kvmalloc(...);
@@ -23,6 +23,28 @@ identifier imu, l;
 +	{
 +		kvfree(pages);
 +		return -ENOMEM;
++	}
+ ...>
+ }
+
+// Later it returns a node, and what it has is freed at the end.
+@@
+identifier imu, l;
+@@
+ struct io_rsrc_node *io_sqe_buffer_register(...)
+ {
+ <...
+(
+ 	imu = kvmalloc(...);
+|
+ 	imu = io_alloc_imu(...);
+)
+ 	if (!imu)
+-		goto l;
++	{
++		kvfree(pages);
++		pages = NULL;
++		goto l;
 +	}
  ...>
  }

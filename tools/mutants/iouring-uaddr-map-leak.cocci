@@ -9,7 +9,7 @@
 // versions: 6.10-
 // counter: +N/+0, -EINVAL
 // tests: matrix_test=uring_nommap.* geometry_test=uring_nommap*
-// functions: __io_uaddr_map
+// functions: __io_uaddr_map io_region_pin_pages
 
 @@
 identifier array, nr;
@@ -25,3 +25,24 @@ expression E1, E2;
 +		if (array[k] != array[0] + k)
 +			return ERR_PTR(-EINVAL);
 +}
+
+// Later it is a region.
+@@
+identifier array, nr;
+expression E1, E2;
+@@
+ io_region_pin_pages(...)
+ {
+ <...
+ 	array = io_pin_pages(E1, E2, &nr);
+ 	if (IS_ERR(array))
+ 		return PTR_ERR(array);
++	{
++		int k;
++
++		for (k = 1; k < nr; k++)
++			if (array[k] != array[0] + k)
++				return -EINVAL;
++	}
+ ...>
+ }

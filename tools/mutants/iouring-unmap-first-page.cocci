@@ -5,13 +5,14 @@
 // versions: 6.1-
 // counter: +N/+(N-1)
 // tests: matrix_test=uring_buffers.*,uring_update.*,uring_clone.* uring_test
-// functions: io_buffer_unmap
+// functions: io_buffer_unmap io_release_ubuf
 
 @@
 identifier i, imu;
+identifier unmap = {io_buffer_unmap, io_release_ubuf};
 statement S;
 @@
- io_buffer_unmap(...)
+ unmap(...)
  {
  <...
 -	for (i = 0; i < imu->nr_bvecs; i++) S

@@ -10,18 +10,34 @@
 // counter: balanced
 // log: VM_BUG in sanity_check_pinned_pages(), with CONFIG_DEBUG_VM
 // tests: uring_test=folios.* matrix_test=uring_buffers.thp_pte.*,uring_buffers.thp_part.*
-// functions: sanity_check_pinned_pages unpin_user_page io_buffer_unmap
+// functions: sanity_check_pinned_pages unpin_user_page io_buffer_unmap io_release_ubuf
 
 @@
 expression E;
 identifier folio;
+identifier unmap = {io_buffer_unmap, io_release_ubuf};
 @@
- io_buffer_unmap(...)
+ unmap(...)
  {
  <...
 -	struct folio *folio = page_folio(E);
  	...
 -	unpin_user_folio(folio, 1);
 +	unpin_user_page(E);
+ ...>
+ }
+
+// Later it is the bvec that is asked for its folio.
+@@
+expression E;
+identifier folio;
+@@
+ io_release_ubuf(...)
+ {
+ <...
+-	struct folio *folio = bvec_folio(&E);
+ 	...
+-	unpin_user_folio(folio, 1);
++	unpin_user_page(E.bv_page);
  ...>
  }
