@@ -16,6 +16,10 @@ expression E;
  <...
 -	if (E.is_pinned)
 +	if (E.is_pinned && nres >= 0)
+(
  	unpin_user_page(...);
+|
+ 	unpin_folio(...);
+)
  ...>
  }

@@ -6,13 +6,14 @@
 // versions: 5.15-
 // counter: +N/+0, -ENOMEM
 // tests: fail_nth_test=rdma_rxe_mr*
-// functions: ib_umem_get
+// functions: ib_umem_get __ib_umem_get_va
 
 @@
 expression list args;
 identifier l;
+identifier get = {ib_umem_get, __ib_umem_get_va};
 @@
- ib_umem_get(...)
+ get(...)
  {
  <...
  	if (ret) {

@@ -6,12 +6,13 @@
 // versions: 5.10-
 // counter: +n/+0, -EFAULT
 // tests: matrix_test=rdma_rxe_mr*.hole.*,rdma_rxe_mr* fail_nth_test=rdma*
-// functions: ib_umem_get
+// functions: ib_umem_get __ib_umem_get_va
 
 @@
 expression a, b;
+identifier get = {ib_umem_get, __ib_umem_get_va};
 @@
- ib_umem_get(...)
+ get(...)
  {
  <...
 -	__ib_umem_release(a, b, 0);

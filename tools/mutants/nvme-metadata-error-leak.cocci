@@ -9,7 +9,7 @@
 // functions: nvme_map_user_request
 
 @@
-identifier bio;
+expression bio;
 @@
  nvme_map_user_request(...)
  {

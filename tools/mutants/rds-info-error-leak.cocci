@@ -9,13 +9,19 @@
 // functions: rds_info_getsockopt
 
 @@
-expression pages, nr;
+expression pages, nr, will_pin;
 @@
  rds_info_getsockopt(...)
  {
  <...
+(
 -	if (pages)
 +	if (pages && ret >= 0)
  		unpin_user_pages_dirty_lock(pages, nr, true);
+|
+-	if (pages && will_pin)
++	if (pages && will_pin && ret >= 0)
+ 		unpin_user_pages_dirty_lock(pages, nr, true);
+)
  ...>
  }

@@ -17,3 +17,12 @@ expression ret;
 -	if (ret < 0)
 -		dma_buf_put(...);
  	return ret;
+
+// Later the list of folios is freed in between.
+@@
+expression ret;
+@@
+-	if (ret < 0)
+-		dma_buf_put(...);
+ 	kvfree(...);
+ 	return ret;

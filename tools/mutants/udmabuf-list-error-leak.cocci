@@ -16,3 +16,13 @@
 -	unpin_all_folios(...);
  ...>
  }
+
+// Later that and the arrays are one.
+@@
+@@
+ udmabuf_create(...)
+ {
+ <...
+-	deinit_udmabuf(...);
+ ...>
+ }

@@ -3,7 +3,7 @@
 //   before stays so.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-6.15
+// versions: 5.10-
 // counter: +n/+0, -EFAULT
 // tests: matrix_test=vfio_type1*.hole.*,vfio_type1*
 // functions: vfio_pin_pages_remote

@@ -2,7 +2,7 @@
 // what: VFIO: unmapping forgets the last page of each run of contiguous pages.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-6.15
+// versions: 5.10-
 // counter: +N/+less
 // tests: matrix_test=vfio_type1*
 // functions: vfio_unpin_pages_remote
@@ -17,5 +17,20 @@ statement S;
  <...
 -	for (i = 0; i < npage; i++, step) S
 +	for (i = 0; i < npage - (npage > 1); i++, step) S
+ ...>
+ }
+
+// Later a run is unpinned in one call.
+@@
+expression pfn, prot, unlocked;
+identifier npage;
+@@
+ vfio_unpin_pages_remote(...)
+ {
+ <...
+-	put_valid_unreserved_pfns(pfn, npage, prot);
+-	unlocked = npage;
++	put_valid_unreserved_pfns(pfn, npage - (npage > 1), prot);
++	unlocked = npage - (npage > 1);
  ...>
  }
