@@ -43,6 +43,7 @@
 #define MANY		300		/* more than BIO_MAX_VECS, 256 */
 #define BIO_VECS	256
 #define LEGACY_BATCH	64		/* DIO_PAGES in fs/direct-io.c */
+#define FRAGMENTS	160		/* twice as many bios as it lets lie, and more */
 #define HUGEPAGES	1
 #define MAX_EXTENTS	256
 #define MAX_VEC		1024
@@ -292,6 +293,7 @@ struct run {
 	pin_transfer_fn transfer;
 	bool insist;		/* ask again when told so: it costs no pins */
 	bool shortens;		/* a segment loses its end, and with it a page */
+	bool one_bio;		/* memory is in one piece, however many pages it has */
 };
 
 struct op {
@@ -301,6 +303,7 @@ struct op {
 	bool large_sector;	/* only where a sector is larger than 512 bytes */
 	bool device_only;
 	bool needs_holes;
+	bool legacy;		/* only on fs/direct-io.c */
 };
 
 /* --- how to submit --- */
@@ -676,11 +679,14 @@ static void forecast(const struct run *r, struct forecast *f)
 	if (gap && done < there_is(r) && !(partial && done) &&
 	    !(r->engine == LEGACY && done))
 		f->p.result = -EFAULT;
+	/* Of several bios the first ones are sent when the next one cannot be made. */
+	if (r->engine == BLOCK && gap && pins > BIO_VECS)
+		f->p.result = r->transfer == pin_transfer_sync ? -EFAULT : -EIO;
 	/* The rest of a write that was cut short goes through the cache. */
 	if (!gap && r->write && done < r->len)
 		f->p.result = r->len;
 	/* One bio at most, where nobody may wait: 67d59247d4b5, and stable kernels. */
-	if (r->engine == BLOCK && pins > BIO_VECS && r->site->nowait &&
+	if (r->engine == BLOCK && pins > BIO_VECS && r->site->nowait && !r->one_bio &&
 	    r->kernel->version >= PIN_KVER(5, 15)) {
 		if (r->flags & RWF_NOWAIT) {
 			pins = BIO_VECS;
@@ -696,6 +702,12 @@ static void forecast(const struct run *r, struct forecast *f)
 	f->p.or_result = f->p.result;
 	f->p.acquired = pins;
 	f->p.released = pins;
+	/* That is more than some devices take without a split, which may have to wait. */
+	if (r->one_bio && r->flags & RWF_NOWAIT)
+		f->p.or_result = -EAGAIN;
+	/* Nobody polls a device that knows its own mind. */
+	if (r->transfer == pin_transfer_polled)
+		f->p.or_result = -EOPNOTSUPP;
 	/* How much of the rest the cache takes before it sees the gap. */
 	if (gap && r->write && (t->aligned_only || t->gap_fails) && f->p.result > 0)
 		f->p.or_result = -EFAULT;
@@ -864,9 +876,17 @@ static void transfer(struct run *r, const char *what)
 		r->len += r->iov[i].iov_len;
 	if (!r->zero)
 		fill_pieces(r);
-	if (r->mem.kind->arm)
+	/* The ring of AIO would come to lie in a hole: what cannot be read must do. */
+	if (r->mem.kind->arm && r->transfer != pin_transfer_aio)
 		r->mem.kind->arm(&r->mem);
 	forecast(r, &f);
+	if (r->transfer == pin_transfer_fixed) {
+		/* Pinned before, and for long: whatever is done with it pins nothing. */
+		f.p.acquired = r->mem.pages;
+		f.p.released = r->mem.pages;
+		f.p.migrated = r->kernel->movable_memory ? r->mem.pages : 0;
+		f.sections = 0;
+	}
 	if (f.sections) {
 		excuse(r, &f, "dio_legacy", 2 * f.sections);
 		/* A kernel in which that is mended counts them when it takes them. */
@@ -875,7 +895,7 @@ static void transfer(struct run *r, const char *what)
 	} else if (r->shortens && r->site->sector > 512 && f.p.acquired) {
 		excuse(r, &f, "dio_cut_sector", -1);
 	}
-	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN;
+	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN && !r->one_bio;
 	keep_edges(r, &edges);
 	n = submit(r);
 	pin_audit_step(r->au, what, &f.p, n, 0);
@@ -1149,6 +1169,37 @@ static void op_cut_page_write(struct run *r)
 	cut_page(r, true);
 }
 
+static void op_cut_page_aio(struct run *r)
+{
+	r->transfer = pin_transfer_aio;
+	cut_page(r, false);
+}
+
+/* As many(), and then a gap: there are bios on their way when it is met. */
+static void gap_many(struct run *r)
+{
+	struct pin_mem *m = &r->mem;
+
+	if (!take(r, "hole", 4 * MANY))
+		return;
+	for (unsigned int i = 0; i < MANY; i++)
+		piece(r, 2 * i * r->ps, r->ps);
+	piece(r, m->hole * r->ps, r->ps);
+	r->pos = 4 * r->ps;
+	transfer(r, "readv");
+}
+
+static void op_gap_many(struct run *r)
+{
+	gap_many(r);
+}
+
+static void op_gap_many_aio(struct run *r)
+{
+	r->transfer = pin_transfer_aio;
+	gap_many(r);
+}
+
 static void op_aio_read(struct run *r)
 {
 	r->transfer = pin_transfer_aio;
@@ -1171,6 +1222,24 @@ static void op_uring_write(struct run *r)
 {
 	r->transfer = pin_transfer_uring;
 	simple(r, true, "anon", PAGES);
+}
+
+static void op_fixed_read(struct run *r)
+{
+	r->transfer = pin_transfer_fixed;
+	simple(r, false, "anon", PAGES);
+}
+
+static void op_fixed_write(struct run *r)
+{
+	r->transfer = pin_transfer_fixed;
+	simple(r, true, "anon", PAGES);
+}
+
+static void op_polled_read(struct run *r)
+{
+	r->transfer = pin_transfer_polled;
+	simple(r, false, "anon", PAGES);
 }
 
 static void drop_cache(struct run *r)
@@ -1214,6 +1283,13 @@ static void op_nowait_many(struct run *r)
 {
 	/* See op_uring_many(). */
 	nowait(r, r->engine == BLOCK ? "alias" : "anon", MANY);
+}
+
+/* More pages than a bio has room for, but they are one piece to it. */
+static void op_nowait_thp(struct run *r)
+{
+	r->one_bio = true;
+	nowait(r, "thp", 0);
 }
 
 /* On the disk before it returns, or completes: what is left to do is a worker's. */
@@ -1289,6 +1365,77 @@ static void op_extend(struct run *r)
 	transfer(r, "append");
 }
 
+/* Waited for, as nobody is to see a size before the data. */
+static void op_extend_aio(struct run *r)
+{
+	r->transfer = pin_transfer_aio;
+	op_extend(r);
+}
+
+/* Write @bytes to the file of its own, through the page cache. */
+static bool fill_other(struct run *r, size_t bytes)
+{
+	fill_pattern(r->shadow, span, 54321);
+	errno = ENOSPC;
+	r->size = bytes;
+	if (pwrite(r->cached, r->shadow, bytes, 0) == (ssize_t)bytes && !fsync(r->cached))
+		return true;
+	pin_audit_fail(r->au, "writing %zu bytes: %s", bytes, strerror(errno));
+	return false;
+}
+
+/* The device reads all of the last sector, the file has only a part of it. */
+static void op_ragged_end(struct run *r)
+{
+	if (other_file(r, 0) && fill_other(r, PAGES * r->ps + 100))
+		simple(r, false, "anon", PAGES + 1);
+}
+
+/*
+ * Page by page in turn with another file: in each a page is far from the next, as
+ * far as the file system lets that happen, and for each there is a bio.
+ */
+static bool fragmented(struct run *r)
+{
+	char path[400], why[PIN_WHY_LEN];
+	int between;
+	bool done;
+
+	if (!other_file(r, 0))
+		return false;
+	if (pin_scratch_file(r->site->dir, "between", r->ps, path, sizeof(path), why)) {
+		pin_audit_fail(r->au, "%s", why);
+		return false;
+	}
+	between = open(path, O_WRONLY | O_CLOEXEC);
+	unlink(path);
+	fill_pattern(r->shadow, span, 54321);
+	errno = ENOSPC;
+	for (off_t pos = 0; pos < FRAGMENTS * r->ps; pos += r->ps) {
+		if (pwrite(r->cached, r->shadow + pos, r->ps, pos) != r->ps ||
+		    pwrite(between, r->shadow, r->ps, pos) != r->ps)
+			break;
+		r->size = pos + r->ps;
+	}
+	done = r->size == FRAGMENTS * r->ps && !fsync(r->cached);
+	if (!done)
+		pin_audit_fail(r->au, "%s: %s", path, strerror(errno));
+	close(between);
+	return done;
+}
+
+static void op_fragmented_read(struct run *r)
+{
+	if (fragmented(r))
+		simple(r, false, "anon", FRAGMENTS);
+}
+
+static void op_fragmented_write(struct run *r)
+{
+	if (fragmented(r))
+		simple(r, true, "anon", FRAGMENTS);
+}
+
 /* Less than a block, and a new one: around it comes the zero page. */
 static void op_extend_sector(struct run *r)
 {
@@ -1347,19 +1494,30 @@ static const struct op ops[] = {
 	{ .name = "cut_sector", .run = op_cut_sector },
 	{ .name = "cut_page_read", .run = op_cut_page_read, .large_sector = true },
 	{ .name = "cut_page_write", .run = op_cut_page_write, .large_sector = true },
+	{ .name = "cut_page_aio", .run = op_cut_page_aio, .large_sector = true },
+	{ .name = "gap_many", .run = op_gap_many, .device_only = true },
+	{ .name = "gap_many_aio", .run = op_gap_many_aio, .device_only = true },
 	{ .name = "aio_read", .run = op_aio_read },
 	{ .name = "aio_write", .run = op_aio_write },
 	{ .name = "uring_read", .run = op_uring_read },
 	{ .name = "uring_write", .run = op_uring_write },
 	{ .name = "uring_many", .run = op_uring_many },
+	{ .name = "fixed_read", .run = op_fixed_read },
+	{ .name = "fixed_write", .run = op_fixed_write },
+	{ .name = "polled_read", .run = op_polled_read, .device_only = true },
 	{ .name = "nowait", .run = op_nowait },
 	{ .name = "nowait_many", .run = op_nowait_many },
+	{ .name = "nowait_thp", .run = op_nowait_thp, .device_only = true },
 	{ .name = "dsync_write", .run = op_dsync_write },
 	{ .name = "dsync_aio_write", .run = op_dsync_aio_write },
 	{ .name = "misaligned", .run = op_misaligned },
 	{ .name = "past_end", .run = op_past_end },
 	{ .name = "over_end", .run = op_over_end },
 	{ .name = "extend", .run = op_extend, .file_only = true },
+	{ .name = "extend_aio", .run = op_extend_aio, .file_only = true },
+	{ .name = "ragged_end", .run = op_ragged_end, .file_only = true },
+	{ .name = "fragmented_read", .run = op_fragmented_read, .legacy = true },
+	{ .name = "fragmented_write", .run = op_fragmented_write, .legacy = true },
 	{ .name = "extend_sector", .run = op_extend_sector, .file_only = true },
 	{ .name = "hole_read", .run = op_hole_read, .needs_holes = true },
 	{ .name = "hole_write", .run = op_hole_write, .needs_holes = true },
@@ -1563,6 +1721,8 @@ static void add_tests(struct pin_suite *s)
 		sites[i].target = t;
 		for (size_t j = 0; j < NR_OPS; j++) {
 			if ((ops[j].file_only && t->engine == BLOCK) ||
+			    (ops[j].device_only && t->engine != BLOCK) ||
+			    (ops[j].legacy && t->engine != LEGACY) ||
 			    (ops[j].large_sector && t->where != ZRAM) ||
 			    (ops[j].needs_holes && !t->sparse))
 				continue;

@@ -42,15 +42,32 @@ long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int 
 	return n == 1 ? (long)event.res : n;
 }
 
-long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
-			int flags)
+/* Submit the one request that @ring has, and wait for it. */
+static long complete(struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;
+	long n = io_uring_submit(ring);
+
+	if (n != 1)
+		return n;
+	do {
+		n = io_uring_wait_cqe(ring, &cqe);
+	} while (n == -EINTR);
+	if (!n) {
+		n = cqe->res;
+		io_uring_cqe_seen(ring, cqe);
+	}
+	return n;
+}
+
+static long by_uring(unsigned int setup, int fd, bool write, const struct iovec *iov,
+		     unsigned int nr, off_t pos, int flags)
+{
 	struct io_uring_sqe *sqe;
 	struct io_uring ring;
 	long n;
 
-	n = io_uring_queue_init(2, &ring, 0);
+	n = io_uring_queue_init(2, &ring, setup);
 	if (n)
 		return n;
 	sqe = io_uring_get_sqe(&ring);
@@ -59,15 +76,42 @@ long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned in
 	else
 		io_uring_prep_readv(sqe, fd, iov, nr, pos);
 	sqe->rw_flags = flags;
-	n = io_uring_submit(&ring);
-	if (n == 1) {
-		do {
-			n = io_uring_wait_cqe(&ring, &cqe);
-		} while (n == -EINTR);
-		if (!n) {
-			n = cqe->res;
-			io_uring_cqe_seen(&ring, cqe);
-		}
+	n = complete(&ring);
+	io_uring_queue_exit(&ring);
+	return n;
+}
+
+long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			int flags)
+{
+	return by_uring(0, fd, write, iov, nr, pos, flags);
+}
+
+long pin_transfer_polled(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			 int flags)
+{
+	return by_uring(IORING_SETUP_IOPOLL, fd, write, iov, nr, pos, flags);
+}
+
+long pin_transfer_fixed(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			int flags)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	long n;
+
+	n = io_uring_queue_init(2, &ring, 0);
+	if (n)
+		return n;
+	n = io_uring_register_buffers(&ring, iov, nr);
+	if (!n) {
+		sqe = io_uring_get_sqe(&ring);
+		if (write)
+			io_uring_prep_write_fixed(sqe, fd, iov->iov_base, iov->iov_len, pos, 0);
+		else
+			io_uring_prep_read_fixed(sqe, fd, iov->iov_base, iov->iov_len, pos, 0);
+		sqe->rw_flags = flags;
+		n = complete(&ring);
 	}
 	io_uring_queue_exit(&ring);
 	return n;

@@ -20,4 +20,12 @@ long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int 
 long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
 			int flags);
 
+/* Through buffers that are registered first: it is the registration that pins. One piece. */
+long pin_transfer_fixed(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			int flags);
+
+/* The device is asked again and again whether it is done. */
+long pin_transfer_polled(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+			 int flags);
+
 #endif
