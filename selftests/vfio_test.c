@@ -486,6 +486,30 @@ static void of_child(struct seq *s)
 	}
 }
 
+/* No address is needed to let go. */
+static void address_gone(struct seq *s)
+{
+	const struct pin_vfio *v = &s->v;
+	uint64_t done;
+
+	if (!has_extension(s, VFIO_UPDATE_VADDR, "change addresses") || !map(s, 0, 8) ||
+	    !map(s, 8, 8) ||
+	    !step(s, "take the second address away", 0, 0,
+		  pin_vfio_unmap(v, iova_of(s, 8), 8 * s->page, VFIO_DMA_UNMAP_FLAG_VADDR,
+				 &done)) ||
+	    !refused(s, "take both away", -EINVAL,
+		     pin_vfio_unmap(v, iova_of(s, 0), s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+				    &done)) ||
+	    !refused(s, "the first has one still", -EINVAL,
+		     pin_vfio_map(v, s->mem.addr, 8 * s->page, iova_of(s, 0),
+				  VFIO_DMA_MAP_FLAG_VADDR)) ||
+	    !unmap(s, "unmap the second", 8, 8, 8, 0) || !map(s, 8, 8))
+		return;
+	/* And the container goes while the first has none. */
+	step(s, "take the first address away", 0, 0,
+	     pin_vfio_unmap(v, iova_of(s, 0), 8 * s->page, VFIO_DMA_UNMAP_FLAG_VADDR, &done));
+}
+
 /* Give the mapping the address it has in this process. Until @until is closed. */
 static void take_over(struct seq *s, int answer, int until)
 {
@@ -550,6 +574,7 @@ static const struct test tests[] = {
 	{ "map.twice", twice, .kind = "anon" },
 	{ "map.child", of_child, .kind = "anon" },
 	{ "map.moved", moved, .kind = "memfd" },
+	{ "map.address_gone", address_gone, .kind = "anon" },
 	{ "map.given_away", given_away, .kind = "anon" },
 	{ "unmap.part", part, .kind = "anon" },
 	{ "unmap.part_v1", part_v1, .kind = "anon", .v1 = true },
