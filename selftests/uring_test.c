@@ -299,6 +299,15 @@ static void thp_and_base(struct seq *s, const struct pin_mem *m)
 	register_and_back(s, iov, 2, (struct want){ m->pages, given_back(s, huge), m->pages, 0 });
 }
 
+/* Among the pages that are charged already there are small ones. */
+static void base_and_thp(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t huge = s->k->pmd_size / s->page;
+	const struct iovec iov[2] = { piece(m, 0, m->before), piece(m, m->before, huge) };
+
+	register_and_back(s, iov, 2, (struct want){ m->pages, given_back(s, huge), m->pages, 0 });
+}
+
 static int64_t vmpin_pages(const struct seq *s)
 {
 	struct pin_statement now = { .vmpin_kib = 0 };
@@ -1135,6 +1144,7 @@ static const struct test tests[] = {
 	{ "iovecs.thp_twice", thp_twice, .kind = "thp" },
 	{ "folios.shared_head", thp_shared_head, .kind = "thp" },
 	{ "iovecs.thp_and_base", thp_and_base, .row = &huge_then_small },
+	{ "iovecs.base_and_thp", base_and_thp, .row = &small_then_huge },
 	{ "iovecs.thp_apart", thp_apart, .row = &two_huge },
 	{ "folios.two_thp", one_iovec, .row = &two_huge },
 	{ "folios.base_then_thp", one_iovec, .row = &small_then_huge },
