@@ -403,6 +403,47 @@ static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* By file and offset it is folios that are pinned, dropped, moved and pinned again. */
+static enum pin_verdict moves_folios(struct pin_audit *au, const void *arg)
+{
+	struct pin_helper_take take = { .way = PIN_HELPER_PIN_MEMFD, .flags = PIN_HELPER_WRITE };
+	struct pin_helper_page *before, *after;
+	char why[PIN_WHY_LEN];
+	unsigned int movable;
+	struct pin_bench b;
+	int err;
+
+	(void)arg;
+	err = pin_helper_open_for(take.way, why);
+	if (err < 0)
+		return pin_audit_skip(au, "%s", why);
+	close(err);
+	before = open_movable(&b, au, "memfd", &movable);
+	if (!before)
+		return PIN_SKIP;
+	pin_view_drain_lru();
+	take.target = b.m.fd;
+	take.addr = (char *)b.m.addr - (char *)b.m.map;
+	take.length = b.m.len;
+	err = pin_helper_take(b.fd, &take);
+	pin_bench_step(&b, "pin", 2 * b.m.pages, b.m.pages, err);
+	after = err ? NULL : pin_bench_look(&b);
+	if (after && in_movable(&b, after, b.m.pages))
+		pin_audit_fail(au, "folios are pinned in memory that must stay movable");
+	if (after && moved(before, after, b.m.pages) < movable)
+		pin_audit_fail(au, "%u folios were in memory that must stay movable, only %u moved",
+			       movable, moved(before, after, b.m.pages));
+	if (after && pin_bench_differ(&b, 1))
+		pin_audit_fail(au, "the data did not move with the folios");
+	if (!err)
+		pin_bench_step(&b, "unpin", 0, b.m.pages,
+			       pin_helper_give_all(b.fd, take.handle, PIN_HELPER_GIVE_FOLIOS, 0));
+	free(after);
+	free(before);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* Somebody else's reference keeps a page from moving: an error, no pin stays. */
 static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
 {
@@ -598,6 +639,7 @@ static void add_tests(struct pin_suite *s)
 			      longterm ? "moves" : "stays", movers[i].kind,
 			      way_name(&movers[i]), access_name(&movers[i]));
 	}
+	pin_suite_add(s, moves_folios, NULL, "moves.memfd.folios");
 	pin_suite_add(s, cannot_move, &movers[0], "cannot_move.anon.fast");
 	pin_suite_add(s, cannot_move, &movers[1], "cannot_move.anon.slow");
 	pin_suite_add(s, cannot_move, &movers[4], "cannot_move.memfd");
