@@ -10,13 +10,16 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "consumers/iommufd.h"
 #include "consumers/vfio.h"
+#include "page_view.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite.h"
@@ -24,6 +27,7 @@
 #define PAGES		16
 #define RLIMIT_MODE	0	/* IOMMU_OPTION_RLIMIT_MODE; 1: VmLck counts, too */
 #define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
+#define TWO_AT_A_TIME	16	/* bytes for lists of pages */
 
 static char unable[PIN_WHY_LEN];	/* to have a device: why */
 
@@ -54,8 +58,8 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 	return pin_audit_step(s->au, what, &p, result, s->owner);
 }
 
-/* Pins @pins pages, fails with @want, and gives them back. */
-static bool refused(struct seq *s, const char *what, uint64_t pins, long want, long result)
+/* Pins @pins pages and gives them back, and the call returns @want. */
+static bool momentary(struct seq *s, const char *what, uint64_t pins, long want, long result)
 {
 	const struct pin_predict p = {
 		.acquired = pins,
@@ -158,18 +162,19 @@ static int limit_to(rlim_t bytes, rlim_t *before)
 	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
 }
 
-static long locked_pages(const struct seq *s)
+static long locked_pages(const struct seq *s, pid_t pid)
 {
 	struct pin_statement st = { .vmlck_kib = 0 };
 
-	pin_statement_read(getpid(), &st);
+	pin_statement_read(pid, &st);
 	return st.vmlck_kib * 1024 / (long)s->page;
 }
 
 /* It is asked after the pages are pinned. What is given back leaves room again. */
 static void account(struct seq *s, bool mm)
 {
-	const long locked = locked_pages(s);
+	const pid_t self = getpid();
+	const long locked = locked_pages(s, self);
 	rlim_t before, ignored;
 
 	if ((mm && !step(s, "count in VmLck", 0, 0,
@@ -180,19 +185,19 @@ static void account(struct seq *s, bool mm)
 		  limit_to((locked + PAGES / 2) * s->page, &before) ?:
 			  pin_set_cap(CAP_IPC_LOCK, false)))
 		goto out;
-	if (refused(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
+	if (momentary(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
 	    step(s, "map as much", PAGES / 2, 0, map_part(s, 0, PAGES / 2)) &&
-	    refused(s, "map one page more", 1, -ENOMEM, map_part(s, PAGES / 2, 1))) {
-		if (locked_pages(s) != locked + (mm ? PAGES / 2 : 0))
+	    momentary(s, "map one page more", 1, -ENOMEM, map_part(s, PAGES / 2, 1))) {
+		if (locked_pages(s, self) != locked + (mm ? PAGES / 2 : 0))
 			pin_audit_fail(s->au, "VmLck is %+ld pages, predicted %+d",
-				       locked_pages(s) - locked, mm ? PAGES / 2 : 0);
+				       locked_pages(s, self) - locked, mm ? PAGES / 2 : 0);
 		if (step(s, "unmap", -PAGES / 2, 0, unmap_all(s)) &&
 		    step(s, "map as much again", PAGES / 2, 0,
 			 map_part(s, PAGES / 2, PAGES / 2)))
 			step(s, "unmap again", -PAGES / 2, 0, unmap_all(s));
-		if (locked_pages(s) != locked)
+		if (locked_pages(s, self) != locked)
 			pin_audit_fail(s->au, "VmLck is %+ld pages, predicted +0",
-				       locked_pages(s) - locked);
+				       locked_pages(s, self) - locked);
 	}
 out:
 	pin_set_cap(CAP_IPC_LOCK, true);
@@ -207,6 +212,27 @@ static void account_user(struct seq *s)
 static void account_mm(struct seq *s)
 {
 	account(s, true);
+}
+
+/* What is mapped already must find room when a device comes, all of it. */
+static void account_attach(struct seq *s)
+{
+	const long locked = locked_pages(s, getpid());
+	rlim_t before, ignored;
+
+	if (!new_space(s))
+		return;
+	if (step(s, "a limit", 0, 0,
+		 limit_to((locked + PAGES / 2) * s->page, &before) ?:
+			 pin_set_cap(CAP_IPC_LOCK, false)) &&
+	    step(s, "map", 0, 0, map_part(s, 0, PAGES)) &&
+	    momentary(s, "a device for more than the limit", PAGES, -ENOMEM,
+		      pin_iommufd_attach(s->fd, &s->space)) &&
+	    step(s, "another limit", 0, 0, limit_to((locked + PAGES) * s->page, &ignored)) &&
+	    attach(s, PAGES) && seen(s))
+		step(s, "unmap", -PAGES, 0, unmap_all(s));
+	pin_set_cap(CAP_IPC_LOCK, true);
+	limit_to(before, &ignored);
 }
 
 /* --- drivers and domains over the same pages --- */
@@ -278,6 +304,92 @@ static void access_device(struct seq *s)
 	close(driver);
 }
 
+/* --- a driver copies: what others hold is not to be unpinned --- */
+
+static long copy_part(struct seq *s, int driver, unsigned int first, unsigned int nr, bool write)
+{
+	const size_t len = nr * s->page;
+	char *data = malloc(len);
+	long err = -ENOMEM;
+
+	if (!data)
+		return err;
+	memset(data, write ? 0xc3 : 0, len);
+	err = pin_iommufd_copy(s->fd, driver, iova_of(s, first), data, len, write);
+	/* Of another process's memory there is a copy here, which is older. */
+	if (!err && s->owner == getpid() && memcmp(data, addr_of(s, first), len))
+		err = -EILSEQ;
+	free(data);
+	return err;
+}
+
+static void copy_read(struct seq *s)
+{
+	int driver = with_driver(s);
+
+	if (driver < 0)
+		return;
+	memset(s->mem.addr, 0x5a, s->mem.len);
+	if (momentary(s, "read a page", 1, 0, copy_part(s, driver, 3, 1, false)))
+		momentary(s, "read all", PAGES, 0, copy_part(s, driver, 0, PAGES, false));
+	close(driver);
+}
+
+static void copy_around(struct seq *s)
+{
+	const struct pin_predict front = { .acquired = 4 };
+	struct pin_view *v = pin_audit_view(s->au, 0, s->mem.addr, PAGES);
+	int driver = with_driver(s);
+	uint32_t id;
+
+	if (driver >= 0 && access_part(s, driver, 0, 4, 4, &id) &&
+	    momentary(s, "write to all", PAGES - 4, 0, copy_part(s, driver, 0, PAGES, true)) &&
+	    pin_audit_held(s->au, "write to all", v, &front) && unaccess(s, driver, 4, id) &&
+	    pin_audit_back(s->au, "it lets go of them", v) &&
+	    access_part(s, driver, 8, 4, 4, &id) &&
+	    momentary(s, "read all", PAGES - 4, 0, copy_part(s, driver, 0, PAGES, false)) &&
+	    unaccess(s, driver, 4, id))
+		pin_audit_back(s->au, "it lets go of these", v);
+	if (driver >= 0)
+		close(driver);
+	pin_view_close(v);
+}
+
+/*
+ * Few pages at a time, none of them beside the one before (it is the same), so
+ * that what comes before the hole has been worked on when it is found.
+ */
+static bool dig_hole(struct seq *s)
+{
+	return step(s, "two pages at a time", 0, 0, pin_iommufd_limit(s->fd, TWO_AT_A_TIME)) &&
+	       step(s, "a hole", 0, 0, munmap(addr_of(s, PAGES / 2), s->page) ? -errno : 0);
+}
+
+static void copy_hole(struct seq *s)
+{
+	int driver = with_driver(s);
+
+	if (driver < 0)
+		return;
+	if (dig_hole(s))
+		momentary(s, "write over the hole", PAGES / 2, -EFAULT,
+			  copy_part(s, driver, 0, PAGES, true));
+	close(driver);
+}
+
+static void attach_hole(struct seq *s)
+{
+	if (!new_space(s) || !step(s, "map", 0, 0, map_part(s, 0, PAGES)) || !dig_hole(s) ||
+	    !momentary(s, "a device over the hole", PAGES / 2, -EFAULT,
+		       pin_iommufd_attach(s->fd, &s->space)))
+		return;
+	if (step(s, "fill it", 0, 0,
+		 mmap(addr_of(s, PAGES / 2), s->page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -errno : 0) &&
+	    attach(s, PAGES))
+		seen(s);
+}
+
 static void two_domains(struct seq *s)
 {
 	uint32_t second;
@@ -336,8 +448,9 @@ static void pieces(struct seq *s)
 
 /* --- memory of another process --- */
 
-static pid_t map_in_child(const struct seq *s)
+static pid_t map_in_child(const struct seq *s, bool counted)
 {
+	rlim_t before;
 	int ready[2], err;
 	pid_t pid;
 
@@ -346,7 +459,9 @@ static pid_t map_in_child(const struct seq *s)
 	pid = fork();
 	if (!pid) {
 		pin_scratch_disown();
-		err = map_part(s, 0, PAGES);
+		err = counted ? limit_to(PAGES * s->page, &before) ?:
+				pin_set_cap(CAP_IPC_LOCK, false) : 0;
+		err = err ?: map_part(s, 0, PAGES);
 		if (write(ready[1], &err, sizeof(err)) == sizeof(err))
 			pause();
 		_exit(1);
@@ -381,7 +496,7 @@ static void other_process(struct seq *s)
 
 	if (!new_space(s))
 		return;
-	pid = map_in_child(s);
+	pid = map_in_child(s, false);
 	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
 		return;
 	s->owner = pid;
@@ -389,16 +504,22 @@ static void other_process(struct seq *s)
 	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
 	if (!step(s, "a driver", 0, 0, driver < 0 ? driver : 0) ||
 	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
+	    /* Once more, when its page tables have them: nothing to wait for. */
+	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
 	    !attach(s, PAGES) || !seen(s) || !end_of(s, pid))
 		goto out;
 	pid = -1;
 	device = s->space.device;
-	if (step(s, "a second domain", 0, 0, pin_iommufd_domain(s->fd, &s->space, 0)) &&
+	if (step(s, "the driver reads what the device has", 0, 0,
+		 copy_part(s, driver, 5, 1, false)) &&
+	    step(s, "a second domain", 0, 0, pin_iommufd_domain(s->fd, &s->space, 0)) &&
 	    seen(s) &&
 	    step(s, "the first goes with its device", 0, 0, pin_iommufd_destroy(s->fd, device)) &&
-	    step(s, "the second goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.hwpt)))
-		refused(s, "a device for what is gone", 0, -EFAULT,
-			pin_iommufd_attach(s->fd, &s->space));
+	    step(s, "the second goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.hwpt)) &&
+	    momentary(s, "the driver reads what is gone", 0, -EFAULT,
+		      copy_part(s, driver, 5, 1, false)))
+		momentary(s, "a device for what is gone", 0, -EFAULT,
+			  pin_iommufd_attach(s->fd, &s->space));
 out:
 	if (pid > 0)
 		end_of(s, pid);
@@ -406,14 +527,73 @@ out:
 		close(driver);
 }
 
+static bool owner_locks(struct seq *s, const char *what, long want)
+{
+	long pages = locked_pages(s, s->owner);
+
+	if (pages == want)
+		return true;
+	pin_audit_fail(s->au, "%s: VmLck of the process is %ld pages, predicted %ld", what, pages,
+		       want);
+	return false;
+}
+
+/* The same where its VmLck counts, which takes the lock that the pins were taken under. */
+static void other_account(struct seq *s)
+{
+	pid_t pid;
+
+	if (!step(s, "count in VmLck", 0, 0, pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1)) ||
+	    !new_space(s))
+		return;
+	pid = map_in_child(s, true);
+	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
+		return;
+	s->owner = pid;
+	pin_audit_base_vmpin(s->au, pid);
+	if (attach(s, PAGES) && owner_locks(s, "a device", PAGES) && seen(s) &&
+	    step(s, "it goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)) &&
+	    owner_locks(s, "it goes", 0) && attach(s, PAGES) && owner_locks(s, "another", PAGES) &&
+	    step(s, "that goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))
+		owner_locks(s, "that goes", 0);
+	end_of(s, pid);
+}
+
+/* There is no account any more when the device lets go. */
+static void account_ends(struct seq *s)
+{
+	pid_t pid;
+
+	if (!step(s, "count in VmLck", 0, 0, pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1)) ||
+	    !new_space(s))
+		return;
+	pid = map_in_child(s, true);
+	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
+		return;
+	s->owner = pid;
+	pin_audit_base_vmpin(s->au, pid);
+	pin_audit_excuse_warning(s->au, "warns_iommufd_account", "*", "pfn_reader_destroy");
+	if (attach(s, PAGES) && end_of(s, pid) &&
+	    step(s, "the device goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))
+		momentary(s, "a device for what is gone", 0, -EFAULT,
+			  pin_iommufd_attach(s->fd, &s->space));
+}
+
 static const struct test tests[] = {
+	{ "account.attach", account_attach, "anon" },
 	{ "account.user", account_user, "anon" },
 	{ "account.mm", account_mm, "anon" },
 	{ "access.overlap", access_overlap, "anon" },
 	{ "access.unmap", access_unmap, "anon" },
 	{ "access.device", access_device, "anon" },
+	{ "attach.hole", attach_hole, "alias" },
+	{ "copy.around", copy_around, "anon" },
+	{ "copy.hole", copy_hole, "alias" },
+	{ "copy.read", copy_read, "anon" },
 	{ "domains.two", two_domains, "anon" },
 	{ "pieces.by_vfio", pieces, "anon" },
+	{ "process.account", other_account, "shmem" },
+	{ "process.account_ends", account_ends, "shmem" },
 	{ "process.ends", other_process, "shmem" },
 };
 

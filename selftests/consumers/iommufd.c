@@ -36,6 +36,7 @@
 #define GET_BITMAP	COMMAND(12)
 #define TEST		COMMAND(32)
 
+#define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
 #define MAP_FIXED_IOVA	(1u << 0)
 #define MAP_WRITEABLE	(1u << 1)
 #define MAP_READABLE	(1u << 2)
@@ -148,7 +149,7 @@ struct test {
 enum way {
 	MAPPED,		/* a device is attached */
 	MAPPED_READ,
-	MAPPED_BITS,	/* few pages at a time */
+	MAPPED_BITS,	/* few pages at a time, and each by itself */
 	COPIED,		/* another device's space gets it, the first gives it up */
 	ACCESSED,	/* no device, but a driver */
 	DETACHED,	/* both, and the device goes first */
@@ -297,6 +298,15 @@ int pin_iommufd_unaccess(int fd, int driver, uint32_t pages)
 	return test(fd, TEST_DESTROY_ACCESS_PAGES, driver, &t);
 }
 
+int pin_iommufd_copy(int fd, int driver, uint64_t iova, void *data, size_t len, bool write)
+{
+	struct test t = {
+		.rw = { iova, len, (uintptr_t)data, RW_SLOW | (write ? RW_WRITE : 0) },
+	};
+
+	return test(fd, TEST_ACCESS_RW, driver, &t);
+}
+
 static int new_space(int fd, struct pin_iommufd_space *s, bool device)
 {
 	return pin_iommufd_space(fd, s) ?: (device ? pin_iommufd_attach(fd, s) : 0);
@@ -394,7 +404,10 @@ static int iommu_open(struct pin_op *op, enum way way)
 	i->fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
 	err = i->fd < 0 ? -errno :
 		pin_iommufd_limit(i->fd, way == MAPPED_BITS ? 16 : PIN_IOMMUFD_LISTS) ?:
-		new_space(i->fd, &i->first, has_device(way));
+		new_space(i->fd, &i->first, has_device(way) && way != MAPPED_BITS);
+	if (!err && way == MAPPED_BITS)
+		err = pin_iommufd_option(i->fd, HUGE_PAGES, i->first.ioas, 0) ?:
+		      pin_iommufd_attach(i->fd, &i->first);
 	if (!err && way == COPIED)
 		err = new_space(i->fd, &i->second, true);
 	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES) {
@@ -597,14 +610,11 @@ static long pin_attach(struct pin_op *op)
 }
 
 /* A driver writes what is at @from to @len bytes from @at on. */
-static int write_to(const struct pin_op *op, const char *from, size_t at, size_t len)
+static int write_to(const struct pin_op *op, char *from, size_t at, size_t len)
 {
 	const struct iommu *i = op->priv;
-	struct test t = {
-		.rw = { PIN_IOMMUFD_IOVA + at, len, (uintptr_t)from + at, RW_WRITE | RW_SLOW },
-	};
 
-	return test(i->fd, TEST_ACCESS_RW, i->access, &t);
+	return pin_iommufd_copy(i->fd, i->access, PIN_IOMMUFD_IOVA + at, from + at, len, true);
 }
 
 static long pin_rw(struct pin_op *op)

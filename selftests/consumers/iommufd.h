@@ -63,4 +63,10 @@ int pin_iommufd_access(int fd, int driver, const void *addr, size_t len, uint64_
 		       uint32_t *pages);
 int pin_iommufd_unaccess(int fd, int driver, uint32_t pages);
 
+/*
+ * It copies @len bytes from @data to @iova, or the other way round, as if the
+ * memory there were another process's: through pins.
+ */
+int pin_iommufd_copy(int fd, int driver, uint64_t iova, void *data, size_t len, bool write);
+
 #endif

@@ -98,6 +98,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever",
 	},
 	{
+		.id = "iommufd-account-gone",
+		.consumer = "warns_iommufd_account", .target = "*",
+		.from = PIN_KVER(6, 2),
+		.reason = "update_unpinned() forgets pages whose process has ended, so that VmLck cannot be told: pfn_reader_destroy() warns when the next device or driver comes",
+	},
+	{
 		.id = "rds-map-leak",
 		.consumer = "fail_nth_rds_@(mr|ib)*", .target = "*",
 		.from = PIN_KVER(5, 7),
