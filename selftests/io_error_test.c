@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +20,8 @@
 #define PAGES		16
 #define MANY		300	/* more than a bio holds */
 #define BYTES		(32ul << 20)
+#define BATCH		64	/* pages that fs/direct-io.c pins at once, bios that it lets lie */
+#define PIECES		(2 * BATCH)
 
 static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR, failing = {
 	.type = "error", .before = "", .config = "BLK_DEV_DM",
@@ -44,15 +48,16 @@ struct site {
 	const struct pin_scratch_fs *fs;	/* or NULL */
 	int err;
 	char why[PIN_WHY_LEN];
-	char mapped[64], below[64];
+	char mapped[64], below[64], dev[64];
 	int fd;
+	int pieces;	/* a file that lies there page by page, or -1 */
 };
 
 static struct site sites[] = {
-	{ .name = "device" },
-	{ .name = "ext4", .fs = &ext4 },
-	{ .name = "vfat", .fs = &vfat },
-	{ .name = "fuse", .server = true },
+	{ .name = "device", .pieces = -1 },
+	{ .name = "ext4", .fs = &ext4, .pieces = -1 },
+	{ .name = "vfat", .fs = &vfat, .pieces = -1 },
+	{ .name = "fuse", .server = true, .pieces = -1 },
 };
 
 struct cell {
@@ -81,11 +86,38 @@ static const struct cell ways[] = {
 
 static struct cell cells[NR_SITES * NR_WAYS];
 
-static int make_file(struct site *st, const char *dev)
+/* In turn with another file: vfat takes the next cluster for whoever comes. */
+static int make_pieces(struct site *st, const char *dir, char *content)
+{
+	const size_t ps = getpagesize();
+	char path[400], between[400];
+	int fd, other, err = 0;
+
+	snprintf(path, sizeof(path), "%s/pieces", dir);
+	snprintf(between, sizeof(between), "%s/between", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	other = open(between, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	errno = ENOSPC;
+	for (size_t i = 0; i < PIECES && !err; i++) {
+		if (pwrite(fd, content, ps, i * ps) != (ssize_t)ps ||
+		    pwrite(other, content, ps, i * ps) != (ssize_t)ps)
+			err = -errno;
+	}
+	if (!err && fsync(fd))
+		err = -errno;
+	close(other);
+	close(fd);
+	st->pieces = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (!err && st->pieces < 0)
+		err = -errno;
+	return err ? pin_why(st->why, err, "%s: %s", path, strerror(-err)) : 0;
+}
+
+static int make_file(struct site *st)
 {
 	const size_t len = (size_t)MANY * getpagesize();
 	char dir[300], path[400], *content;
-	int err = pin_scratch_mount(st->fs, dev, dir, sizeof(dir), st->why);
+	int err = pin_scratch_mount(st->fs, st->dev, dir, sizeof(dir), st->why);
 
 	if (err)
 		return err;
@@ -97,6 +129,8 @@ static int make_file(struct site *st, const char *dev)
 	/* Whatever is to be looked up is in memory before the device fails. */
 	if (st->fd < 0 || pwrite(st->fd, content, len, 0) != (ssize_t)len || fsync(st->fd))
 		err = pin_why(st->why, -errno, "%s: %s", path, strerror(errno));
+	if (!err && st->fs == &vfat)
+		err = make_pieces(st, dir, content);
 	munmap(content, len);
 	return err;
 }
@@ -104,7 +138,7 @@ static int make_file(struct site *st, const char *dev)
 static int make_site(struct site *st)
 {
 	static char scratch[256];
-	char file[300], name[64], dev[64];
+	char file[300], name[64];
 	int err = 0;
 
 	st->fd = -1;
@@ -116,12 +150,12 @@ static int make_site(struct site *st)
 	if (err)
 		return err;
 	snprintf(st->mapped, sizeof(st->mapped), "pin-error-%s-%d", st->name, getpid());
-	err = pin_scratch_dm(st->mapped, st->fs ? &linear : &failing, st->below, BYTES, dev,
-			     sizeof(dev), st->why);
+	err = pin_scratch_dm(st->mapped, st->fs ? &linear : &failing, st->below, BYTES, st->dev,
+			     sizeof(st->dev), st->why);
 	if (err || st->fs)
-		return err ?: make_file(st, dev);
-	st->fd = open(dev, O_RDWR | O_DIRECT | O_CLOEXEC);
-	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", dev, strerror(errno)) : 0;
+		return err ?: make_file(st);
+	st->fd = open(st->dev, O_RDWR | O_DIRECT | O_CLOEXEC);
+	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", st->dev, strerror(errno)) : 0;
 }
 
 static void setup(struct pin_suite *s)
@@ -142,6 +176,8 @@ static void cleanup(struct pin_suite *s)
 	for (size_t i = 0; i < NR_SITES; i++) {
 		if (!sites[i].err)
 			close(sites[i].fd);
+		if (sites[i].pieces >= 0)
+			close(sites[i].pieces);
 	}
 }
 
@@ -195,6 +231,78 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/*
+ * Page by page there is a bio for each, and fs/direct-io.c hears of an error while
+ * there are more to come: as it looks what has become of so many, or because it
+ * cannot find out where the next page lies.
+ */
+struct broken_off {
+	const char *name;
+	bool forgets;		/* where the pages lie is not in memory any more */
+	unsigned int pinned;
+	unsigned int extra;	/* released too many with the known issue */
+};
+
+static const struct broken_off broken_off[] = {
+	/* Of the first 64 each is in a bio, the next is about to be. */
+	{ "reaped_read", false, PIECES, 2 * BATCH + 1 },
+	/* The first cluster is in the directory, for the next one it asks the device. */
+	{ "lookup_read", true, BATCH, 2 },
+};
+
+#define NR_BROKEN_OFF	(sizeof(broken_off) / sizeof(broken_off[0]))
+
+static int forget(struct site *st)
+{
+	int fd = open(st->dev, O_RDONLY | O_CLOEXEC), err;
+
+	err = fd < 0 || ioctl(fd, BLKFLSBUF) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return err ? pin_why(st->why, err, "%s: BLKFLSBUF: %s", st->dev, strerror(-err)) : 0;
+}
+
+static enum pin_verdict run_broken_off(struct pin_audit *au, const void *arg)
+{
+	const struct broken_off *b = arg;
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	struct site *st = sites;
+	struct pin_mem mem;
+	struct iovec iov;
+	long result;
+
+	while (st->fs != &vfat)
+		st++;
+	if (st->err)
+		return pin_audit_skip(au, "%s", st->why);
+	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, PIECES))
+		return pin_audit_skip(au, "%s", mem.why);
+	iov = (struct iovec){ mem.addr, mem.len };
+	want.acquired = k->dio_pins ? b->pinned : 0;
+	want.released = want.acquired;
+	want.issue = pin_known_issue(k, "dio_legacy", st->name);
+	if (want.issue) {
+		want.issue_released = b->extra;
+		want.or_more = b->extra;
+	}
+	/* All is read once: what it is to know it knows. */
+	if (preadv(st->pieces, &iov, 1, 0) != (ssize_t)mem.len)
+		pin_audit_fail(au, "reading the file: %s", strerror(errno));
+	pin_audit_restart(au);
+	if ((b->forgets && forget(st)) ||
+	    pin_scratch_dm_replace(st->mapped, &failing, st->below, BYTES, st->why)) {
+		pin_mem_free(&mem);
+		return pin_audit_fail(au, "%s", st->why);
+	}
+	result = pin_transfer_sync(st->pieces, false, &iov, 1, 0, 0);
+	if (pin_scratch_dm_replace(st->mapped, &linear, st->below, BYTES, st->why))
+		pin_audit_fail(au, "%s", st->why);
+	pin_audit_step(au, b->name, &want, result, 0);
+	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
 	struct cell *cell = cells;
@@ -209,6 +317,8 @@ static void add_tests(struct pin_suite *s)
 			pin_suite_add(s, run_cell, cell, "%s.%s", sites[i].name, ways[w].name);
 		}
 	}
+	for (size_t i = 0; i < NR_BROKEN_OFF; i++)
+		pin_suite_add(s, run_broken_off, &broken_off[i], "vfat.%s", broken_off[i].name);
 }
 
 int main(int argc, char **argv)
