@@ -40,7 +40,9 @@ enum wish {
 	RDMA_WRITE,	/* from our memory to remote memory */
 	IB_READ,	/* as RDMA_READ and RDMA_WRITE, over soft-RoCE */
 	IB_WRITE,
+	IB_ONCE,	/* as IB_WRITE, and then the remote memory is a region no more */
 	LONE_REGION,	/* a memory region without a connection */
+	LONE_DEST,	/* the same for a named destination */
 	REGION,
 	LOST_REGION,	/* nobody gets to know its name */
 };
@@ -56,12 +58,12 @@ struct rds {
 
 static bool over_wire(const struct rds *r)
 {
-	return r->wish == IB_READ || r->wish == IB_WRITE;
+	return r->wish == IB_READ || r->wish == IB_WRITE || r->wish == IB_ONCE;
 }
 
 static bool only_reads(const struct rds *r)
 {
-	return r->wish == RDMA_WRITE || r->wish == IB_WRITE;
+	return r->wish == RDMA_WRITE || r->wish == IB_WRITE || r->wish == IB_ONCE;
 }
 
 /* Bytes that an operation on all of @m moves: or as many as it may say. */
@@ -201,7 +203,7 @@ static int rds_open(struct pin_op *op, enum wish wish)
 	op->priv = r;
 	r->wish = wish;
 	err = new_socket(r, wish >= IB_READ);
-	if (!err && wish >= IB_READ && wish != LONE_REGION)
+	if (!err && wish >= IB_READ && wish != LONE_REGION && wish != LONE_DEST)
 		err = connect_to_self(r);
 	if (!err && over_wire(r))
 		err = get_remote(r, op->mem);
@@ -235,6 +237,16 @@ static int open_ib_read(struct pin_op *op)
 static int open_ib_write(struct pin_op *op)
 {
 	return rds_open(op, IB_WRITE);
+}
+
+static int open_ib_once(struct pin_op *op)
+{
+	return rds_open(op, IB_ONCE);
+}
+
+static int open_lone_dest(struct pin_op *op)
+{
+	return rds_open(op, LONE_DEST);
 }
 
 static int open_lone_region(struct pin_op *op)
@@ -391,7 +403,8 @@ static struct rds_get_mr_args region(struct rds *r, const void *p, size_t len)
 	return (struct rds_get_mr_args){
 		.vec = { .addr = (uintptr_t)p, .bytes = len },
 		.cookie_addr = (uintptr_t)&r->cookie,
-		.flags = RDS_RDMA_READWRITE | RDS_RDMA_INVALIDATE,
+		.flags = RDS_RDMA_READWRITE | RDS_RDMA_INVALIDATE |
+			 (r->wish == IB_ONCE ? RDS_RDMA_USE_ONCE : 0),
 	};
 }
 
@@ -401,6 +414,18 @@ static long get_lone_region(struct pin_op *op)
 	const struct rds_get_mr_args args = region(r, op->mem->addr, op->mem->len);
 
 	return setsockopt(r->fd, SOL_RDS, RDS_GET_MR, &args, sizeof(args)) ? -errno : 0;
+}
+
+static long get_lone_dest(struct pin_op *op)
+{
+	struct rds *r = op->priv;
+	const struct rds_get_mr_args same = region(r, op->mem->addr, op->mem->len);
+	struct rds_get_mr_for_dest_args args = {
+		.vec = same.vec, .cookie_addr = same.cookie_addr, .flags = same.flags,
+	};
+
+	memcpy(&args.dest_addr, &r->self, sizeof(r->self));
+	return setsockopt(r->fd, SOL_RDS, RDS_GET_MR_FOR_DEST, &args, sizeof(args)) ? -errno : 0;
 }
 
 static long get_region(struct pin_op *op)
@@ -436,7 +461,7 @@ static long free_region(struct pin_op *op)
 	const struct rds *r = op->priv;
 	long err = free_cookie(r);
 
-	if (!err && setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)))
+	if (setsockopt(r->fd, SOL_RDS, RDS_CANCEL_SENT_TO, &r->self, sizeof(r->self)) && !err)
 		err = -errno;
 	return err;
 }
@@ -503,7 +528,14 @@ static long transfer(struct pin_op *op)
 	if (!err && memcmp(op->mem->addr, r->remote, r->remote_len))
 		err = -EILSEQ;
 	if (!err)
-		return acknowledged(r) ?: free_cookie(r);
+		err = acknowledged(r);
+	if (!err && r->wish == IB_ONCE) {
+		/* The message of the transfer has told that it was used: it is forgotten. */
+		err = free_cookie(r);
+		return err == -EINVAL ? 0 : err ?: -EPROTO;
+	}
+	if (!err)
+		return free_cookie(r);
 	/* It is there if its name is, even if the message did not get off. */
 	if (r->cookie)
 		free_region(op);
@@ -521,6 +553,20 @@ const struct pin_consumer pin_consumer_rds_atomic = {
 	.open = open_atomic,
 	.predict = predict,
 	.pin = atomic,
+	.close = rds_close,
+};
+
+const struct pin_consumer pin_consumer_rds_ib_once = {
+	.name = "rds_ib_once",
+	.help = "RDS, written over soft-RoCE to remote memory that is a region until it was used",
+	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast; rds_rdma_unuse > rds_ib_free_mr",
+	.since = "5.7",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.probe = probe_rdma,
+	.open = open_ib_once,
+	.predict = predict,
+	.pin = transfer,
 	.close = rds_close,
 };
 
@@ -568,9 +614,23 @@ const struct pin_consumer pin_consumer_rds_mr = {
 	.close = rds_close,
 };
 
+const struct pin_consumer pin_consumer_rds_mr_dest = {
+	.name = "rds_mr_dest",
+	.help = "RDS memory region for a named destination, refused because there is no connection",
+	.path = "rds_setsockopt > rds_get_mr_for_dest > __rds_rdma_map > pin_user_pages_fast",
+	.since = "5.7",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.probe = probe_rdma,
+	.open = open_lone_dest,
+	.predict = predict_lone_region,
+	.pin = get_lone_dest,
+	.close = rds_close,
+};
+
 const struct pin_consumer pin_consumer_rds_mr_lone = {
 	.name = "rds_mr_lone",
-	.help = "the same, refused because there is no connection",
+	.help = "the same for whoever it may be",
 	.path = "rds_setsockopt > __rds_rdma_map > pin_user_pages_fast",
 	.since = "5.7",
 	.doc_case = 2,
@@ -584,7 +644,7 @@ const struct pin_consumer pin_consumer_rds_mr_lone = {
 
 const struct pin_consumer pin_consumer_rds_mr_lost = {
 	.name = "rds_mr_lost",
-	.help = "the same, given up because its cookie cannot be written",
+	.help = "RDS memory region, given up because its cookie cannot be written",
 	.path = "rds_sendmsg > __rds_rdma_map > pin_user_pages_fast; rds_ib_free_mr",
 	.since = "5.7",
 	.doc_case = 2,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * AF_XDP packet memory: setsockopt(XDP_UMEM_REG), no network device needed.
- * The pages are released by a work item after close().
+ * The pages are released by a work item after close(): by another one if the
+ * socket is bound to a device.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include "xdp.h"
 
 #define CHUNK		2048	/* bytes: the smallest XDP takes */
+#define RING		64	/* descriptors */
+#define LOOPBACK	1	/* lo is that everywhere */
 
 static int probe(const struct pin_kernel *k, char *why)
 {
@@ -67,10 +70,58 @@ static long pin(struct pin_op *op)
 	return 0;
 }
 
+static int open_bound(struct pin_op *op)
+{
+	static const int rings[] = { XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING };
+	const int entries = RING;
+	int err = xdp_open(op);
+
+	for (size_t i = 0; !err && i < sizeof(rings) / sizeof(rings[0]); i++) {
+		if (setsockopt((intptr_t)op->priv, SOL_XDP, rings[i], &entries, sizeof(entries)))
+			err = pin_why(op->why, -errno, "AF_XDP ring: %s", strerror(errno));
+		if (err)
+			close((intptr_t)op->priv);
+	}
+	return err;
+}
+
+/*
+ * A queue is one socket's. While it is another's, or if there is no memory for
+ * what binds them, the socket remains with what it has pinned.
+ */
+static long pin_bound(struct pin_op *op)
+{
+	const struct sockaddr_xdp queue = {
+		.sxdp_family = AF_XDP,
+		.sxdp_flags = XDP_COPY,
+		.sxdp_ifindex = LOOPBACK,
+	};
+	long err = pin(op);
+
+	if (!err && bind((intptr_t)op->priv, (const void *)&queue, sizeof(queue)) &&
+	    errno != EBUSY && errno != ENOMEM)
+		err = -errno;
+	return err;
+}
+
 static void xdp_close(struct pin_op *op)
 {
 	close((intptr_t)op->priv);
 }
+
+const struct pin_consumer pin_consumer_xdp_bound = {
+	.name = "xdp_bound",
+	.help = "the packet memory of a socket that is bound to a queue of a device",
+	.path = "xdp_umem_reg > xdp_umem_pin_pages > pin_user_pages; xp_release_deferred",
+	.since = "5.6",
+	.doc_case = 2,
+	.held = true,
+	.probe = probe,
+	.open = open_bound,
+	.predict = predict,
+	.pin = pin_bound,
+	.close = xdp_close,
+};
 
 const struct pin_consumer pin_consumer_xdp_umem = {
 	.name = "xdp_umem",
