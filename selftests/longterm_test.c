@@ -403,29 +403,53 @@ static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
-/* By file and offset it is folios that are pinned, dropped, moved and pinned again. */
+/* Folios of a memfd by file and offset: for long, without being asked. */
+static const struct subject by_file = { "memfd", PIN_HELPER_PIN_MEMFD, PIN_HELPER_WRITE, false };
+
+static int take_long(const struct pin_bench *b, const struct subject *sub, unsigned int *handle)
+{
+	struct pin_helper_take take = {
+		.way = sub->way, .flags = sub->flags, .target = b->m.fd,
+		.addr = (char *)b->m.addr - (char *)b->m.map, .length = b->m.len,
+	};
+	int err;
+
+	if (sub != &by_file)
+		return pin_helper_take_all(b->fd, sub->way, sub->flags, b->m.addr, b->m.len,
+					   handle);
+	err = pin_helper_take(b->fd, &take);
+	*handle = take.handle;
+	return err;
+}
+
+static bool can_take(struct pin_audit *au, const struct subject *sub)
+{
+	char why[PIN_WHY_LEN];
+	int fd = pin_helper_open_for(sub->way, why);
+
+	if (fd < 0)
+		pin_audit_skip(au, "%s", why);
+	else
+		close(fd);
+	return fd >= 0;
+}
+
+/* These are pinned, dropped, moved and pinned again. */
 static enum pin_verdict moves_folios(struct pin_audit *au, const void *arg)
 {
-	struct pin_helper_take take = { .way = PIN_HELPER_PIN_MEMFD, .flags = PIN_HELPER_WRITE };
 	struct pin_helper_page *before, *after;
-	char why[PIN_WHY_LEN];
-	unsigned int movable;
+	unsigned int movable, handle;
 	struct pin_bench b;
 	int err;
 
 	(void)arg;
-	err = pin_helper_open_for(take.way, why);
-	if (err < 0)
-		return pin_audit_skip(au, "%s", why);
-	close(err);
-	before = open_movable(&b, au, "memfd", &movable);
+	if (!can_take(au, &by_file))
+		return PIN_SKIP;
+	before = open_movable(&b, au, by_file.kind, &movable);
 	if (!before)
 		return PIN_SKIP;
 	pin_view_drain_lru();
-	take.target = b.m.fd;
-	take.addr = (char *)b.m.addr - (char *)b.m.map;
-	take.length = b.m.len;
-	err = pin_helper_take(b.fd, &take);
+	err = take_long(&b, &by_file, &handle);
 	pin_bench_step(&b, "pin", 2 * b.m.pages, b.m.pages, err);
 	after = err ? NULL : pin_bench_look(&b);
 	if (after && in_movable(&b, after, b.m.pages))
@@ -437,7 +461,7 @@ static enum pin_verdict moves_folios(struct pin_audit *au, const void *arg)
 		pin_audit_fail(au, "the data did not move with the folios");
 	if (!err)
 		pin_bench_step(&b, "unpin", 0, b.m.pages,
-			       pin_helper_give_all(b.fd, take.handle, PIN_HELPER_GIVE_FOLIOS, 0));
+			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_FOLIOS, 0));
 	free(after);
 	free(before);
 	pin_bench_close(&b);
@@ -458,6 +482,8 @@ static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
 
 	if (pin_audit_kernel(au)->version < MOVES_SINCE)
 		return pin_audit_skip(au, "Linux 5.13 and later move pages out of ZONE_MOVABLE, this kernel does not");
+	if (!can_take(au, sub))
+		return PIN_SKIP;
 	pages = open_movable(&b, au, sub->kind, &movable);
 	if (!pages)
 		return PIN_SKIP;
@@ -466,7 +492,7 @@ static enum pin_verdict cannot_move(struct pin_audit *au, const void *arg)
 				  (char *)b.m.addr + PAGES / 2 * b.k->page_size,
 				  b.k->page_size, &got);
 	pin_bench_step(&b, "get", 0, 0, err);
-	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
+	err = take_long(&b, sub, &handle);
 	/* The number of attempts is the kernel's; what counts is the balance. */
 	pin_audit_step(au, "long-term pin", &want, err, 0);
 	free(pages);
@@ -643,6 +669,7 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cannot_move, &movers[0], "cannot_move.anon.fast");
 	pin_suite_add(s, cannot_move, &movers[1], "cannot_move.anon.slow");
 	pin_suite_add(s, cannot_move, &movers[4], "cannot_move.memfd");
+	pin_suite_add(s, cannot_move, &by_file, "cannot_move.memfd.folios");
 	pin_suite_add(s, two_pinners, NULL, "moves.two_at_once");
 }
 
