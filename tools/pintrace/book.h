@@ -39,7 +39,7 @@ enum entry {
  */
 enum waist {
 	WAIST_UNKNOWN,
-	WAIST_CALLED, /* its own hook sees it */
+	WAIST_CALLED, /* whose own hook sees it */
 	WAIST_INLINED,
 };
 
@@ -87,6 +87,18 @@ struct holder {
 	__u32 tid;
 };
 
+/*
+ * What one owner holds of one folio has a place in an array, by the folio's
+ * address: no more is needed for nearly all. A second owner, and a folio whose
+ * place is taken by another one, go to the map of folios.
+ */
+struct slot {
+	struct bpf_spin_lock lock;
+	__u32 spilled; /* folios in the map whose place this is */
+	__u64 folio; /* 0: free */
+	struct holder holder;
+};
+
 /* The value of the map of folios, by address of the struct folio. */
 struct folio_book {
 	struct bpf_spin_lock lock;
@@ -99,7 +111,7 @@ struct folio_book {
 struct trouble {
 	__u64 unmatched; /* released, but no pin of this folio is booked */
 	__u64 guessed; /* released by nobody of several owners: the oldest took it */
-	__u64 lost_full; /* acquired, but the map of folios is full */
+	__u64 lost_full; /* acquired, but there is no room for the folio */
 	__u64 lost_race; /* acquired, but the folio's book was busy */
 	__u64 lost_uncounted; /* by folio_add_pin(), for either reason */
 	__u64 unnamed; /* times the table of owners was full */

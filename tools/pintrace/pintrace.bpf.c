@@ -4,11 +4,11 @@
  *
  * Every pin that the kernel counts goes through one of a few functions of
  * mm/gup.c, whatever its consumer called: try_grab_*() to take it and
- * gup_put_folio() to give it back (put_compound_head() in 5.10). They name the
- * folio and the count, so these are booked and nothing is booked twice. Around
- * them, one hook at each entry point (pin_user_pages_fast(), ...) notes who
- * calls: the stack is walked once for a call, not for each page. Where a
- * compiler inlined the narrow waist into a function, that one is booked.
+ * gup_put_folio() to give it back. They name the folio and the count, so these
+ * are booked and nothing is booked twice. Around them, one hook at each entry
+ * point (pin_user_pages_fast(), ...) notes who calls: the stack is walked once
+ * for a call, not for each page. Where a compiler inlined the narrow waist into
+ * a function, that one is booked.
  *
  * Only structures of our own are used, and only the members below, whose place
  * libbpf finds in the BTF of the running kernel.
@@ -42,6 +42,13 @@ struct task_struct {
 } __attribute__((preserve_access_index));
 
 struct folio;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct slot);
+} slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -96,9 +103,9 @@ struct call {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u32);
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
 	__type(value, struct call);
 } calls SEC(".maps");
 
@@ -147,6 +154,7 @@ struct {
 
 const volatile __u32 foll_pin;
 const volatile __u32 max_owners;
+const volatile __u32 slot_mask;
 const volatile bool by_cgroup;
 const volatile bool keep_own; /* for the command; others' pins are booked, too */
 const volatile bool by_target;
@@ -162,6 +170,26 @@ __u32 learner; /* nothing is booked meanwhile */
 /* By inliner: what is known about it; and how many are watched now. */
 __u32 waist[NR_INLINERS];
 __u32 nr_doubts;
+
+/*
+ * Arguments of a hooked function and what it returned, as numbers: the verifier
+ * lets nobody calculate with pointers.
+ */
+static __always_inline __u64 argument(void *ctx, __u32 nr)
+{
+	__u64 value = 0;
+
+	bpf_get_func_arg(ctx, nr, &value);
+	return value;
+}
+
+static __always_inline __u64 returned(void *ctx)
+{
+	__u64 value = 0;
+
+	bpf_get_func_ret(ctx, &value);
+	return value;
+}
 
 static __always_inline void count_trouble(unsigned long offset, __u64 n)
 {
@@ -238,7 +266,6 @@ static __always_inline __u32 new_owner(const struct owner_key *key)
 /* Who pins now: this thread, with this stack. */
 static __always_inline __u32 find_owner(void *ctx, enum entry entry)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct owner_key key = {
 		.tgid = pid_tgid >> 32,
@@ -249,7 +276,7 @@ static __always_inline __u32 find_owner(void *ctx, enum entry entry)
 
 	if (!is_selected(key.tgid))
 		return OWNER_OTHERS;
-	key.start_ns = BPF_CORE_READ(task, start_time);
+	key.start_ns = bpf_get_current_task_btf()->start_time;
 	if (by_cgroup)
 		key.cgroup = bpf_get_current_cgroup_id();
 	key.stack = bpf_get_stackid(ctx, &stacks, 0);
@@ -263,20 +290,18 @@ static __always_inline __u32 find_owner(void *ctx, enum entry entry)
 
 static __always_inline struct call *this_call(void)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-
-	return bpf_map_lookup_elem(&calls, &tid);
+	return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
+				    0);
 }
 
 static __always_inline void set_call(const struct call *now)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct call *call;
 
+	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (call)
 		*call = *now;
-	else
-		bpf_map_update_elem(&calls, &tid, now, BPF_ANY);
 }
 
 static __always_inline void begin_call(void *ctx, enum entry entry)
@@ -323,21 +348,70 @@ static __always_inline void add_holder(struct folio_book *book,
 	last->pins += h->pins;
 }
 
+/*
+ * Pages that follow each other have places that do, and so have huge pages: of
+ * these each would else come to one of a few.
+ */
+static __always_inline struct slot *slot_of(__u64 folio)
+{
+	__u64 page = folio >> 6; /* the size of a struct page, or less */
+	__u32 i = (page + (page >> 9)) & slot_mask;
+
+	return bpf_map_lookup_elem(&slots, &i);
+}
+
+static __always_inline bool book_in_slot(struct slot *slot, __u64 folio,
+					 const struct holder *h)
+{
+	bool booked = true;
+
+	bpf_spin_lock(&slot->lock);
+	if (!slot->folio) {
+		slot->folio = folio;
+		slot->holder = *h;
+	} else if (slot->folio == folio && slot->holder.owner == h->owner) {
+		slot->holder.pins += h->pins;
+	} else {
+		booked = false;
+	}
+	bpf_spin_unlock(&slot->lock);
+	return booked;
+}
+
+/* The first owner of a folio in the map. */
+static __always_inline int book_fresh(struct slot *slot, __u64 folio,
+				      const struct holder *h)
+{
+	struct folio_book fresh;
+	int err;
+
+	__builtin_memset(&fresh, 0, sizeof(fresh));
+	fresh.folio = folio;
+	fresh.holder[0] = *h;
+	/* Whoever releases it looks there first. */
+	__sync_fetch_and_add(&slot->spilled, 1);
+	err = bpf_map_update_elem(&folios, &folio, &fresh, BPF_NOEXIST);
+	if (err)
+		__sync_fetch_and_add(&slot->spilled, -1);
+	return err;
+}
+
 /* Returns 0, -ENOSPC if the map is full, or -EBUSY. */
 static __always_inline int book_holder(__u64 folio, const struct holder *h)
 {
-	struct folio_book *book, fresh;
+	struct slot *slot = slot_of(folio);
+	struct folio_book *book;
 	bool booked;
 	int err, i;
 
+	if (!slot)
+		return -ENOSPC;
+	if (book_in_slot(slot, folio, h))
+		return 0;
 	for (i = 0; i < ACQUIRE_TRIES; i++) {
 		book = bpf_map_lookup_elem(&folios, &folio);
 		if (!book) {
-			__builtin_memset(&fresh, 0, sizeof(fresh));
-			fresh.folio = folio;
-			fresh.holder[0] = *h;
-			err = bpf_map_update_elem(&folios, &folio, &fresh,
-						  BPF_NOEXIST);
+			err = book_fresh(slot, folio, h);
 			if (err == -EEXIST)
 				continue;
 			return err ? -ENOSPC : 0;
@@ -366,9 +440,12 @@ static __always_inline void lose(int err, __u32 pins, bool counted)
 		count_trouble(offsetof(struct trouble, lost_full), pins);
 }
 
-/* @counted: whether the kernel does so, too. */
-static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
-					__u32 pins, bool counted)
+/*
+ * @counted: whether the kernel does so, too. This function and those that release
+ * are not static: the verifier looks at each once, not wherever it is called.
+ */
+__noinline int acquired_by(__u32 id, __u64 ns, __u64 folio, __u32 pins,
+			   bool counted)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct holder h = {
@@ -387,7 +464,7 @@ static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
 			count_own(offsetof(struct pin_own, lost), pins);
 			if (id != OWNER_OTHERS) {
 				lose(err, pins, counted);
-				return;
+				return 0;
 			}
 		}
 	}
@@ -397,11 +474,12 @@ static __always_inline void acquired_by(__u32 id, __u64 ns, __u64 folio,
 		count_own(offsetof(struct pin_own, acquired), pins);
 	owner = bpf_map_lookup_elem(&owners, &id);
 	if (!owner)
-		return;
+		return 0;
 	if (counted)
 		__sync_fetch_and_add(&owner->acquired, pins);
 	else
 		__sync_fetch_and_add(&owner->uncounted, pins);
+	return 0;
 }
 
 /* Nothing is booked while somebody learns. */
@@ -434,12 +512,14 @@ static __always_inline void grabbed(void *ctx, __u64 folio, __u32 pins)
 }
 
 /* One more pin of a folio that is pinned. */
-static __always_inline void added(void *ctx, enum entry entry,
-				  struct folio *folio, __u32 pins, bool counted)
+static __always_inline void added(void *ctx, enum entry entry, __u32 pins,
+				  bool counted)
 {
-	if (to_be_booked((__u64)folio))
-		acquired_by(find_owner(ctx, entry), bpf_ktime_get_ns(),
-			    (__u64)folio, pins, counted);
+	__u64 folio = argument(ctx, 0);
+
+	if (to_be_booked(folio))
+		acquired_by(find_owner(ctx, entry), bpf_ktime_get_ns(), folio,
+			    pins, counted);
 }
 
 /*
@@ -490,7 +570,17 @@ static __always_inline void credit(const struct holder *h, __u32 tgid,
 		__sync_fetch_and_add(&owner->released_by_thread, h->pins);
 }
 
-/* Take up to @left pins from one holder into @taken. */
+/* Move up to @most pins from one holder into @taken. */
+static __always_inline void move_pins(struct holder *from, __u32 most,
+				      struct holder *taken)
+{
+	*taken = *from;
+	if (taken->pins > most)
+		taken->pins = most;
+	from->pins -= taken->pins;
+}
+
+/* Take up to @left pins from one holder in the map; returns whether it was the last. */
 static __always_inline bool take(struct folio_book *book, __u64 folio,
 				 __u32 left, __u32 tgid, __u32 tid,
 				 struct holder *taken, bool *guess)
@@ -514,10 +604,7 @@ static __always_inline bool take(struct folio_book *book, __u64 folio,
 		n++;
 		if (i == best) {
 			known = h->tgid == tgid;
-			*taken = *h;
-			if (taken->pins > left)
-				taken->pins = left;
-			h->pins -= taken->pins;
+			move_pins(h, left, taken);
 		}
 		if (h->pins)
 			empty = false;
@@ -529,57 +616,153 @@ static __always_inline bool take(struct folio_book *book, __u64 folio,
 	return empty;
 }
 
-static __always_inline void released(__u64 folio, __u32 pins)
+/* Returns how many pins of the map's were released, of @pins. */
+__noinline int release_in_map(__u64 folio, __u32 pins)
 {
+	struct folio_book *book = bpf_map_lookup_elem(&folios, &folio);
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	__u32 tgid = pid_tgid >> 32, tid = pid_tgid;
-	struct folio_book *book;
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid, left = pins;
+	struct slot *slot = slot_of(folio);
 	struct holder taken;
 	bool empty, guess;
 	int i;
 
-	if (learner || folio == zero_folio)
-		return;
-	book = bpf_map_lookup_elem(&folios, &folio);
-	for (i = 0; book && pins && i < HOLDERS; i++) {
+	for (i = 0; book && left && i < HOLDERS; i++) {
 		guess = false;
-		empty = take(book, folio, pins, tgid, tid, &taken, &guess);
+		empty = take(book, folio, left, tgid, tid, &taken, &guess);
 		if (!taken.pins)
 			break;
-		pins -= taken.pins;
+		left -= taken.pins;
 		credit(&taken, tgid, tid);
 		if (guess)
 			count_trouble(offsetof(struct trouble, guessed), taken.pins);
 		if (empty) {
 			bpf_map_delete_elem(&folios, &folio);
+			if (slot)
+				__sync_fetch_and_add(&slot->spilled, -1);
 			break;
 		}
 	}
+	return pins - left;
+}
+
+/* The same of the slot, if it has this folio. */
+static __always_inline __u32 release_in_slot(struct slot *slot, __u64 folio,
+					     __u32 pins, __u32 tgid, __u32 tid)
+{
+	struct holder taken = { .pins = 0 };
+
+	bpf_spin_lock(&slot->lock);
+	if (slot->folio == folio) {
+		move_pins(&slot->holder, pins, &taken);
+		if (!slot->holder.pins)
+			slot->folio = 0;
+	}
+	bpf_spin_unlock(&slot->lock);
+	if (taken.pins)
+		credit(&taken, tgid, tid);
+	return taken.pins;
+}
+
+#define RANK_SHIFT 62 /* above a time */
+
+/* Who of the map is to release first: rank, and since when. */
+__noinline __u64 first_in_map(__u64 folio)
+{
+	struct folio_book *book = bpf_map_lookup_elem(&folios, &folio);
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), ns = 0, r = 0;
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid;
+	int best, i;
+
+	if (!book)
+		return 0;
+	bpf_spin_lock(&book->lock);
+	best = pick(book, tgid, tid);
+#pragma unroll
+	for (i = 0; i < HOLDERS; i++) {
+		if (i != best || book->folio != folio)
+			continue;
+		r = rank(&book->holder[i], tgid, tid);
+		ns = book->holder[i].ns;
+	}
+	bpf_spin_unlock(&book->lock);
+	return r << RANK_SHIFT | ns;
+}
+
+/* Folios are in the map whose place this slot is, perhaps this one. */
+__noinline int release_in_both(__u64 folio, __u32 pins)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), first, ns = 0;
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid, n, done = 0;
+	struct slot *slot = slot_of(folio);
+	int in_slot = 0, in_map;
+
+	if (!slot)
+		return 0;
+	first = first_in_map(folio);
+	in_map = first >> RANK_SHIFT;
+	bpf_spin_lock(&slot->lock);
+	if (slot->folio == folio) {
+		in_slot = rank(&slot->holder, tgid, tid);
+		ns = slot->holder.ns;
+	}
+	bpf_spin_unlock(&slot->lock);
+
+	if (in_slot > in_map ||
+	    (in_slot == in_map && ns <= (first & ((1ULL << RANK_SHIFT) - 1)))) {
+		done = release_in_slot(slot, folio, pins, tgid, tid);
+		if (in_map && in_slot == 1)
+			count_trouble(offsetof(struct trouble, guessed), done);
+	}
+	if (done < pins && in_map) {
+		n = release_in_map(folio, pins - done);
+		if (in_slot && in_map == 1)
+			count_trouble(offsetof(struct trouble, guessed), n);
+		done += n;
+	}
+	if (done < pins)
+		done += release_in_slot(slot, folio, pins - done, tgid, tid);
+	return done;
+}
+
+__noinline int released(__u64 folio, __u32 pins)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 tgid = pid_tgid >> 32, tid = pid_tgid;
+	struct slot *slot;
+
+	if (learner || folio == zero_folio)
+		return 0;
+	slot = slot_of(folio);
+	if (slot)
+		pins -= slot->spilled ?
+				release_in_both(folio, pins) :
+				release_in_slot(slot, folio, pins, tgid, tid);
 	if (pins) {
 		count_trouble(offsetof(struct trouble, unmatched), pins);
 		/* Not known to be anybody else's: it may be once too often. */
 		count_own(offsetof(struct pin_own, released), pins);
 	}
+	return 0;
 }
 
-/* In 7.x a tail page may hold a mask instead of the address of the head. */
-static __always_inline __u64 head_of(struct page *page, void *ctx)
+/*
+ * Of the page that is the first argument. In 7.x a tail page may hold a mask
+ * instead of the address of the head.
+ */
+static __always_inline __u64 head_of(void *ctx, struct page *page)
 {
 	struct page___7 *page7 = (void *)page;
+	__u64 addr = argument(ctx, 0);
 	unsigned long head;
-	__u64 addr = 0;
 
 	if (bpf_core_field_exists(page7->compound_info))
 		head = BPF_CORE_READ(page7, compound_info);
 	else
 		head = BPF_CORE_READ(page, compound_head);
 	if (!(head & 1))
-		return (__u64)page;
-	if (~head >> 30)
-		return head - 1;
-	/* The first argument once more: the verifier lets nobody mask @page. */
-	bpf_probe_read_kernel(&addr, sizeof(addr), ctx);
-	return addr & (head - 1);
+		return addr;
+	return ~head >> 30 ? head - 1 : addr & (head - 1);
 }
 
 /* 6.12: try_grab_folio() */
@@ -588,17 +771,17 @@ int BPF_PROG(grab_folio_int, struct folio *folio, int refs, unsigned int flags,
 	     int ret)
 {
 	if ((flags & foll_pin) && !ret)
-		grabbed(ctx, (__u64)folio, refs);
+		grabbed(ctx, argument(ctx, 0), refs);
 	return 0;
 }
 
-/* 6.12: try_grab_folio_fast(); 6.1: try_grab_folio(); 5.10: try_grab_compound_head() */
+/* 6.12: try_grab_folio_fast(); 6.1: try_grab_folio() */
 SEC("fexit")
 int BPF_PROG(grab_ptr, struct page *page, int refs, unsigned int flags,
 	     struct folio *ret)
 {
 	if ((flags & foll_pin) && ret)
-		grabbed(ctx, (__u64)ret, refs);
+		grabbed(ctx, returned(ctx), refs);
 	return 0;
 }
 
@@ -607,23 +790,23 @@ SEC("fexit")
 int BPF_PROG(grab_page_int, struct page *page, unsigned int flags, int ret)
 {
 	if ((flags & foll_pin) && !ret)
-		grabbed(ctx, head_of(page, ctx), 1);
+		grabbed(ctx, head_of(ctx, page), 1);
 	return 0;
 }
 
-/* 5.10: try_grab_page() */
+/* The same before it told errors apart. */
 SEC("fexit")
 int BPF_PROG(grab_page_bool, struct page *page, unsigned int flags, bool ret)
 {
 	if ((flags & foll_pin) && ret)
-		grabbed(ctx, head_of(page, ctx), 1);
+		grabbed(ctx, head_of(ctx, page), 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(add_pin, struct folio *folio)
 {
-	added(ctx, ENTRY_folio_add_pin, folio, 1, false);
+	added(ctx, ENTRY_folio_add_pin, 1, false);
 	return 0;
 }
 
@@ -632,7 +815,7 @@ SEC("fexit")
 int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 {
 	if (!ret)
-		added(ctx, ENTRY_folio_add_pins, folio, pins, true);
+		added(ctx, ENTRY_folio_add_pins, pins, true);
 	return 0;
 }
 
@@ -646,8 +829,7 @@ int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
  */
 static __always_inline bool in_interrupt(void *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 stack = (__u64)BPF_CORE_READ(task, stack);
+	__u64 stack = (__u64)bpf_get_current_task_btf()->stack;
 
 	return (__u64)ctx < stack || (__u64)ctx >= stack + MOST_STACK;
 }
@@ -669,39 +851,38 @@ static __always_inline bool is_mine(void *ctx, __u32 place, int self)
 	return true;
 }
 
-/* gup_put_folio(); 5.10: put_compound_head() */
-static __always_inline int put_folio(struct folio *folio, int refs,
-				     unsigned int flags)
+static __always_inline int put_folio(void *ctx, int refs, unsigned int flags)
 {
+	__u64 folio = argument(ctx, 0);
 	struct call *call;
 
 	if (!(flags & foll_pin))
 		return 0;
 	if (nr_doubts) {
 		call = this_call();
-		if (call && call->doubt == (__u64)folio)
+		if (call && call->doubt == folio)
 			call->put += refs;
 	}
-	released((__u64)folio, refs);
+	released(folio, refs);
 	return 0;
 }
 
 SEC("fentry")
 int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
 {
-	return in_interrupt(ctx) ? 0 : put_folio(folio, refs, flags);
+	return in_interrupt(ctx) ? 0 : put_folio(ctx, refs, flags);
 }
 
 SEC("fentry")
 int BPF_PROG(irq_put, struct folio *folio, int refs, unsigned int flags)
 {
-	return is_mine(ctx, PLACE_PUT, 0) ? put_folio(folio, refs, flags) : 0;
+	return is_mine(ctx, PLACE_PUT, 0) ? put_folio(ctx, refs, flags) : 0;
 }
 
 SEC("fentry")
 int BPF_PROG(irq2_put, struct folio *folio, int refs, unsigned int flags)
 {
-	return is_mine(ctx, PLACE_PUT, 1) ? put_folio(folio, refs, flags) : 0;
+	return is_mine(ctx, PLACE_PUT, 1) ? put_folio(ctx, refs, flags) : 0;
 }
 
 /*
@@ -751,7 +932,7 @@ SEC("fentry")
 int BPF_PROG(begin_unpin_user_page, struct page *page)
 {
 	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
 	return 0;
 }
 
@@ -759,7 +940,7 @@ SEC("fentry")
 int BPF_PROG(irq_unpin_user_page, struct page *page)
 {
 	if (is_mine(ctx, INLINER_UNPIN_PAGE, 0))
-		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
 	return 0;
 }
 
@@ -767,14 +948,14 @@ SEC("fentry")
 int BPF_PROG(irq2_unpin_user_page, struct page *page)
 {
 	if (is_mine(ctx, INLINER_UNPIN_PAGE, 1))
-		begin_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_user_page, struct page *page)
 {
-	end_unpin(INLINER_UNPIN_PAGE, head_of(page, ctx), 1);
+	end_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
 	return 0;
 }
 
@@ -782,7 +963,7 @@ SEC("fentry")
 int BPF_PROG(begin_unpin_folio, struct folio *folio)
 {
 	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
 	return 0;
 }
 
@@ -790,7 +971,7 @@ SEC("fentry")
 int BPF_PROG(irq_unpin_folio, struct folio *folio)
 {
 	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 0))
-		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
 	return 0;
 }
 
@@ -798,14 +979,14 @@ SEC("fentry")
 int BPF_PROG(irq2_unpin_folio, struct folio *folio)
 {
 	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 1))
-		begin_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_folio, struct folio *folio)
 {
-	end_unpin(INLINER_UNPIN_FOLIO, (__u64)folio, 1);
+	end_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
 	return 0;
 }
 
@@ -813,7 +994,7 @@ SEC("fentry")
 int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
 	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
 	return 0;
 }
 
@@ -821,7 +1002,7 @@ SEC("fentry")
 int BPF_PROG(irq_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
 	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 0))
-		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
 	return 0;
 }
 
@@ -829,14 +1010,14 @@ SEC("fentry")
 int BPF_PROG(irq2_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
 	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 1))
-		begin_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
 	return 0;
 }
 
 SEC("fexit")
 int BPF_PROG(end_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
-	end_unpin(INLINER_UNPIN_USER_FOLIO, (__u64)folio, pins);
+	end_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
 	return 0;
 }
 

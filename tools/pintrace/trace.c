@@ -19,6 +19,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <liburing.h>
 
 #include "pintrace.h"
 #include "pintrace.skel.h"
@@ -48,7 +49,8 @@ const char *const age_name[AGES] = {
 
 enum role {
 	ROLE_RELEASE, /* attached first: no pin may be booked for ever */
-	ROLE_UNPIN, /* may have the above inlined */
+	ROLE_WATCH, /* may have the above inlined: see whether it has */
+	ROLE_UNPIN, /* has, or may have */
 	ROLE_BEGIN,
 	ROLE_END,
 	ROLE_ADD,
@@ -78,7 +80,7 @@ struct hook {
 	}
 #define ENTRY_HOOKS(f) HOOKS_AROUND(f, ROLE_BEGIN, ROLE_END)
 #define UNPIN_HOOKS(f)                                  \
-	HOOKS_AROUND(f, ROLE_UNPIN, ROLE_UNPIN),        \
+	HOOKS_AROUND(f, ROLE_WATCH, ROLE_WATCH),        \
 	{                                               \
 		#f, "irq_" #f, ROLE_UNPIN, RET_ANY, -1  \
 	},                                              \
@@ -91,9 +93,6 @@ static const struct hook hooks[] = {
 	{ "gup_put_folio", "put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "gup_put_folio", "irq_put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "gup_put_folio", "irq2_put", ROLE_RELEASE, RET_ANY, 3 },
-	{ "put_compound_head", "put", ROLE_RELEASE, RET_ANY, 3 },
-	{ "put_compound_head", "irq_put", ROLE_RELEASE, RET_ANY, 3 },
-	{ "put_compound_head", "irq2_put", ROLE_RELEASE, RET_ANY, 3 },
 	UNPIN_HOOKS(unpin_user_page),
 	UNPIN_HOOKS(unpin_folio),
 	UNPIN_HOOKS(unpin_user_folio),
@@ -109,9 +108,14 @@ static const struct hook hooks[] = {
 	{ "try_grab_folio", "grab_folio_int", ROLE_ACQUIRE, RET_INT, 3 },
 	{ "try_grab_folio", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
 	{ "try_grab_folio_fast", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
-	{ "try_grab_compound_head", "grab_ptr", ROLE_ACQUIRE, RET_PTR, 3 },
 	{ "try_grab_page", "grab_page_int", ROLE_ACQUIRE, RET_INT, 2 },
 	{ "try_grab_page", "grab_page_bool", ROLE_ACQUIRE, RET_BOOL, 2 },
+};
+
+static const char *const inliner_name[NR_INLINERS] = {
+	[INLINER_UNPIN_PAGE] = "unpin_user_page",
+	[INLINER_UNPIN_FOLIO] = "unpin_folio",
+	[INLINER_UNPIN_USER_FOLIO] = "unpin_user_folio",
 };
 
 static const char *const entry_name[NR_ENTRIES] = {
@@ -250,7 +254,8 @@ static bool kernel_has(const struct btf *btf, const struct hook *hook)
 	       hook->result == result_of(btf, type->type);
 }
 
-static uint32_t foll_pin(const struct btf *btf)
+/* The value of the kernel's enumerator of that name, or -1. */
+static int64_t enumerator(const struct btf *btf, const char *name)
 {
 	uint32_t id, n = btf__type_cnt(btf);
 	const struct btf_type *type;
@@ -264,11 +269,18 @@ static uint32_t foll_pin(const struct btf *btf)
 		e = btf_enum(type);
 		for (i = 0; i < btf_vlen(type); i++) {
 			if (!strcmp(btf__name_by_offset(btf, e[i].name_off),
-				    "FOLL_PIN"))
-				return e[i].val;
+				    name))
+				return (uint32_t)e[i].val;
 		}
 	}
-	return FOLL_PIN_BEFORE_6_2;
+	return -1;
+}
+
+static uint32_t foll_pin(const struct btf *btf)
+{
+	int64_t value = enumerator(btf, "FOLL_PIN");
+
+	return value < 0 ? FOLL_PIN_BEFORE_6_2 : value;
 }
 
 /* Most have two hooks, one after the other. */
@@ -332,6 +344,22 @@ int trace_own_books(void)
 			      sizeof(struct pin_own), 1, &opts);
 }
 
+/*
+ * One to two places for each folio, and as some will have to share one, half as
+ * many in the map.
+ */
+static int size_books(struct trace *t)
+{
+	uint32_t folios = t->opt->max_folios ?: default_folios(), slots = 1;
+
+	while (slots <= folios)
+		slots *= 2;
+	t->skel->rodata->slot_mask = slots - 1;
+	return bpf_map__set_max_entries(t->skel->maps.slots, slots) ?:
+	       bpf_map__set_max_entries(t->skel->maps.folios,
+					folios / 2 ?: 1);
+}
+
 static int size_maps(struct trace *t)
 {
 	const struct options *opt = t->opt;
@@ -342,8 +370,7 @@ static int size_maps(struct trace *t)
 		if (err)
 			return err;
 	}
-	err = bpf_map__set_max_entries(t->skel->maps.folios,
-				       opt->max_folios ?: default_folios());
+	err = size_books(t);
 	err = err ?: bpf_map__set_max_entries(t->skel->maps.owners,
 					      opt->max_owners);
 	err = err ?: bpf_map__set_max_entries(t->skel->maps.owner_ids,
@@ -420,6 +447,43 @@ static int attach(struct trace *t, size_t i)
 	return -errno;
 }
 
+/* Have a page of ours unpinned, by whatever this kernel's io_uring calls for it. */
+static void unpin_one(void)
+{
+	struct iovec buffer = { .iov_len = sysconf(_SC_PAGESIZE) };
+	struct io_uring ring;
+
+	buffer.iov_base = aligned_alloc(buffer.iov_len, buffer.iov_len);
+	if (!buffer.iov_base || io_uring_queue_init(1, &ring, 0))
+		goto out;
+	if (!io_uring_register_buffers(&ring, &buffer, 1))
+		io_uring_unregister_buffers(&ring);
+	io_uring_queue_exit(&ring);
+out:
+	free(buffer.iov_base);
+}
+
+/*
+ * Where a function calls the narrow waist there is no need to hook both: each
+ * hook takes its time for each page. What this does not show is watched on.
+ */
+static void unhook_known(struct trace *t)
+{
+	size_t i, k;
+
+	unpin_one();
+	for (i = 0; i < NR_HOOKS; i++) {
+		for (k = 0; k < NR_INLINERS; k++) {
+			if (strcmp(hooks[i].function, inliner_name[k]) ||
+			    t->skel->bss->waist[k] != WAIST_CALLED)
+				continue;
+			bpf_link__destroy(t->link[i]);
+			t->link[i] = NULL;
+			t->used[i] = false;
+		}
+	}
+}
+
 static int attach_all(struct trace *t, pid_t cmd)
 {
 	enum role role;
@@ -443,6 +507,8 @@ static int attach_all(struct trace *t, pid_t cmd)
 			if (err)
 				return err;
 		}
+		if (role == ROLE_WATCH)
+			unhook_known(t);
 	}
 	return 0;
 }
@@ -540,6 +606,12 @@ static int load_hooks(struct trace *t, pid_t cmd)
 	if (!btf) {
 		say("this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF, as distributions' kernels have it");
 		return -ENOENT;
+	}
+	/* Since 5.17. 5.10 lets no program that traces take a lock, either. */
+	if (enumerator(btf, "BPF_FUNC_get_func_arg") < 0) {
+		say("this kernel's BPF is too old to keep books of pins: 6.1 and later can");
+		err = -EOPNOTSUPP;
+		goto out;
 	}
 	t->skel = pintrace_bpf__open();
 	if (!t->skel) {
@@ -772,12 +844,15 @@ static bool is_gone(uint32_t tgid)
 	return kill(tgid, 0) && errno == ESRCH;
 }
 
-static void add_age(struct books *b, struct row *row, const struct holder *h,
-		    uint64_t now)
+static void add_holder(struct books *b, const struct holder *h, uint64_t now)
 {
 	uint64_t age = now > h->ns ? now - h->ns : 0;
+	struct row *row;
 	int i = 0;
 
+	if (!h->pins || h->owner == OWNER_OTHERS || h->owner >= b->nr_rows)
+		return;
+	row = &b->row[h->owner];
 	while (age >= age_limit_ns[i] && i < AGES - 1)
 		i++;
 	row->age[i] += h->pins;
@@ -786,42 +861,49 @@ static void add_age(struct books *b, struct row *row, const struct holder *h,
 		row->oldest_ns = age ?: 1;
 }
 
-static void add_folio(struct books *b, const struct folio_book *f, uint64_t now)
+static void add_slot(struct books *b, const void *value, uint64_t now)
 {
+	const struct slot *slot = value;
+
+	b->folios += slot->folio != 0;
+	add_holder(b, &slot->holder, now);
+}
+
+static void add_folio(struct books *b, const void *value, uint64_t now)
+{
+	const struct folio_book *f = value;
 	int i;
 
 	b->folios++;
-	for (i = 0; i < HOLDERS; i++) {
-		if (f->holder[i].pins && f->holder[i].owner != OWNER_OTHERS &&
-		    f->holder[i].owner < b->nr_rows)
-			add_age(b, &b->row[f->holder[i].owner], &f->holder[i],
-				now);
-	}
+	for (i = 0; i < HOLDERS; i++)
+		add_holder(b, &f->holder[i], now);
 }
 
-static int read_folios(const struct trace *t, struct books *b)
+static int read_map(const struct bpf_map *map, struct books *b,
+		    void (*add)(struct books *, const void *, uint64_t))
 {
-	int fd = bpf_map__fd(t->skel->maps.folios), err = 0;
-	uint64_t *keys = calloc(BATCH, sizeof(*keys));
-	struct folio_book *books = calloc(BATCH, sizeof(*books));
+	char *keys = calloc(BATCH, bpf_map__key_size(map));
+	char *values = calloc(BATCH, bpf_map__value_size(map));
 	uint64_t now = pin_now_ns();
 	uint32_t n, i, at = 0;
 	bool first = true;
+	int err = 0;
 
-	if (!keys || !books)
+	if (!keys || !values)
 		err = -ENOMEM;
 	while (!err) {
 		n = BATCH;
-		err = bpf_map_lookup_batch(fd, first ? NULL : &at, &at, keys,
-					   books, &n, NULL);
+		err = bpf_map_lookup_batch(bpf_map__fd(map),
+					   first ? NULL : &at, &at, keys,
+					   values, &n, NULL);
 		if (err && err != -ENOENT)
 			break;
 		for (i = 0; i < n; i++)
-			add_folio(b, &books[i], now);
+			add(b, values + i * bpf_map__value_size(map), now);
 		first = false;
 	}
 	free(keys);
-	free(books);
+	free(values);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -853,7 +935,8 @@ int trace_books(struct trace *t, struct books *b)
 	b->row = calloc(b->nr_rows, sizeof(*b->row));
 	if (!b->row)
 		return -ENOMEM;
-	err = read_folios(t, b);
+	err = read_map(t->skel->maps.slots, b, add_slot) ?:
+	      read_map(t->skel->maps.folios, b, add_folio);
 	for (id = OWNER_SHARED; id < b->nr_rows; id++) {
 		struct row *row = &b->row[id];
 
