@@ -97,6 +97,11 @@ trace_proof: ## RUNS=20 of the suite under pintrace beside programs that pin (7 
 trace_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.sh
 
+trace_bench: ## what pintrace costs, by consumer and pages: results/trace.md (5 min)
+trace_bench: all
+	@$(RUN) RESULTS='$(RESULTS)' tools/trace_bench.py $(BENCH)
+	$(call hand_back,$(RESULTS)/trace.md)
+
 check: ## the project's own tests; CHECKS="10-style 40-pinreport" runs a subset
 check: all
 	@$(RUN) tools/check/run.sh $(CHECKS)
@@ -140,7 +145,7 @@ help: ## this list
 	@echo '                   KERNEL=VERSION in a guest with all devices, not here'
 	@echo '  KERNELS="6.1 .." for matrix, as pinvm run --help has them (5.10 6.1 6.12 7.3'
 	@echo '                   6.12-arm64-16k running)'
-	@echo '  BENCH="--rounds N" for bench, as tools/bench.py --help has it'
+	@echo '  BENCH="--rounds N" for bench and trace_bench: tools/bench.py --help'
 	@echo '  PROOF="--jobs N" for bisect_proof, as tools/bisect_proof.py --help has it'
 	@echo '  INSTALL_PATH=DIR for install and gen_tar (build/kselftest_install)'
 	@echo '  FORMAT=SUFFIX    for gen_tar: .tar.xz (default) or .tar.gz'
@@ -152,4 +157,4 @@ framework:
 		'$(KSFT): run "sudo make setup", or name a kernel tree by KSRC=.' >&2; exit 1; }
 	@mkdir -p $(OUT)
 
-.PHONY: all setup run_tests kmod soak bench matrix bisect_proof trace_proof check install gen_tar clean distclean help framework known_format
+.PHONY: all setup run_tests kmod soak bench matrix bisect_proof trace_proof trace_bench check install gen_tar clean distclean help framework known_format

@@ -4,15 +4,17 @@
 # Runs programs of the suite under pintrace RUNS times, in a guest in which fio
 # does direct I/O and another program registers and unregisters fixed buffers
 # without an end: each verdict must be exact all the same. Without pintrace, once,
-# it cannot be. Called by `make trace_proof`.
+# it cannot be. Called by `make trace_proof`. PROGRAMS, CELLS (of matrix_test) and
+# CONSUMERS (whose modules and devices the guest is to have, '*' for all) are for
+# more of the suite.
 set -euo pipefail
 
 BUILD=${BUILD:-build}
 RUNS=${RUNS:-20}
 KERNEL=${KERNEL:-6.12-amd64}
-PROGRAMS="uring_test bad_input_test fork_test rlimit_test matrix_test"
-# Of matrix_test, for the time that it takes: without pintrace each test waits.
-CELLS="*.anon.* *.thp.* *.hole.*"
+PROGRAMS=${PROGRAMS:-uring_test bad_input_test fork_test rlimit_test matrix_test}
+# For the time that it takes: without pintrace each test waits.
+CELLS=${CELLS:-*.anon.* *.thp.* *.hole.*}
 
 command -v fio >/dev/null || { echo 'trace_proof: no fio: make setup' >&2; exit 4; }
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/trace_proof.XXXXXX")
@@ -61,7 +63,7 @@ programs=()
 for program in $PROGRAMS; do
 	programs+=(--copy "$BUILD/selftests/pin_accounting/$program:/bin/$program")
 done
-"$BUILD/bin/pinvm" run --kernel "$KERNEL" --timeout 7200 --out "$tmp/out" \
+"$BUILD/bin/pinvm" run --kernel "$KERNEL" ${CONSUMERS:+--for "$CONSUMERS"} --timeout 7200 --out "$tmp/out" \
 	--disk 256M --disk 512M:virtio:ext4 --with-modules ext4,crc32c,crc32c_generic,crc32c_intel,libcrc32c \
 	--copy "$BUILD/bin/pintrace:/bin/pintrace" --copy "$tmp/pin_by:/bin/pin_by" \
 	--copy "$(command -v fio):/bin/fio" "${programs[@]}" \
