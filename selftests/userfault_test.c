@@ -364,8 +364,8 @@ static bool look_midway(struct run *r, struct pin_predict *midway)
 	if (r->bad.released == r->bad.acquired && acquired >= r->late &&
 	    acquired < r->bad.acquired)
 		midway->acquired = acquired;
-	/* In pieces: those before it are through. */
-	if (released <= midway->acquired)
+	/* In pieces: those before it are through. Who holds pins has let go of none. */
+	if (r->good.released && released <= midway->acquired)
 		midway->released = released;
 	if (!pin_audit_step(r->au, "waits", midway, 0, 0))
 		return false;
