@@ -82,6 +82,8 @@ struct target {
 	unsigned int partial_since;	/* ... from this PIN_KVER() on */
 	bool no_cow;		/* FS_NOCOW_FL on every file */
 	bool gap_fails;		/* a write that meets bad memory fails whole */
+	/* On fs/iomap: what was never written is not read, and unaligned: page cache. */
+	bool valid_size;
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
 	union {
 		struct pin_scratch_fs fs;
@@ -210,7 +212,8 @@ static const struct target targets[] = {
 		},
 	}, {
 		.name = "ntfs3", .where = FILESYSTEM, .engine = LEGACY,
-		.image_mib = 16, .sparse = true, .gap_fails = true,
+		.iomap_since = PIN_KVER(7, 0), .image_mib = 16, .sparse = true, .gap_fails = true,
+		.valid_size = true,
 		.fs = {
 			.type = "ntfs3", .mkfs = "mkfs.ntfs",
 			.args = { "-FqQ" }, .package = "ntfs-3g",
@@ -293,6 +296,7 @@ struct run {
 	pin_transfer_fn transfer;
 	bool insist;		/* ask again when told so: it costs no pins */
 	bool shortens;		/* a segment loses its end, and with it a page */
+	bool unwritten;		/* reads what no file system has written */
 	bool one_bio;		/* memory is in one piece, however many pages it has */
 };
 
@@ -581,7 +585,7 @@ static bool refused(const struct run *r)
 	    r->engine != NETFS) {
 		if ((r->pos | r->len) & (r->site->sector - 1))
 			return true;
-		mem = 512;
+		mem = r->site->dma > 512 ? r->site->dma : 512;
 	}
 	if (r->engine == LEGACY)
 		return !aligned(r, mem);
@@ -613,6 +617,8 @@ static bool through_cache(const struct run *r, const struct extents *e)
 
 	if (t->aligned_only && !aligned(r, r->site->block))
 		return !strncmp(t->name, "btrfs", 5) || aligned(r, r->site->sector);
+	if (t->valid_size && r->engine == IOMAP && (!aligned(r, r->site->sector) || r->unwritten))
+		return true;
 	if (!r->write)
 		return false;
 	if (t->write_cached)
@@ -1455,6 +1461,7 @@ static void op_extend_sector(struct run *r)
 
 static void op_hole_read(struct run *r)
 {
+	r->unwritten = true;
 	if (other_file(r, span))
 		simple(r, false, "anon", PAGES);
 }
