@@ -479,8 +479,12 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct pin_access access = {
 		.write = i->way != MAPPED_READ, .longterm = true, .fast = true,
 	};
-	/* The pages of the test's devices are half as large, those of a driver are not. */
-	const long grain = op->kernel->page_size / (i->access < 0 ? 2 : 1);
+	/*
+	 * The pages of the test's devices are half as large; those of a driver are not,
+	 * nor what is mapped without huge pages.
+	 */
+	const bool whole = i->access >= 0 || i->way == MAPPED_BITS;
+	const long grain = op->kernel->page_size / (whole ? 1 : 2);
 
 	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain - 1)) {
 		/* What is mapped is of no use to that device. */
