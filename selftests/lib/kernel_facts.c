@@ -76,7 +76,7 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "rds-mr-never-unpinned",
 		.consumer = "@(rds_mr|rds_mr_lost|rds_ib_*)", .target = "*", .untried = true,
-		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 2),
+		.from = PIN_KVER(5, 10), .until = PIN_KVER(6, 2),
 		.reason = "what RDS_CMSG_RDMA_MAP pins over soft-RoCE stays pinned for ever; not tried",
 	},
 	{

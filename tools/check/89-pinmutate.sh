@@ -114,6 +114,21 @@ fixed xfail skip | judged "it is skipped: not fixed" "not fixed"
 fixed pass pass | judged "nothing to mend: not fixed" "not fixed"
 OTHER=fail fixed xfail pass | judged "another test fails: not fixed" "not fixed"
 
+# still ISSUE: one of its tests passes, another fails as that known issue has it.
+still() {
+	cat <<-END
+	{"fix": "integrity-map-direction",
+	 "baseline": {"results": [["matrix_test", "nvme_meta_read.anon.return", "fail", ""],
+	                          ["matrix_test", "nvme_meta_read.hole.return", "fail", ""]]},
+	 "run": {"results": [["matrix_test", "nvme_meta_read.anon.return", "pass", ""],
+	                     ["matrix_test", "nvme_meta_read.hole.return", "fail",
+	                      "read: +2 acquired +1 released: known issue $1: why"]]}}
+	END
+}
+
+still bio-align-down-leak | judged "one has another known issue, too: fixed" fixed
+still metadata-wrong-direction | judged "one has it still: not fixed" "not fixed"
+
 # The report of several folders of results.
 
 # measured FOLDER DATE VERDICT THEIRS

@@ -26,6 +26,7 @@ VIEWS = (
     ("log", re.compile(r"the kernel log has")),
     ("result", re.compile(r"returned|errno")),
 )
+KNOWN = re.compile(r"known issue ([\w-]+):")
 COUNTED = re.compile(r"predicted (?:in sum )?\+(\d+) acquired \+(\d+) released[^;]*?"
                      r"measured \+?(-?\d+) \+?(-?\d+)")
 
@@ -110,7 +111,14 @@ def judge(mutant, run, baseline):
 
 
 def judge_fix(fix, run, baseline):
-    """Of a fix the tests that are there for it must pass, and nothing else fail for it."""
+    """
+    Of a fix the tests that are there for it must pass, unless another known issue is left
+    in them, and nothing else fail for it.
+    """
+    def of_another(key):
+        names = KNOWN.findall(run.results.get(key, ("", ""))[1])
+        return names and fix.issue not in names
+
     known = {key for key, (result, _) in baseline.results.items()
              if result in ("xfail", "fail") and fix.owns(*key)}
     healed = sorted(key for key in known if run.results.get(key, ("",))[0] == "pass")
@@ -123,7 +131,7 @@ def judge_fix(fix, run, baseline):
 
     answer = {"by": rows({key: baseline.results[key][1] for key in healed}),
               "elsewhere": rows(worse), "verdict": NOT_FIXED}
-    left = sorted(known - set(healed))
+    left = sorted(key for key in known - set(healed) if not of_another(key))
     if run.crashed():
         why = f"the guest came to no end: {run.trouble}"
     elif worse:
