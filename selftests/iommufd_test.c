@@ -487,20 +487,32 @@ static bool end_of(struct seq *s, pid_t pid)
 	return pin_audit_step(s->au, "the process ends", &p, 0, 0);
 }
 
+/* Another process has mapped the memory. @counted: in its VmLck. Returns it, or 0. */
+static pid_t owned_by_child(struct seq *s, bool counted)
+{
+	pid_t pid;
+
+	if ((counted && !step(s, "count in VmLck", 0, 0,
+			      pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
+	    !new_space(s))
+		return 0;
+	pid = map_in_child(s, counted);
+	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
+		return 0;
+	s->owner = pid;
+	pin_audit_base_vmpin(s->au, pid);
+	return pid;
+}
+
 /* It maps, and another one lets a driver and a device use it: before it ends, and after. */
 static void other_process(struct seq *s)
 {
 	uint32_t id, device;
 	int driver = -1;
-	pid_t pid;
+	pid_t pid = owned_by_child(s, false);
 
-	if (!new_space(s))
+	if (!pid)
 		return;
-	pid = map_in_child(s, false);
-	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
-		return;
-	s->owner = pid;
-	pin_audit_base_vmpin(s->au, pid);
 	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
 	if (!step(s, "a driver", 0, 0, driver < 0 ? driver : 0) ||
 	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
@@ -541,16 +553,10 @@ static bool owner_locks(struct seq *s, const char *what, long want)
 /* The same where its VmLck counts, which takes the lock that the pins were taken under. */
 static void other_account(struct seq *s)
 {
-	pid_t pid;
+	pid_t pid = owned_by_child(s, true);
 
-	if (!step(s, "count in VmLck", 0, 0, pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1)) ||
-	    !new_space(s))
+	if (!pid)
 		return;
-	pid = map_in_child(s, true);
-	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
-		return;
-	s->owner = pid;
-	pin_audit_base_vmpin(s->au, pid);
 	if (attach(s, PAGES) && owner_locks(s, "a device", PAGES) && seen(s) &&
 	    step(s, "it goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)) &&
 	    owner_locks(s, "it goes", 0) && attach(s, PAGES) && owner_locks(s, "another", PAGES) &&
@@ -562,16 +568,10 @@ static void other_account(struct seq *s)
 /* There is no account any more when the device lets go. */
 static void account_ends(struct seq *s)
 {
-	pid_t pid;
+	pid_t pid = owned_by_child(s, true);
 
-	if (!step(s, "count in VmLck", 0, 0, pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1)) ||
-	    !new_space(s))
+	if (!pid)
 		return;
-	pid = map_in_child(s, true);
-	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
-		return;
-	s->owner = pid;
-	pin_audit_base_vmpin(s->au, pid);
 	pin_audit_excuse_warning(s->au, "warns_iommufd_account", "*", "pfn_reader_destroy");
 	if (attach(s, PAGES) && end_of(s, pid) &&
 	    step(s, "the device goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))

@@ -101,7 +101,7 @@ static const struct pin_known_issue known_issues[] = {
 		.id = "iommufd-account-gone",
 		.consumer = "warns_iommufd_account", .target = "*",
 		.from = PIN_KVER(6, 2),
-		.reason = "update_unpinned() forgets pages whose process has ended, so that VmLck cannot be told: pfn_reader_destroy() warns when the next device or driver comes",
+		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
 		.id = "rds-map-leak",
