@@ -19,7 +19,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("BUILD", TOP / "build")) / "bin"
 RESULTS = Path(os.environ.get("RESULTS", TOP / "results"))
-CONSUMERS = "uring_buffers,dio_read,process_vm_readv,xdp_umem,udmabuf_list"
+CONSUMERS = "uring_buffers,dio_read,process_vm_readv,xdp_umem"
 WANTED = {1: 2.0, 256: 1.1, 1024: 1.1}  # times as much CPU
 EXT4 = "ext4,crc32c,crc32c_generic,crc32c_intel,libcrc32c"
 GUEST = """\
