@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# guest.sh TIMES PROGRAM[:PATTERN]...: runs these test programs of the suite in
-# the guest, each TIMES times or until one fails. What they say goes to /out.
+# guest.sh TIMES MOST PROGRAM[:PATTERN]...: runs these test programs of the suite
+# in the guest, each TIMES times or until one fails, and ends after MOST failures
+# (0: none is the last). What they say goes to /out.
 set -f
 modprobe -aq loop zram
 disk=$(find /dev -maxdepth 1 -name nvme0n1)
@@ -13,7 +14,8 @@ if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || echo "pin_helper.ko cannot be loaded" >/out/problem
 fi
 times=$1
-shift
+most=$2
+shift 2
 number=0
 failed=
 while [ "$number" -lt "$times" ] && [ -z "$failed" ]; do
@@ -25,10 +27,11 @@ while [ "$number" -lt "$times" ] && [ -z "$failed" ]; do
 		patterns=
 		[ "$name" = "$test" ] || patterns=${test#*:}
 		# shellcheck disable=SC2086 # the patterns are several
-		"/tests/$name" $patterns >"/out/$number/$name.ktap" 2>&1
+		"/tests/$name" --max-failures="$most" $patterns >"/out/$number/$name.ktap" 2>&1
 		status=$?
 		echo "$status" >"/out/$number/$name.status"
 		[ "$status" -eq 0 ] || [ "$status" -eq 4 ] || failed=1
+		[ -z "$failed" ] || [ "$most" -eq 0 ] || break
 	done
 done
 touch /out/done

@@ -175,8 +175,9 @@ class Suite:
     def program(self, name):
         return self.folder() / "pin_accounting" / name
 
-    def run(self, kernel, folder, times=1):
-        """A list of Runs, the last of which may have failed."""
+    def run(self, kernel, folder, times=1, one_failure=False):
+        """A list of Runs, the last of which may have failed; if one failure says all, no
+        others are looked for: each waits for releases that do not come."""
         if self.full:
             return [self._run_full(kernel, folder)]
         script = folder / "guest.sh"
@@ -186,7 +187,7 @@ class Suite:
         copies = [word for name in self.tests
                   for word in ("--copy", f"{self.program(name)}:/tests/{name}")]
         status, result = Guest(self.options).boot(
-            kernel, folder, [script, times, *self.words()], copies)
+            kernel, folder, [script, times, int(one_failure), *self.words()], copies)
         if status is None:
             return [result]
         if not (folder / "done").exists():
@@ -276,7 +277,7 @@ class Command:
     def check(self):
         pass
 
-    def run(self, kernel, folder, _times=1):
+    def run(self, kernel, folder, _times=1, _one_failure=False):
         return [self._once(kernel, folder)]
 
     def _once(self, kernel, folder):

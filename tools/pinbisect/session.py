@@ -100,12 +100,17 @@ class Session:
             self.options.helper_module = module
         return kernel
 
-    def runs(self, kernel, folder, times, all_of_them=False):
+    def one_failure_says_all(self):
+        """Which failures BAD has, and that GOOD has none, is known; --confirm has them all."""
+        return ("signature" in self.state and not self.state["known"]
+                and not self.options.same_failure and self.options.confirm > 0)
+
+    def runs(self, kernel, folder, times, all_of_them=False, one_failure=False):
         """Runs the test so often, or until it fails."""
         done = []
         while len(done) < times:
             left = times - len(done) if self.options.same_guest else 1
-            done += self.test.run(kernel, folder / f"run{len(done) + 1}", left)
+            done += self.test.run(kernel, folder / f"run{len(done) + 1}", left, one_failure)
             if done[-1].why or (done[-1].failures and not all_of_them):
                 break
         return done
@@ -198,7 +203,8 @@ class Session:
         try:
             kernel = self.prepare(revision, folder, clock)
             with clock.on("test"):
-                runs = self.runs(kernel, folder, self.options.repeat)
+                runs = self.runs(kernel, folder, self.options.repeat,
+                                 one_failure=self.one_failure_says_all())
             verdict, reason, failures = self.verdict(runs, kernel, folder)
             if runs[-1].booted:
                 self.keep_reference(kernel)
