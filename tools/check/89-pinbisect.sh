@@ -317,6 +317,17 @@ guests() {
 guests "a test fails" 0 'First bad kernel: *104$' good good good bad bad bad
 check_match "predicted" ' *pin +predicted +64 +64 +1' "$(cat "$TMP/b-guests/report/report.txt")"
 check_match "and measured" ' *measured +64 +0 +1' "$(cat "$TMP/b-guests/report/report.txt")"
+# asked FIRST_FAILURE STEP...: whether these steps end with their first failure.
+asked() {
+	local ends=$1 step
+
+	shift
+	for step; do
+		grep -q "guest.sh 1 $ends .matrix_test" "$TMP/b-guests/steps/$step"*/run1/command || return
+	done
+}
+check "BAD, GOOD and the confirmation are run whole" asked 0 001 002 confirm-103 confirm-104
+check "a step between ends with its first failure" asked 1 003 004
 guests "some do not boot" 0 'First bad kernel: *105$' good panic good good bad panic panic bad
 check "a panic that early is a skip" grep -q \
 	'"verdict": "skip", "reason": "does not boot: .*: Kernel panic - not syncing: no luck"' \
@@ -330,6 +341,7 @@ guests "GOOD lacks the counters" 4 'GOOD .101. does not pass what fails at BAD: 
 	skip good bad
 guests "what fails at both" 0 'First bad kernel: *103$' bad bad both both
 check_match "is set aside" 'Set aside, .*' "$(cat "$TMP/b-guests/report/report.txt")"
+check "and such a step is run whole" asked 0 003
 guests "no QEMU" 4 'cannot boot a guest: no qemu' good broken bad
 rm -rf "$TMP/guests/102" && echo good >"$TMP/guests/102"
 says "and gone on with" 0 'First bad kernel: *103$' env BUILD="$TMP/fake" "$pinbisect" images --resume \
