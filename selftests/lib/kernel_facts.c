@@ -74,6 +74,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "udmabuf has no limit any more, and asks for a table of more than 2 GiB: a WARNING, after which panic_on_warn panics; not tried",
 	},
 	{
+		.id = "siw-umem-size-warns",
+		.consumer = "limits_beyond", .target = "rdma_siw_mr*", .untried = true,
+		.from = PIN_KVER(7, 3),
+		.reason = "soft-iWARP asks the page allocator for more than it has in one piece: a WARNING, after which panic_on_warn panics; not tried",
+	},
+	{
 		.id = "rds-mr-never-unpinned",
 		.consumer = "@(rds_mr|rds_mr_lost|rds_ib_*)", .target = "*", .untried = true,
 		.from = PIN_KVER(5, 10), .until = PIN_KVER(6, 2),
@@ -130,7 +136,7 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "iommu-release-warns",
 		.consumer = "warns_vfio*", .target = "*",
-		.from = PIN_KVER(6, 12), .until = PIN_KVER(6, 13),
+		.from = PIN_KVER(6, 12),
 		.reason = "a device leaves VFIO for a domain that must be had and needs memory: a WARNING in __iommu_release_dma_ownership()",
 	},
 	{
