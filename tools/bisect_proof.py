@@ -306,8 +306,8 @@ def page(rows):
         "place, one that does not build, one that panics while it boots (git comes by both), and",
         "harmless ones. Steps are all kernels judged, BAD and GOOD among them. Overhead is what a",
         "step takes beyond the build: checkout, boot, test, verdict; for the flaky bug of up to 9",
-        "boots. The most is that of BAD, of which all failures are wanted. What a build takes depends",
-        "on what ccache has.", "",
+        "boots. The most is that of BAD, of which all failures are wanted. What a build takes",
+        "depends on what ccache has.", "",
         "| bug | at commit | found | steps | skipped: not built, not booted | fails in"
         " | wrong with at most (95 %) | seconds in all | build, mean s | boot and test, mean s"
         " | overhead, mean s | most |",
