@@ -142,6 +142,7 @@ dd if=/dev/zero of=/mnt/file bs=1M count=1 2>/dev/null
 sync
 trace vfat -- pin_by read 64 0 /mnt/file
 trace leak --drain 0.5 -- sh -c 'pin_by orphan 12 1000 >orphan & until grep -q pinned orphan; do usleep 10000; done'
+trace ways --json --stacks -- pin_by two_ways 3 0
 trace full --folios 10 -- pin_by process_vm 64 0
 trace blind --without try_grab_folio -- pin_by process_vm 64 0
 trace many -- pin_by loop_uring 256 400
@@ -240,6 +241,13 @@ check vfat.kernel saw vfat 0 "^kernel's counters +-128 +64 +192$"
 check vfat.unattributed saw vfat 0 '^unattributed +0 +0 +0$'
 check leak.attributed saw leak 1 ' +12 +12 +0 .*pin_user_pages_fast < .*\[process gone\]$'
 check leak.verdict saw leak 1 '^LEAK: 12 pages outstanding'
+# way FUNCTION: all pins of this way are its own, though stacks are not walked again.
+way() {
+	saw ways 0 "\"function\":\"pin_user_pages[a-z_]*\",[^{}]*\"acquired\":48,[^{}]*\"ages\":\{[^{}]*\},\"stack\":\[[^]]*\"$1[^]]*\]"
+}
+check ways.register way io_sqe_buffers_register
+check ways.update way io_register_rsrc_update
+check ways.walked saw ways 0 '"stacks_walked":3,'
 # There are 16 places by address and 5 besides, for 64 pages.
 check full.lost saw full 4 '^LOST: (4[3-9]|5[0-9]|6[0-3]) pages acquired were not booked'
 check full.unattributed saw full 4 '^unattributed +0 +0 +0$'

@@ -4,6 +4,7 @@
  *
  *   pin_by uring PAGES SECONDS        a fixed buffer, held
  *   pin_by orphan PAGES SECONDS       the same, by a child that is gone at once
+ *   pin_by two_ways PAGES SECONDS     16 fixed buffers, in turns with as many by another call
  *   pin_by xdp PAGES SECONDS          an AF_XDP umem, held
  *   pin_by udmabuf PAGES SECONDS      a udmabuf on a memfd, held
  *   pin_by process_vm PAGES SECONDS   for a moment, before it sleeps
@@ -62,6 +63,35 @@ static int pin_uring(int fd, char *buf, size_t size)
 		return -1;
 	return syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS,
 		       &iov, 1);
+}
+
+#define TURNS 16
+
+/* Both by pin_user_pages_fast(), but not from the same function. */
+static int pin_two_ways(char *buf, size_t size)
+{
+	struct io_uring_rsrc_register slots = {
+		.nr = TURNS,
+		.flags = IORING_RSRC_REGISTER_SPARSE,
+	};
+	struct iovec iov = { buf, size };
+	struct io_uring_rsrc_update2 update = {
+		.data = (uintptr_t)&iov,
+		.nr = 1,
+	};
+	int fd = new_ring();
+
+	if (syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS2,
+		    &slots, sizeof(slots)))
+		return -1;
+	for (; update.offset < TURNS; update.offset++) {
+		if (pin_uring(new_ring(), buf, size) ||
+		    syscall(__NR_io_uring_register, fd,
+			    IORING_REGISTER_BUFFERS_UPDATE, &update,
+			    sizeof(update)) != 1)
+			return -1;
+	}
+	return 0;
 }
 
 static int pin_orphan(char *buf, size_t size)
@@ -185,6 +215,8 @@ static int pin(const char *way, char *buf, size_t size, const char *file)
 {
 	if (!strcmp(way, "uring"))
 		return pin_uring(new_ring(), buf, size);
+	if (!strcmp(way, "two_ways"))
+		return pin_two_ways(buf, size);
 	if (!strcmp(way, "orphan"))
 		return pin_orphan(buf, size);
 	if (!strcmp(way, "xdp"))

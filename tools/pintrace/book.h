@@ -117,6 +117,7 @@ struct trouble {
 	__u64 unnamed; /* times the table of owners was full */
 	__u64 unfollowed; /* children of CMD for which there was no room */
 	__u64 no_stack; /* times no stack was recorded */
+	__u64 walked; /* stacks: the others were known */
 };
 
 #endif

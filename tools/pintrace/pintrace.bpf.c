@@ -92,6 +92,31 @@ struct {
 	__uint(value_size, sizeof(__u64));
 } stacks SEC(".maps");
 
+#define FRAMES 64 /* of a stack that can be known again, or less */
+#define WORDS 256 /* in which they are */
+#define OUR_FRAMES 4 /* or less: program, trampoline */
+#define CHAINS 4 /* of a thread */
+#define MOST_WALKS \
+	64 /* of a thread, by which it learns: some stacks are never the same */
+
+/*
+ * A stack that was walked, to be known when it comes again: walking it takes
+ * longer than all else here. Where a return address is follows from the one
+ * before, so while all are where they were, the way up is the same. Left out is
+ * the outermost frame, which is entry code's: the kernel puts an offset before it
+ * that is another one each time.
+ */
+struct chain {
+	__u64 pid_tgid; /* exec() may change it */
+	__u64 cgroup;
+	__u32 entry;
+	__u32 owner;
+	__u32 nr; /* return addresses; 0: unused */
+	__u32 bytes; /* of stack that they are in */
+	__u64 addr[FRAMES];
+	__u8 word[FRAMES]; /* where it is */
+};
+
 /* What each thread is about. */
 struct call {
 	__u64 ns;
@@ -99,7 +124,13 @@ struct call {
 	__u32 owner; /* OWNER_NONE: not in a call that pins */
 	__u32 grabbed; /* pages, seen by the narrow waist in this call */
 	__u32 put; /* of the folio in doubt */
+	__u32 walks;
+	__u32 next; /* frame that learn_stack() looks for */
 	__u32 pad;
+	__u64 frame; /* ours: where the stack begins */
+	__u64 stack[WORDS];
+	__u64 walked[FRAMES];
+	struct chain chain[CHAINS];
 };
 
 struct {
@@ -264,7 +295,7 @@ static __always_inline __u32 new_owner(const struct owner_key *key)
 }
 
 /* Who pins now: this thread, with this stack. */
-static __always_inline __u32 find_owner(void *ctx, enum entry entry)
+static __always_inline __u32 walk_to_owner(void *ctx, enum entry entry)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct owner_key key = {
@@ -274,11 +305,10 @@ static __always_inline __u32 find_owner(void *ctx, enum entry entry)
 	};
 	__u32 *id;
 
-	if (!is_selected(key.tgid))
-		return OWNER_OTHERS;
 	key.start_ns = bpf_get_current_task_btf()->start_time;
 	if (by_cgroup)
 		key.cgroup = bpf_get_current_cgroup_id();
+	count_trouble(offsetof(struct trouble, walked), 1);
 	key.stack = bpf_get_stackid(ctx, &stacks, 0);
 	if (key.stack < 0) {
 		key.stack = -1;
@@ -288,30 +318,173 @@ static __always_inline __u32 find_owner(void *ctx, enum entry entry)
 	return id ? *id : new_owner(&key);
 }
 
+static __always_inline __u32 find_owner(void *ctx, enum entry entry)
+{
+	if (!is_selected(bpf_get_current_pid_tgid() >> 32))
+		return OWNER_OTHERS;
+	return walk_to_owner(ctx, entry);
+}
+
 static __always_inline struct call *this_call(void)
 {
 	return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
 				    0);
 }
 
-static __always_inline void set_call(const struct call *now)
+static __always_inline struct call *make_call(void)
 {
-	struct call *call;
-
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
+	return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (call)
-		*call = *now;
+}
+
+static __always_inline __u64 cgroup_of_key(void)
+{
+	return by_cgroup ? bpf_get_current_cgroup_id() : 0;
+}
+
+static __always_inline bool is_chain(const struct call *call,
+				     const struct chain *chain)
+{
+	__u32 i;
+
+	for (i = 0; i < FRAMES && i < chain->nr; i++) {
+		if (call->stack[chain->word[i]] != chain->addr[i])
+			return false;
+	}
+	return true;
+}
+
+/* The owner of a stack that is known, or OWNER_NONE. */
+__noinline int known_owner(enum entry entry)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid(), cgroup = cgroup_of_key();
+	struct call *call = this_call();
+	__u32 i, bytes, have = 0;
+
+	for (i = 0; call && i < CHAINS; i++) {
+		const struct chain *chain = &call->chain[i];
+
+		bytes = chain->bytes;
+		if (!chain->nr || bytes > sizeof(call->stack) ||
+		    chain->entry != entry || chain->pid_tgid != pid_tgid ||
+		    chain->cgroup != cgroup)
+			continue;
+		if (bytes > have) {
+			if (bpf_probe_read_kernel(call->stack, bytes,
+						  (void *)call->frame))
+				continue;
+			have = bytes;
+		}
+		if (is_chain(call, chain))
+			return chain->owner;
+	}
+	return OWNER_NONE;
+}
+
+/* The stack, or what is left of it if it ends with this page. */
+static __always_inline bool read_stack(struct call *call)
+{
+	__u32 page = 4096, left = page - (call->frame & (page - 1));
+
+	if (!bpf_probe_read_kernel(call->stack, sizeof(call->stack),
+				   (void *)call->frame))
+		return true;
+	return left < sizeof(call->stack) &&
+	       !bpf_probe_read_kernel(call->stack, left, (void *)call->frame);
+}
+
+/* An index below @size, a power of 2: the verifier knows no copy that is compared. */
+static __always_inline __u64 below(__u64 i, __u64 size)
+{
+	i &= size - 1;
+	asm volatile("" : "+r"(i));
+	return i;
+}
+
+/* Is this word of the stack the next return address? */
+static long learn_word(__u32 i, const __u32 *walked)
+{
+	struct call *call = this_call();
+	struct chain *chain;
+	__u64 addr, to;
+
+	if (!call)
+		return 1;
+	addr = call->stack[below(i, WORDS)];
+	chain = &call->chain[below(call->walks, CHAINS)];
+	/* The first ones are ours, and not up there. */
+	for (to = 0; !chain->nr && to < OUR_FRAMES; to++) {
+		if (addr == call->walked[to])
+			call->next = to;
+	}
+	if (call->next + 1 >= *walked)
+		return 1;
+	if (addr != call->walked[below(call->next, FRAMES)])
+		return 0;
+	call->next++;
+	to = below(chain->nr, FRAMES);
+	chain->addr[to] = addr;
+	chain->word[to] = i;
+	chain->nr++;
+	chain->bytes = (i + 1) * sizeof(addr);
+	return 0;
+}
+
+/* Find the places of @walked return addresses. */
+__noinline int learn_stack(enum entry entry, __u32 id, __u32 walked)
+{
+	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
+	struct call *call = this_call();
+	struct chain *chain;
+
+	if (!call || !owner || owner->key.stack < 0 || walked >= FRAMES ||
+	    !read_stack(call))
+		return 0;
+	chain = &call->chain[below(call->walks, CHAINS)];
+	chain->pid_tgid = bpf_get_current_pid_tgid();
+	chain->cgroup = cgroup_of_key();
+	chain->entry = entry;
+	chain->owner = id;
+	chain->nr = 0;
+	call->next = 0;
+	bpf_loop(WORDS, learn_word, &walked, 0);
+	if (call->next + 1 != walked)
+		chain->nr = 0;
+	return 0;
+}
+
+static __always_inline __u32 owner_of_call(void *ctx, enum entry entry,
+					   struct call *call)
+{
+	__u32 id;
+	long n;
+
+	if (!is_selected(bpf_get_current_pid_tgid() >> 32))
+		return OWNER_OTHERS;
+	call->frame = (__u64)ctx;
+	id = known_owner(entry);
+	if (id != OWNER_NONE)
+		return id;
+	id = walk_to_owner(ctx, entry);
+	/* A thread that pins once has no use for it. */
+	if (call->walks < MOST_WALKS && call->walks++) {
+		n = bpf_get_stack(ctx, call->walked, sizeof(call->walked), 0);
+		if (n > 0)
+			learn_stack(entry, id, n / sizeof(call->walked[0]));
+	}
+	return id;
 }
 
 static __always_inline void begin_call(void *ctx, enum entry entry)
 {
-	struct call now = {
-		.ns = bpf_ktime_get_ns(),
-		.owner = find_owner(ctx, entry),
-	};
+	struct call *call = make_call();
 
-	set_call(&now);
+	if (!call)
+		return;
+	call->ns = bpf_ktime_get_ns();
+	call->doubt = 0;
+	call->grabbed = 0;
+	call->owner = owner_of_call(ctx, entry, call);
 }
 
 static __always_inline void end_call(void)
@@ -635,7 +808,8 @@ __noinline int release_in_map(__u64 folio, __u32 pins)
 		left -= taken.pins;
 		credit(&taken, tgid, tid);
 		if (guess)
-			count_trouble(offsetof(struct trouble, guessed), taken.pins);
+			count_trouble(offsetof(struct trouble, guessed),
+				      taken.pins);
 		if (empty) {
 			bpf_map_delete_elem(&folios, &folio);
 			if (slot)
@@ -822,10 +996,9 @@ int BPF_PROG(add_pins, struct folio *folio, unsigned int pins, int ret)
 /*
  * A program that is at work on a CPU is not called there once more, by an
  * interrupt that ends direct I/O: what that releases would go unseen. So where
- * pins are released there are three: one for tasks, and two for interrupts, which
- * have a stack of their own. One of these may be the one that was interrupted, as
- * it found that it was a task's call; where both are called the first one does it,
- * and the second knows the frame of that call.
+ * pins are released there are two, and one of them does it: the first if a task
+ * calls; if an interrupt does, which has a stack of its own, whichever is called
+ * first, and the second knows the frame of that call.
  */
 static __always_inline bool in_interrupt(void *ctx)
 {
@@ -836,13 +1009,20 @@ static __always_inline bool in_interrupt(void *ctx)
 
 static __always_inline bool is_mine(void *ctx, __u32 place, int self)
 {
+	bool interrupt = in_interrupt(ctx);
 	struct last_calls *last;
 
-	if (!in_interrupt(ctx))
+	if (self && !interrupt)
 		return false;
 	last = bpf_map_lookup_elem(&last_calls, &place);
 	if (!last)
+		return !self;
+	if (!interrupt) {
+		/* What the other one was not called for is not to be mistaken. */
+		last->by[0] = 0;
+		last->by[1] = 0;
 		return true;
+	}
 	if (last->by[!self] == (__u64)ctx) {
 		last->by[!self] = 0;
 		return false;
@@ -870,17 +1050,11 @@ static __always_inline int put_folio(void *ctx, int refs, unsigned int flags)
 SEC("fentry")
 int BPF_PROG(put, struct folio *folio, int refs, unsigned int flags)
 {
-	return in_interrupt(ctx) ? 0 : put_folio(ctx, refs, flags);
-}
-
-SEC("fentry")
-int BPF_PROG(irq_put, struct folio *folio, int refs, unsigned int flags)
-{
 	return is_mine(ctx, PLACE_PUT, 0) ? put_folio(ctx, refs, flags) : 0;
 }
 
 SEC("fentry")
-int BPF_PROG(irq2_put, struct folio *folio, int refs, unsigned int flags)
+int BPF_PROG(irq_put, struct folio *folio, int refs, unsigned int flags)
 {
 	return is_mine(ctx, PLACE_PUT, 1) ? put_folio(ctx, refs, flags) : 0;
 }
@@ -891,7 +1065,7 @@ int BPF_PROG(irq2_put, struct folio *folio, int refs, unsigned int flags)
  */
 static __always_inline void begin_unpin(enum inliner i, __u64 folio, __u32 pins)
 {
-	struct call fresh = { .doubt = folio }, *call;
+	struct call *call;
 
 	if (waist[i] == WAIST_INLINED) {
 		released(folio, pins);
@@ -900,12 +1074,10 @@ static __always_inline void begin_unpin(enum inliner i, __u64 folio, __u32 pins)
 	if (waist[i] != WAIST_UNKNOWN || folio == zero_folio)
 		return;
 	__sync_fetch_and_add(&nr_doubts, 1);
-	call = this_call();
+	call = make_call();
 	if (call) {
 		call->doubt = folio;
 		call->put = 0;
-	} else {
-		set_call(&fresh);
 	}
 }
 
@@ -931,21 +1103,13 @@ static __always_inline void end_unpin(enum inliner i, __u64 folio, __u32 pins)
 SEC("fentry")
 int BPF_PROG(begin_unpin_user_page, struct page *page)
 {
-	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(irq_unpin_user_page, struct page *page)
-{
 	if (is_mine(ctx, INLINER_UNPIN_PAGE, 0))
 		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
 	return 0;
 }
 
 SEC("fentry")
-int BPF_PROG(irq2_unpin_user_page, struct page *page)
+int BPF_PROG(irq_unpin_user_page, struct page *page)
 {
 	if (is_mine(ctx, INLINER_UNPIN_PAGE, 1))
 		begin_unpin(INLINER_UNPIN_PAGE, head_of(ctx, page), 1);
@@ -962,21 +1126,13 @@ int BPF_PROG(end_unpin_user_page, struct page *page)
 SEC("fentry")
 int BPF_PROG(begin_unpin_folio, struct folio *folio)
 {
-	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(irq_unpin_folio, struct folio *folio)
-{
 	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 0))
 		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
 	return 0;
 }
 
 SEC("fentry")
-int BPF_PROG(irq2_unpin_folio, struct folio *folio)
+int BPF_PROG(irq_unpin_folio, struct folio *folio)
 {
 	if (is_mine(ctx, INLINER_UNPIN_FOLIO, 1))
 		begin_unpin(INLINER_UNPIN_FOLIO, argument(ctx, 0), 1);
@@ -993,21 +1149,13 @@ int BPF_PROG(end_unpin_folio, struct folio *folio)
 SEC("fentry")
 int BPF_PROG(begin_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
-	if (!in_interrupt(ctx))
-		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(irq_unpin_user_folio, struct folio *folio, unsigned long pins)
-{
 	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 0))
 		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);
 	return 0;
 }
 
 SEC("fentry")
-int BPF_PROG(irq2_unpin_user_folio, struct folio *folio, unsigned long pins)
+int BPF_PROG(irq_unpin_user_folio, struct folio *folio, unsigned long pins)
 {
 	if (is_mine(ctx, INLINER_UNPIN_USER_FOLIO, 1))
 		begin_unpin(INLINER_UNPIN_USER_FOLIO, argument(ctx, 0), pins);

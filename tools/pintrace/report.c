@@ -398,7 +398,7 @@ struct sums {
 	struct pin_count seen, kernel;
 	int64_t missed_acquired, missed_released, before;
 	uint64_t uncounted, others, unmatched, guessed, lost;
-	uint64_t unnamed, unfollowed, no_stack;
+	uint64_t unnamed, unfollowed, no_stack, walked;
 	double seconds;
 };
 
@@ -420,6 +420,7 @@ static void sum_up(const struct paper *p, struct sums *s)
 	s->unnamed = now->trouble.unnamed - base->trouble.unnamed;
 	s->unfollowed = now->trouble.unfollowed - base->trouble.unfollowed;
 	s->no_stack = now->trouble.no_stack - base->trouble.no_stack;
+	s->walked = now->trouble.walked - base->trouble.walked;
 	s->lost = lost_events(base, now);
 	s->seconds = (double)(now->ns - base->ns) / NSEC_PER_SEC;
 }
@@ -606,6 +607,7 @@ static void json_sums(const struct paper *p, json_t *obj)
 	put(obj, "owners_full", s.unnamed);
 	put(obj, "children_not_followed", s.unfollowed);
 	put(obj, "stacks_not_recorded", s.no_stack);
+	put(obj, "stacks_walked", s.walked);
 	put(obj, "lost", s.lost);
 }
 

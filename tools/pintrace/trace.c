@@ -83,16 +83,12 @@ struct hook {
 	HOOKS_AROUND(f, ROLE_WATCH, ROLE_WATCH),        \
 	{                                               \
 		#f, "irq_" #f, ROLE_UNPIN, RET_ANY, -1  \
-	},                                              \
-	{                                               \
-		#f, "irq2_" #f, ROLE_UNPIN, RET_ANY, -1 \
 	}
 
 /* A program stands here more than once: each kernel has one of its functions. */
 static const struct hook hooks[] = {
 	{ "gup_put_folio", "put", ROLE_RELEASE, RET_ANY, 3 },
 	{ "gup_put_folio", "irq_put", ROLE_RELEASE, RET_ANY, 3 },
-	{ "gup_put_folio", "irq2_put", ROLE_RELEASE, RET_ANY, 3 },
 	UNPIN_HOOKS(unpin_user_page),
 	UNPIN_HOOKS(unpin_folio),
 	UNPIN_HOOKS(unpin_user_folio),
@@ -283,17 +279,6 @@ static uint32_t foll_pin(const struct btf *btf)
 	return value < 0 ? FOLL_PIN_BEFORE_6_2 : value;
 }
 
-/* Most have two hooks, one after the other. */
-static void name_hook(struct trace *t, const char *function)
-{
-	size_t len = strlen(t->hooks), n = strlen(function);
-
-	if (len >= n && !strcmp(t->hooks + len - n, function))
-		return;
-	snprintf(t->hooks + len, sizeof(t->hooks) - len, "%s%s", len ? " " : "",
-		 function);
-}
-
 /* Choose by what the kernel has; the rest is not even loaded. */
 static int choose_hooks(struct trace *t, const struct btf *btf)
 {
@@ -431,11 +416,8 @@ static int attach(struct trace *t, size_t i)
 	program = bpf_object__find_program_by_name(t->skel->obj,
 						   hooks[i].program);
 	t->link[i] = bpf_program__attach(program);
-	if (t->link[i]) {
-		if (hooks[i].role != ROLE_END)
-			name_hook(t, hooks[i].function);
+	if (t->link[i])
 		return 0;
-	}
 	/*
 	 * Functions of more than 6 arguments offer none in older kernels: their
 	 * stacks are walked at each page then.
@@ -484,6 +466,21 @@ static void unhook_known(struct trace *t)
 	}
 }
 
+/* Most functions have two hooks, one after the other. */
+static void name_hooks(struct trace *t)
+{
+	const char *last = NULL;
+	size_t i, len = 0;
+
+	for (i = 0; i < NR_HOOKS && len < sizeof(t->hooks); i++) {
+		if (!t->link[i] || (last && !strcmp(hooks[i].function, last)))
+			continue;
+		len += snprintf(t->hooks + len, sizeof(t->hooks) - len, "%s%s",
+				last ? " " : "", hooks[i].function);
+		last = hooks[i].function;
+	}
+}
+
 static int attach_all(struct trace *t, pid_t cmd)
 {
 	enum role role;
@@ -510,6 +507,7 @@ static int attach_all(struct trace *t, pid_t cmd)
 		if (role == ROLE_WATCH)
 			unhook_known(t);
 	}
+	name_hooks(t);
 	return 0;
 }
 
@@ -748,6 +746,7 @@ static int sum_troubles(const struct trace *t, struct trouble *sum)
 		sum->unnamed += each[i].unnamed;
 		sum->unfollowed += each[i].unfollowed;
 		sum->no_stack += each[i].no_stack;
+		sum->walked += each[i].walked;
 	}
 	free(each);
 	return err;
