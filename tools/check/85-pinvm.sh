@@ -113,6 +113,8 @@ done
 
 says "--dry-run prints the command" 0 '^qemu-system-x86_64 .*-numa .*-kernel .*/vmlinuz-6\.12' \
 	"$pinvm" run --kernel 6.12 --dry-run -- true
+says "one thread for all CPUs" 0 '[-]accel tcg,thread=single ' \
+	"$pinvm" run --kernel 6.12 --dry-run --accel tcg --one-thread -- true
 says "a size that is none" 2 'not a size: much' \
 	"$pinvm" run --kernel 6.12 --dry-run --memory much -- true
 says "a kind of disk that is none" 2 'no kind of disk "floppy"' \

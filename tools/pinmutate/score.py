@@ -231,8 +231,10 @@ class Score:
                              options=self.strict))
         for name in boots:
             machine, there = BOOTS[name]
-            runs.append(boot(tree, where / name, self.suite.existing(there.items()), ALL_TIMEOUT,
-                             machine, self.strict))
+            rows = [*there.items(), *(row for one in mutants if name in one.needs.split()
+                                      for row in one.tests())]
+            runs.append(boot(tree, where / name, self.suite.existing(rows), ALL_TIMEOUT, machine,
+                             self.strict))
         run = merged(runs)
         ran = time.monotonic()
         result = {

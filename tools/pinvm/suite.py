@@ -46,7 +46,7 @@ MODULES = (
     " virtio_vdpa virtio_net"
     " dummy rdma_rxe siw ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
     # crypto by AF_ALG
-    " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes_generic aesni_intel"
+    " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes aes_generic aesni_intel sha1"
     " sha256_generic sha256")
 # Queues for polled I/O; memfd_secret() is off by default before 6.5. The others
 # spare an emulated processor work that has nothing to do with pins; warnings
@@ -64,7 +64,10 @@ SHOWN_LEAKS = {"ib_uverbs_reg_mr": "siw-reg-mr-leak"}
 ALLOCATORS = re.compile(r"_*(kmem|km?alloc|kv?m?alloc|kzalloc|slab|vmalloc|vzalloc|memdup|kstrdup"
                         r"|kvasprintf|kasprintf|pcpu)")
 TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
-           92: "pin_helper.ko cannot be unloaded after the suite"}
+           92: "pin_helper.ko cannot be unloaded after the suite",
+           93: "the programs that were to pin beside the suite have ended: see fio.log"}
+# What pins beside the suite.
+BESIDE = ("fio", "nice")
 
 
 def expected_skips():
@@ -353,6 +356,7 @@ def run_shards(name, options, folder):
             words += [f"--{key}", getattr(options, key)]
     words += [f"--append={text}" for text in options.append]
     words += ["--no-iommu"] * options.no_iommu
+    words += ["--beside"] * options.beside
     words += ["--verbose"] * options.verbose
     began = time.monotonic()
     running = []
@@ -423,6 +427,17 @@ def run_suite(name, options, folder):
         machine_options.copy += [
             f"{script}:/suite.sh", *suite_copies(selftests, list(tests)),
             *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
+        slow = []
+        if options.beside:
+            lacking = [name for name in BESIDE if not vm.find_tool(name)]
+            if lacking:
+                raise Error(f"--beside needs {' and '.join(lacking)}: make setup")
+            machine_options.one_thread = True
+            machine_options.disk.append("256M")
+            machine_options.env.append("PIN_SUITE_BESIDE=@disk3")
+            machine_options.copy += [f"{build_dir() / 'bin/pintrace'}:/bin/pintrace",
+                                     *(f"{vm.find_tool(name)}:/bin/{name}" for name in BESIDE)]
+            slow = ["-o", str(int(options.timeout))]
         # As kselftest's runner wants to have them.
         arguments = {program: list(patterns) for program, patterns in tests.items() if patterns}
         if getattr(options, "part", None):
@@ -430,7 +445,7 @@ def run_suite(name, options, folder):
                 arguments[program] = ["--part", options.part]
         machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS={' '.join(words)}"
                                 for program, words in arguments.items()]
-        machine_options.command = ["/suite.sh", *(word for test in tests
+        machine_options.command = ["/suite.sh", *slow, *(word for test in tests
                                                   for word in ("-t", f"{COLLECTION}:{test}"))]
         recorder = Recorder(folder / "ktap.log", options.verbose)
         machine_options.stdout = recorder
@@ -619,6 +634,9 @@ def add_options(one):
     one.add_argument("--no-iommu", action="store_true",
                      help="without an IOMMU: not for VFIO, but for the devices of iommufd's own"
                      " test, which 6.12 does not have beside one")
+    one.add_argument("--beside", action="store_true",
+                     help="under pintrace, and beside it others that pin all the time, direct I/O"
+                     " and fixed buffers: the verdicts are to be exact all the same")
     one.add_argument("--append", action="append", default=[], metavar="WORDS",
                      help="for the kernel's command line, as cma=640M")
     one.add_argument("--timeout", type=float, default=1800, metavar="SECONDS",

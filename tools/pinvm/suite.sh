@@ -30,6 +30,29 @@ keep_leaks() {
 	cat $file >/out/kmemleak
 }
 
+# pinning ARG...: fio on the disk for that, with direct I/O.
+pinning() {
+	nice -n 19 fio --name=beside --filename="$PIN_SUITE_BESIDE" --rw=randrw --direct=1 \
+		--size=128m --iodepth=16 --thread --time_based "$@" >/out/fio.log 2>&1
+}
+
+# beside PROGRAM ARG...: runs it under pintrace, while others pin all the time: one that
+# reads and writes, and one that registers its buffers anew each second.
+beside() {
+	local others
+
+	pinning --ioengine=libaio --runtime=1d &
+	others=$!
+	while pinning --ioengine=io_uring --fixedbufs --runtime=1; do :; done &
+	others="$others $!"
+	sleep 2
+	# Its own status says whether pins were left, which the tests know better.
+	pintrace -o /out/pintrace.txt -- sh -c '"$@"; echo $? >/tmp/status' sh "$@"
+	# shellcheck disable=SC2086 # they are two
+	kill $others || return 93
+	return "$(cat /tmp/status)"
+}
+
 modprobe -aq loop zram nd_e820 nd_pmem
 # Folios of 16 pages and no other size: the larger would come first.
 size=$(($(sed -n '/^KernelPageSize/{s/[^0-9]//gp;q}' /proc/self/smaps) * 16))
@@ -45,7 +68,7 @@ if [ -e /pin_helper.ko ]; then
 fi
 trap "keep_counts; keep_leaks" EXIT
 [ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
-/kselftest/run_kselftest.sh "$@" || exit
+${PIN_SUITE_BESIDE:+beside} /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
 if [ -e /pin_helper.ko ]; then
 	rmmod pin_helper || exit 92

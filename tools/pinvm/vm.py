@@ -68,6 +68,9 @@ def add_options(parser):
         help="arguments for QEMU as they are, as '-device edu'")
     add("--net", choices=("none",), default="none", help="there is no network but lo")
     add("--accel", choices=("kvm", "tcg"), help="instead of what a probe finds to work")
+    add("--one-thread", action="store_true",
+        help="under TCG, one thread for all CPUs: slower, but safe for code that is changed in which"
+        " another CPU is, as where functions are hooked")
     add("--timeout", type=float, default=300, metavar="SECONDS",
         help="give the guest up after that time (%(default)s)")
     add("--log", metavar="FILE", help="where the console's log goes, and stays")
@@ -216,7 +219,8 @@ class Machine:
         disks, _ = self._disks()
         command = [
             self.arch.qemu, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
-            "-machine", self.arch.machine, "-accel", accel,
+            "-machine", self.arch.machine, "-accel",
+            accel + ",thread=single" * (options.one_thread and accel == "tcg"),
             "-cpu", "host" if accel == "kvm" else self.arch.cpu,
             *self._memory(), "-net", "none",
             "-kernel", str(self.kernel.image), "-initrd", str(initrd),
