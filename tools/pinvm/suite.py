@@ -445,8 +445,9 @@ def run_suite(name, options, folder):
                 arguments[program] = ["--part", options.part]
         machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS={' '.join(words)}"
                                 for program, words in arguments.items()]
-        machine_options.command = ["/suite.sh", *slow, *(word for test in tests
-                                                  for word in ("-t", f"{COLLECTION}:{test}"))]
+        machine_options.command = ["/suite.sh", *slow]
+        for test in tests:
+            machine_options.command += ["-t", f"{COLLECTION}:{test}"]
         recorder = Recorder(folder / "ktap.log", options.verbose)
         machine_options.stdout = recorder
         machine_options.stderr = lambda body: sys.stderr.buffer.write(body)

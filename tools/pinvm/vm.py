@@ -69,8 +69,8 @@ def add_options(parser):
     add("--net", choices=("none",), default="none", help="there is no network but lo")
     add("--accel", choices=("kvm", "tcg"), help="instead of what a probe finds to work")
     add("--one-thread", action="store_true",
-        help="under TCG, one thread for all CPUs: slower, but safe for code that is changed in which"
-        " another CPU is, as where functions are hooked")
+        help="under TCG, one thread for all CPUs: slower, but safe for code that is changed in"
+        " which another CPU is, as where functions are hooked")
     add("--timeout", type=float, default=300, metavar="SECONDS",
         help="give the guest up after that time (%(default)s)")
     add("--log", metavar="FILE", help="where the console's log goes, and stays")
