@@ -68,7 +68,8 @@ if [ -e /pin_helper.ko ]; then
 fi
 trap "keep_counts; keep_leaks" EXIT
 [ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
-${PIN_SUITE_BESIDE:+beside} /kselftest/run_kselftest.sh "$@" || exit
+# -f: a pattern of tests, as vfio*, is not to become the program of that name.
+${PIN_SUITE_BESIDE:+beside} sh -f /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
 if [ -e /pin_helper.ko ]; then
 	rmmod pin_helper || exit 92
