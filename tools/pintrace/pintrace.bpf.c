@@ -96,8 +96,7 @@ struct {
 #define WORDS 256 /* in which they are */
 #define OUR_FRAMES 4 /* or less: program, trampoline */
 #define CHAINS 4 /* of a thread */
-#define MOST_WALKS \
-	64 /* of a thread, by which it learns: some stacks are never the same */
+#define MOST_WALKS 64 /* by which a thread learns: some stacks never come again */
 
 /*
  * A stack that was walked, to be known when it comes again: walking it takes

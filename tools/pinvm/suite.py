@@ -65,7 +65,7 @@ ALLOCATORS = re.compile(r"_*(kmem|km?alloc|kv?m?alloc|kzalloc|slab|vmalloc|vzall
                         r"|kvasprintf|kasprintf|pcpu)")
 TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
            92: "pin_helper.ko cannot be unloaded after the suite",
-           93: "the programs that were to pin beside the suite have ended: see fio.log"}
+           93: "the programs that were to pin beside the suite have ended: see fio-*.log"}
 # What pins beside the suite.
 BESIDE = ("fio", "nice")
 
@@ -427,7 +427,7 @@ def run_suite(name, options, folder):
         machine_options.copy += [
             f"{script}:/suite.sh", *suite_copies(selftests, list(tests)),
             *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
-        slow = []
+        machine_options.command = ["/suite.sh"]
         if options.beside:
             lacking = [name for name in BESIDE if not vm.find_tool(name)]
             if lacking:
@@ -437,7 +437,8 @@ def run_suite(name, options, folder):
             machine_options.env.append("PIN_SUITE_BESIDE=@disk3")
             machine_options.copy += [f"{build_dir() / 'bin/pintrace'}:/bin/pintrace",
                                      *(f"{vm.find_tool(name)}:/bin/{name}" for name in BESIDE)]
-            slow = ["-o", str(int(options.timeout))]
+            # All is slower.
+            machine_options.command += ["-o", str(int(options.timeout))]
         # As kselftest's runner wants to have them.
         arguments = {program: list(patterns) for program, patterns in tests.items() if patterns}
         if getattr(options, "part", None):
@@ -445,7 +446,6 @@ def run_suite(name, options, folder):
                 arguments[program] = ["--part", options.part]
         machine_options.env += [f"KSELFTEST_{program.upper()}_ARGS={' '.join(words)}"
                                 for program, words in arguments.items()]
-        machine_options.command = ["/suite.sh", *slow]
         for test in tests:
             machine_options.command += ["-t", f"{COLLECTION}:{test}"]
         recorder = Recorder(folder / "ktap.log", options.verbose)

@@ -30,10 +30,14 @@ keep_leaks() {
 	cat $file >/out/kmemleak
 }
 
-# pinning ARG...: fio on the disk for that, with direct I/O.
+# pinning ENGINE ARG...: fio on the disk for that, with direct I/O.
 pinning() {
+	local engine=$1
+
+	shift
 	nice -n 19 fio --name=beside --filename="$PIN_SUITE_BESIDE" --rw=randrw --direct=1 \
-		--size=128m --iodepth=16 --thread --time_based "$@" >/out/fio.log 2>&1
+		--size=128m --iodepth=16 --thread --time_based "--ioengine=$engine" "$@" \
+		>"/out/fio-$engine.log" 2>&1
 }
 
 # beside PROGRAM ARG...: runs it under pintrace, while others pin all the time: one that
@@ -41,9 +45,9 @@ pinning() {
 beside() {
 	local others
 
-	pinning --ioengine=libaio --runtime=1d &
+	pinning libaio --runtime=1d &
 	others=$!
-	while pinning --ioengine=io_uring --fixedbufs --runtime=1; do :; done &
+	while pinning io_uring --fixedbufs --runtime=1; do :; done &
 	others="$others $!"
 	sleep 2
 	# Its own status says whether pins were left, which the tests know better.
