@@ -102,6 +102,7 @@ started() {
 
 # hold NAME PAGES [FILE]
 hold() {
+	: >"$1"		# of the last one of that name
 	pin_by "$1" "$2" 1000 $3 >"$1" 2>&1 &
 	started "$1" .
 	sed "s/^/$1 /" "$1" >>/out/pids
@@ -193,11 +194,15 @@ result=$TMP/result
 
 # held NAME FUNCTION PAGES: this way's pins are those of its process.
 held() {
-	local pid
+	local pid why
 
 	pid=$(sed -n "s/^$1 pinned //p" "$result/pids")
-	if [ -z "$pid" ]; then
-		skip "held.$1" "$(sed -n "s/^$1 //p" "$result/pids")"
+	why=$(sed -n "s/^$1 //p" "$result/pids")
+	if [ -z "$why" ]; then
+		not_ok "held.$1" "it said neither that it pinned nor why not"
+		return
+	elif [ -z "$pid" ]; then
+		skip "held.$1" "$why"
 		return
 	fi
 	expected=$((expected + $3))
