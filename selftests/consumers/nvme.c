@@ -89,9 +89,9 @@ static int probe(const struct pin_kernel *k, char *why)
 	return pin_nvme_probe(VARIABLE, QEMU, why);
 }
 
-static int new_ring(struct io_uring *ring)
+static int new_ring(struct io_uring *ring, char *why)
 {
-	return io_uring_queue_init(4, ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32);
+	return pin_uring_new(ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32, why);
 }
 
 static int probe_uring(const struct pin_kernel *k, char *why)
@@ -106,11 +106,10 @@ static int probe_uring(const struct pin_kernel *k, char *why)
 		err = pin_why(why, -errno, "%s: %s", chr, strerror(errno));
 	if (err)
 		return err;
-	err = new_ring(&ring);
-	if (err)
-		return pin_why(why, err, "io_uring with 128-byte requests: %s", strerror(-err));
-	io_uring_queue_exit(&ring);
-	return 0;
+	err = new_ring(&ring, why);
+	if (!err)
+		io_uring_queue_exit(&ring);
+	return err;
 }
 
 static void nvme_close(struct pin_op *op)
@@ -166,10 +165,8 @@ static int nvme_open(struct pin_op *op, bool write_memory, bool uring, bool fixe
 		err = pin_why(op->why, -EINVAL, "no whole number of the disk's blocks of %u bytes",
 			      n->block);
 	if (!err && uring) {
-		err = new_ring(&n->ring);
+		err = new_ring(&n->ring, op->why);
 		n->have_ring = !err;
-		if (err)
-			pin_why(op->why, err, "io_uring: %s", strerror(-err));
 	}
 	if (err)
 		nvme_close(op);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "uring.h"
 
 #define USE_MAX		(64 << 20)	/* bytes */
@@ -48,8 +50,11 @@ int pin_uring_probe_op(int opcode, const char *name, const char *since, char *wh
 
 int pin_uring_new(struct io_uring *ring, unsigned int flags, char *why)
 {
+	const bool dropped = pin_drop_ipc_lock();
 	int err = io_uring_queue_init(8, ring, flags);
 
+	if (dropped)
+		pin_set_cap(CAP_IPC_LOCK, true);
 	if (err == -ENOSYS)
 		return pin_why(why, err, "no io_uring: kernel option IO_URING");
 	if (err == -EPERM)

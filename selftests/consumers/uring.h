@@ -63,7 +63,10 @@ int pin_uring_probe_op(int opcode, const char *name, const char *since, char *wh
 int pin_uring_open(struct pin_op *op);
 void pin_uring_close(struct pin_op *op);
 
-/* A new ring in *@ring: 0, or -errno and @why. */
+/*
+ * A new ring in *@ring: 0, or -errno and @why. What it pins is charged to this
+ * process even if that is privileged; RLIMIT_MEMLOCK is lifted for it.
+ */
 int pin_uring_new(struct io_uring *ring, unsigned int flags, char *why);
 
 /* io_uring_register(2): its result or -errno. */

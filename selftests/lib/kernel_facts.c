@@ -331,6 +331,8 @@ static void try_uring(struct pin_kernel *k, const struct pin_counters *c)
 	size_t map_len = 4 * k->pmd_size;
 	char *map, *huge;
 	struct trial t;
+	bool dropped;
+	int err;
 
 	k->uring_file_refused = !k->longterm_file_refused;
 	if (k->version >= PIN_KVER(6, 12))
@@ -338,11 +340,17 @@ static void try_uring(struct pin_kernel *k, const struct pin_counters *c)
 	else if (k->version >= PIN_KVER(6, 4))
 		k->uring_coalesce = PIN_COALESCE_SINGLE;
 	k->uring_vmpin = true;
-	if (!c || io_uring_queue_init(8, &u.ring, 0))
+	if (!c)
+		return;
+	dropped = pin_drop_ipc_lock();
+	err = io_uring_queue_init(8, &u.ring, 0);
+	if (dropped)
+		pin_set_cap(CAP_IPC_LOCK, true);
+	if (err)
 		return;
 	/*
-	 * At some point after 6.18 holders of CAP_IPC_LOCK stopped being
-	 * accounted; before, everybody is.
+	 * At some point after 6.18 rings that a holder of CAP_IPC_LOCK makes stopped
+	 * being accounted; before, all are. This one is if it could be given up.
 	 */
 	if (k->version > PIN_KVER(6, 18) && pin_have_cap(CAP_IPC_LOCK)) {
 		u.iov.iov_base = &u;

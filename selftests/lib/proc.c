@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,6 +61,14 @@ int pin_set_cap(int cap, bool effective)
 	else
 		caps[word].effective &= ~bit;
 	return syscall(SYS_capset, &head, caps) ? -errno : 0;
+}
+
+bool pin_drop_ipc_lock(void)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	return pin_have_cap(CAP_IPC_LOCK) && !setrlimit(RLIMIT_MEMLOCK, &none) &&
+	       !pin_set_cap(CAP_IPC_LOCK, false);
 }
 
 bool pin_file_begins(const char *path, const char *word)

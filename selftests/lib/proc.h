@@ -24,6 +24,13 @@ bool pin_have_cap(int cap);
 /* Take @cap out of the effective capabilities, or back: 0 or -errno. */
 int pin_set_cap(int cap, bool effective);
 
+/*
+ * Give up CAP_IPC_LOCK, whose holders are not charged for all they pin, and lift
+ * RLIMIT_MEMLOCK (for good) in its stead. False: not held, or no right to lift it,
+ * and nothing is changed. Undone by pin_set_cap(CAP_IPC_LOCK, true).
+ */
+bool pin_drop_ipc_lock(void);
+
 /* Does the file @path begin with @word? */
 bool pin_file_begins(const char *path, const char *word);
 
