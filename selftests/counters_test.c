@@ -107,7 +107,7 @@ static enum pin_verdict nodes_add_up(struct pin_audit *au, const void *arg)
 
 	if (!c->nr_nodes)
 		return pin_audit_skip(au, "no /sys/devices/system/node/node*/vmstat: kernel option NUMA, and /sys mounted");
-	if (pin_audit_without_nodes(au))
+	if (pin_audit_not_in_own(au, "nodes"))
 		return PIN_SKIP;
 	if (pin_counters_read_whole(c, &s, 10000000000ull))
 		return pin_audit_skip(au, "inconclusive: machine busy: the counters never came to rest");
@@ -135,7 +135,7 @@ static enum pin_verdict on_node(struct pin_audit *au, const void *arg)
 
 	if (numa_available() < 0)
 		return pin_audit_skip(au, "no NUMA policy: kernel option NUMA");
-	if (pin_audit_without_nodes(au))
+	if (pin_audit_not_in_own(au, "nodes"))
 		return PIN_SKIP;
 	page = numa_alloc_onnode(size, *node);
 	if (!page)

@@ -47,7 +47,7 @@ static enum pin_verdict on_node(struct pin_audit *au, const void *arg)
 
 	if (c->nr_nodes < 2 || numa_available() < 0)
 		return pin_audit_skip(au, "one memory node only: needs a NUMA machine, or a guest with two nodes");
-	if (pin_audit_without_nodes(au) ||
+	if (pin_audit_not_in_own(au, "nodes") ||
 	    !pin_bench_open_on(&b, au, sub->kind, PAGES, sub->node))
 		return PIN_SKIP;
 	lost = elsewhere(&b, sub->node);

@@ -38,11 +38,12 @@ void pin_audit_expect_node(struct pin_audit *au, int node_id)
 	au->node = node_id;
 }
 
-bool pin_audit_without_nodes(struct pin_audit *au)
+bool pin_audit_not_in_own(struct pin_audit *au, const char *what)
 {
 	if (!au->suite->counters.own)
 		return false;
-	pin_audit_skip(au, "inconclusive: other programs pin pages, and pintrace's books, which are read instead, know no nodes");
+	pin_audit_skip(au, "inconclusive: other programs pin pages, and pintrace's books, which are read instead, have no %s",
+		       what);
 	return true;
 }
 

@@ -113,10 +113,10 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 void pin_audit_expect_node(struct pin_audit *au, int node_id);
 
 /*
- * For tests of nothing but nodes: true if these cannot be compared, as other
- * programs pin and pintrace's books are read. The test is to return PIN_SKIP.
+ * For tests of nothing but @what, which pintrace's books do not have: true if these
+ * are read, as other programs pin. The test is to return PIN_SKIP.
  */
-bool pin_audit_without_nodes(struct pin_audit *au);
+bool pin_audit_not_in_own(struct pin_audit *au, const char *what);
 
 /* Take the VmPin of @pid as the starting point of its next step. */
 void pin_audit_base_vmpin(struct pin_audit *au, pid_t pid);

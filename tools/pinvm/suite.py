@@ -100,6 +100,7 @@ class Verdict:
         self.memory = memory    # still, movable or cma: what long-term pins must leave
         self.guest = True       # whose kernel and devices we choose
         self.helper = False
+        self.beside = False     # under pintrace, while others pin
         self.when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         self.programs = {}      # name -> {result: count, "seconds": n}
         self.consumers = {}     # of matrix_test, the same
@@ -148,7 +149,8 @@ class Verdict:
 
     def guest_name(self):
         """As expected-skips has it: the kernel, and what else makes a difference."""
-        return f"{self.release}{'' if self.helper else '+bare'}+{self.memory}"
+        return "+".join([self.release, *["bare"] * (not self.helper),
+                         *["beside"] * self.beside, self.memory])
 
     def _program(self, program, rows, seconds):
         name = program["name"].split(":")[-1]
@@ -393,6 +395,7 @@ def run_suite(name, options, folder):
     verdict = Verdict(kernel.release, kernel.arch, memory_kind(options))
     helper = find_helper(kernel, options.helper)
     verdict.helper = bool(helper)
+    verdict.beside = options.beside
     folder.mkdir(parents=True, exist_ok=True)
     # That of another run: pinreport would believe it.
     (folder / "verdict.json").unlink(missing_ok=True)
