@@ -11,6 +11,7 @@ RESULTS ?= results
 KERNELS ?= 5.10 6.1 6.12 7.3 6.12-arm64-16k running
 DURATION ?= 1h
 CHAOS ?= none
+RUNS ?= 20
 INSTALL_PATH ?= $(BUILD)/kselftest_install
 FORMAT ?= .tar.xz
 
@@ -93,9 +94,12 @@ bisect_proof: ## let pinbisect find planted bugs (hours): results/bisect.md
 bisect_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/bisect_proof.py $(PROOF)
 
-trace_proof: ## RUNS=20 of the suite under pintrace beside programs that pin (7 min)
+trace_proof: ## RUNS=20 of the suite, or of TESTS, under pintrace beside fio (hours)
 trace_proof: all
-	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.sh
+	@for run in $$(seq $(RUNS)); do \
+		($(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm suite --kernel 6.12-amd64 \
+			--helper --beside $(addprefix --test ,$(TESTS))) || exit; \
+	done
 
 trace_bench: ## what pintrace costs, by consumer and pages: results/trace.md (5 min)
 trace_bench: all
