@@ -244,12 +244,19 @@ static int64_t left_behind(struct pin_suite *s, int64_t then)
 	return pin_outstanding(&s->last.total) - then;
 }
 
+/* What the first attempt that went wrong says; the caller frees it. */
+static void remember(char **once, const struct pin_test *t, const struct pin_audit *au)
+{
+	if (!*once && asprintf(once, "%s: %s", t->name, au->text) < 0)
+		*once = NULL;
+}
+
 /*
  * Pins came to stay, or went, once, said the counters or the pages: a race in
  * the kernel, unless there is any sign of another program that did it.
  */
 static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_t left,
-			       unsigned int stuck)
+			       unsigned int stuck, const char *once)
 {
 	char who[128] = "other programs pinned pages during this run";
 	bool foreign = s->foreign_traffic;
@@ -261,6 +268,8 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_
 		 foreign ? "inconclusive: " : "", (long long)(left ?: stuck),
 		 left ? "outstanding" : "pinned, says the page view", foreign ? who :
 		 "a race in the kernel, as nothing shows another program that took or dropped pins");
+	if (once)
+		pin_audit_note(au, "%s", once);
 	au->verdict = foreign ? PIN_INCONCLUSIVE : PIN_FAIL;
 }
 
@@ -311,6 +320,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	int64_t left = 0;
 	unsigned int attempts = 0, equal = 0;
 	struct pin_audit au;
+	char *once = NULL;
 	uint64_t took = 0;
 	bool quiet;
 
@@ -334,6 +344,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			break;
 		if (au.mismatch) {
 			s->alert = true;
+			remember(&once, t, &au);
 			if (s->verbose)
 				printf("# %s, attempt %u: %s", t->name, attempts + 1, au.text);
 			all_off.acquired += au.off.acquired;
@@ -371,7 +382,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 		left = left_behind(s, outstanding);
 	if ((au.verdict == PIN_PASS || au.verdict == PIN_SKIP) &&
 	    (left || s->pages_stuck != stuck))
-		judge_unreproduced(s, &au, left, s->pages_stuck - stuck);
+		judge_unreproduced(s, &au, left, s->pages_stuck - stuck, once);
+	free(once);
 	/* The difference of a test that fails is its own, else somebody's. */
 	if (au.verdict != PIN_FAIL)
 		stray(s, &all_off);
@@ -389,10 +401,10 @@ struct batched {
 
 /*
  * Begin all, finish all, wait once. True if every test of the batch is right;
- * their verdicts are settled then.
+ * their verdicts are settled then. Else @once is what one of them says.
  */
 static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
-		      struct batched *b)
+		      struct batched *b, char **once)
 {
 	struct pin_predict sum = { .acquired = 0 };
 	struct pin_audit au;
@@ -431,11 +443,15 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
 				t[i].stages->after(&b[i].au, b[i].state);
 			if (b[i].au.verdict == PIN_FAIL || b[i].au.mismatch)
 				right = false;
+			if (b[i].au.mismatch)
+				remember(once, &t[i], &b[i].au);
 			if (s->verbose && b[i].au.mismatch)
 				printf("# %s: %s", t[i].name, b[i].au.text);
 		}
 		end_audit(s, &au, PIN_PASS);
 		right = right && au.verdict == PIN_PASS;
+		if (!right)
+			remember(once, t, &au);
 		if (s->verbose && !right)
 			printf("# %s", au.text);
 	}
@@ -488,6 +504,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	const unsigned int stuck = s->pages_stuck;
 	struct pin_snapshot before;
 	struct batched *b;
+	char *once = NULL;
 	int64_t left = 0;
 	bool failed = false;
 
@@ -499,7 +516,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	b = s->alert || hi - lo == 1 ? NULL : calloc(hi - lo, sizeof(*b));
 	if (b) {
 		look_for_gap(s, &before);
-		if (run_batch(s, &s->tests[lo], hi - lo, b)) {
+		if (run_batch(s, &s->tests[lo], hi - lo, b, &once)) {
 			free(b);
 			return;
 		}
@@ -515,15 +532,17 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	}
 	/* What the batch has left behind, no test alone does: a race, or others. */
 	if (!b || failed || pin_interrupted)
-		return;
+		goto out;
 	left = left_behind(s, pin_outstanding(&before.total));
 	if (left || s->pages_stuck != stuck) {
 		struct pin_audit au;
 
 		begin_audit(s, &au);
-		judge_unreproduced(s, &au, left, s->pages_stuck - stuck);
+		judge_unreproduced(s, &au, left, s->pages_stuck - stuck, once);
 		pin_settle_verdict(s, &s->tests[lo], &au);
 	}
+out:
+	free(once);
 }
 
 /*

@@ -236,7 +236,7 @@ static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *
 	return false;
 }
 
-/* Exactly as it was; @exact is false when it may be another's by now. */
+/* Exactly as it was; @exact is false when we have unmapped it. */
 static bool folio_released(struct pin_view *v, const struct folio *f, struct lines *l,
 			   bool exact)
 {
@@ -245,6 +245,9 @@ static bool folio_released(struct pin_view *v, const struct folio *f, struct lin
 
 	if (p->flags & (PIN_HELPER_PAGE_ZERO | PIN_HELPER_PAGE_BUDDY) ||
 	    (f->pinned_before && !exact))
+		return true;
+	/* Unmapped by us, and mapped: it was freed, and another may pin it now. */
+	if (!exact && p->mapcount > 0)
 		return true;
 	if (p->flags & PIN_HELPER_PAGE_MAYBE_PINNED && !f->pinned_before)
 		snprintf(wrong, sizeof(wrong), "still maybe_dma_pinned");
