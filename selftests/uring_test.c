@@ -5,6 +5,7 @@
  * Every step is exact.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #define MS		1000000ull
 #define DWELL_NS	(40 * MS)	/* a late release would come within that */
 #define WORKER_NS	(1200 * MS)	/* the same where a work item waits a second */
+#define KILLED_NS	(2000 * MS)	/* what was killed has ended by then */
 #define TAG		0x7a6b5c4d
 #define RINGS		4		/* of one test, at most */
 #define SIZE(a)		(sizeof(a) / sizeof((a)[0]))
@@ -1133,6 +1135,98 @@ static void end_linked(struct seq *s, const struct pin_mem *m)
 	step(s, "its end", (struct want){ .released = 64 }, 0);
 }
 
+/* --- execve() while the network still has what was sent --- */
+
+/*
+ * More than both sockets have room for, to a peer that does not read. The kernel
+ * tells of it when it is through with the memory, which cannot be cancelled.
+ */
+static void __attribute__((noreturn)) send_and_exec(const struct seq *s,
+						    const struct pin_mem *m, int out, int tell)
+{
+	const struct iovec iov = piece(m, 0, 64);
+	struct io_uring ring;
+	char why[PIN_WHY_LEN];
+	long result;
+
+	result = pin_uring_new(&ring, 0, why);
+	if (!result)
+		result = io_uring_register_buffers(&ring, &iov, 1);
+	if (!result) {
+		io_uring_prep_send_zc_fixed(io_uring_get_sqe(&ring), out, iov.iov_base,
+					    iov.iov_len, MSG_WAITALL, 0, 0);
+		result = io_uring_submit(&ring) == 1 ? 0 : -EIO;
+	}
+	if (write(tell, &result, sizeof(result)) != sizeof(result) || result)
+		_exit(1);
+	/* Nobody hears what it says. */
+	dup2(tell, STDOUT_FILENO);
+	execl("/proc/self/exe", "uring_test", "--help", NULL);
+	_exit(1);
+}
+
+/* Did it end within @ns? */
+static bool ends(pid_t pid, uint64_t ns)
+{
+	const uint64_t deadline = pin_now_ns() + ns;
+
+	while (!waitpid(pid, NULL, WNOHANG)) {
+		if (pin_now_ns() > deadline)
+			return false;
+		pin_sleep_ns(MS);
+	}
+	return true;
+}
+
+static void exec_while_sent(struct seq *s, const struct pin_mem *m)
+{
+	const int small = 1;
+	char why[PIN_WHY_LEN];
+	long result = -EPIPE;
+	int out, in, err, tell[2];
+	bool ended;
+	pid_t pid;
+
+	if (pin_uring_probe_op(IORING_OP_SEND_ZC, "IORING_OP_SEND_ZC", "6.0", why)) {
+		pin_audit_skip(s->au, "%s", why);
+		return;
+	}
+	err = pin_uring_tcp_pair(&out, &in);
+	if (err) {
+		pin_audit_skip(s->au, "TCP over loopback: %s: ip link set lo up", strerror(-err));
+		return;
+	}
+	if (setsockopt(in, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) ||
+	    setsockopt(out, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) ||
+	    pipe2(tell, O_CLOEXEC))
+		abort();
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(in);
+		send_and_exec(s, m, out, tell[1]);
+	}
+	close(out);
+	close(tell[1]);
+	if (read(tell[0], &result, sizeof(result)) != sizeof(result))
+		result = -EPIPE;
+	step(s, "send, in another process", (struct want){ .acquired = 64 }, result);
+	/* It may wait there until the peer reads, but a signal must end it. */
+	ended = ends(pid, DWELL_NS);
+	if (!ended) {
+		kill(pid, SIGKILL);
+		ended = ends(pid, KILLED_NS);
+	}
+	if (!ended && !pin_audit_excuse(s->au, "uring_exec", "*"))
+		pin_audit_fail(s->au, "execve() cannot be killed: it waits for a peer that does not read, and 64 pages stay pinned");
+	/* The peer is gone, and nothing is left to wait for. */
+	close(in);
+	if (!ended)
+		waitpid(pid, NULL, 0);
+	close(tell[0]);
+	step(s, "its end", (struct want){ .released = 64 }, 0);
+}
+
 static const struct pin_row two_huge = { .huge = 2 };
 static const struct pin_row small_then_huge = { .before = 64, .huge = 1 };
 static const struct pin_row huge_then_small = { .huge = 1, .after = 64 };
@@ -1168,6 +1262,7 @@ static const struct test tests[] = {
 	{ "sqpoll.thp", fixed_io, .flags = IORING_SETUP_SQPOLL, .kind = "thp" },
 	{ "resize.kernel_rings", resize_kernel_rings, .flags = RESIZABLE, .able = can_resize,
 	  .pages = 64 },
+	{ "exec.sent", exec_while_sent, .pages = 64 },
 	{ "resize.own_rings", resize_own_rings, .able = can_resize, .pages = 8 },
 	{ "clone.whole", cloned, .rings = 2, .pages = 32, .clone = &clone_whole },
 	{ "clone.part", cloned, .rings = 2, .pages = 32, .clone = &clone_part },

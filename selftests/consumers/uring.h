@@ -81,6 +81,12 @@ void pin_uring_predict_pages(const struct pin_op *op, size_t len, struct pin_pre
 /* Foretell the registration of op->mem as one fixed buffer. */
 void pin_uring_predict(const struct pin_op *op, struct pin_predict *p);
 
+/*
+ * The two ends of a TCP connection over the loopback device, which leaves no
+ * TIME_WAIT; @in does not block. 0 or -errno.
+ */
+int pin_uring_tcp_pair(int *out, int *in);
+
 /* Submit the one prepared request and wait: its result. */
 long pin_uring_submit_one(struct io_uring *ring);
 

@@ -29,8 +29,7 @@ struct zc {
 	int out, in;
 };
 
-/* Two ends of a TCP connection over the loopback device, which leaves no TIME_WAIT. */
-static int connect_pair(int *out, int *in)
+int pin_uring_tcp_pair(int *out, int *in)
 {
 	const struct linger reset = { .l_onoff = 1 };
 	struct sockaddr_in addr = {
@@ -69,7 +68,7 @@ static int probe(const struct pin_kernel *k, char *why)
 	err = pin_uring_probe_op(IORING_OP_SEND_ZC, "IORING_OP_SEND_ZC", "6.0", why);
 	if (err)
 		return err;
-	err = connect_pair(&out, &in);
+	err = pin_uring_tcp_pair(&out, &in);
 	if (err)
 		return pin_why(why, err, "TCP over loopback: %s: ip link set lo up",
 			       strerror(-err));
@@ -87,7 +86,7 @@ static int zc_open(struct pin_op *op)
 		free(z);
 		return err;
 	}
-	err = connect_pair(&z->out, &z->in);
+	err = pin_uring_tcp_pair(&z->out, &z->in);
 	if (err) {
 		io_uring_queue_exit(&z->ring);
 		free(z);

@@ -57,6 +57,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "headpage_already_acct() does not see the buffers of the registration that is under way: a large folio is charged again if buffers in it have one in another large folio between them",
 	},
 	{
+		.id = "uring-exec-unkillable",
+		.consumer = "uring_exec", .target = "*",
+		.from = PIN_KVER(6, 0),
+		.reason = "execve() waits for the notification of a zero-copy send, for as long as the peer does not read, and no signal ends it: what the process has pinned stays so",
+	},
+	{
 		.id = "zram-whole-pages",
 		.consumer = "dio_unaligned", .target = "zram",
 		.reason = "where pages are of 4096 bytes is_partial_io() is always false: zram copies whole pages, wherever in a page the memory begins, so that data is wrong and memory beside the buffer is written to",
