@@ -77,6 +77,16 @@ enum pin_verdict pin_audit_fail(struct pin_audit *au, const char *fmt, ...)
 	return PIN_FAIL;
 }
 
+void pin_audit_differs(struct pin_audit *au, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vnote(au, fmt, ap);
+	va_end(ap);
+	au->mismatch = true;
+}
+
 enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
 {
 	va_list ap;

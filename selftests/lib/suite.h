@@ -127,6 +127,10 @@ enum pin_verdict pin_audit_fail(struct pin_audit *au, const char *fmt, ...)
 enum pin_verdict pin_audit_skip(struct pin_audit *au, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What other programs may have done: it is wrong if it comes again in a quiet moment. */
+void pin_audit_differs(struct pin_audit *au, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /*
  * Something other than a count is wrong: if a known issue of this kernel is
  * behind it the test is excused (--strict: fails), and this returns true.
