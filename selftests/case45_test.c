@@ -181,6 +181,7 @@ static enum pin_verdict write_after_unmap(struct pin_audit *au, const void *kind
 	struct pin_view *v = NULL;
 	struct pin_bench b;
 	unsigned int lost = 0;
+	uint64_t due;
 	int err, seen;
 	char byte;
 
@@ -193,11 +194,13 @@ static enum pin_verdict write_after_unmap(struct pin_audit *au, const void *kind
 	dma.handle = b.handle;
 	dma.length = b.m.len;
 	wait.handle = b.handle;
+	due = pin_now_ns() + LATER_US * 1000ull;
 	err = pin_helper_dma(b.fd, &dma);
 	pin_mem_unmap(&b.m);
 	pin_bench_step(&b, "munmap", 0, 0, err);
 	seen = pin_helper_peek(b.fd, b.handle, 0);
-	if (seen != 1)
+	/* On a busy machine it may be too late to tell. */
+	if (seen != 1 && pin_now_ns() < due)
 		pin_audit_fail(au, "the device finds %d before it has written, must be 1", seen);
 	err = pin_helper_wait(b.fd, &wait);
 	if (err || wait.error)
