@@ -54,6 +54,10 @@ wrongly called equivalent), 1 it is not, 2 wrong usage, 4 cannot be done here.""
 GOOD = (judge.CAUGHT, judge.EQUIVALENT, judge.FIXED)
 
 
+# In a configuration that has it.
+LOCKDEP = "CONFIG_PROVE_LOCKING=y"
+
+
 def interrupted(number, _frame):
     signal.signal(number, signal.SIG_IGN)
     say(f"interrupted by {signal.Signals(number).name}")
@@ -164,7 +168,7 @@ def undo(_options):
 
 def build(options):
     rows = [None] if options.unmodified else fitting(wanted(options))
-    with trees.Tree() as tree:
+    with trees.Tree(options.config) as tree:
         for one in rows:
             began = time.monotonic()
             if one:
@@ -185,7 +189,7 @@ def build(options):
 def run_or_score(options, rows, judge_by=judge.judge):
     rows = fitting(rows)
     folder = score.choose_folder(options)
-    with trees.Tree() as tree:
+    with trees.Tree(options.config) as tree:
         folder.mkdir(parents=True, exist_ok=True)
         say(f"results go to {folder}")
         one = score.Score(options, folder, judge_by)
@@ -199,7 +203,15 @@ def run(options):
 
 
 def fix(options):
-    results, *_ = run_or_score(options, mutants.fixes(options.names), judge.judge_fix)
+    rows = mutants.fixes(options.names)
+    if not options.config or LOCKDEP not in Path(options.config).read_text():
+        for one in rows:
+            if one.lockdep():
+                say(f"{one.name}: only lockdep tells: --config tools/kernel/debug.config")
+        rows = [one for one in rows if not one.lockdep()]
+        if not rows:
+            raise Error("nothing to do: none is for this configuration")
+    results, *_ = run_or_score(options, rows, judge.judge_fix)
     return print_results(options, results)
 
 
@@ -285,7 +297,12 @@ def parser():
         one.add_argument("--on", action="append", default=[], metavar="SOURCE",
                          help="the files it changes, where its header does not say files:")
 
+    def configured(one):
+        one.add_argument("--config", metavar="FILE", help="merged over our configuration, in"
+                         " a build tree of its own: tools/kernel/debug.config")
+
     def running(one, together=None):
+        configured(one)
         one.set_defaults(together=False)
         if together is not None:
             one.add_argument("--together", action=argparse.BooleanOptionalAction, default=together,
@@ -325,6 +342,7 @@ def parser():
                      help="put image, modules and pin_helper.ko into DIR/MUTANT, for"
                      " pinvm suite --kernel DIR/MUTANT --helper DIR/MUTANT/pin_helper.ko")
     one.add_argument("--unmodified", action="store_true", help="build without any instead")
+    configured(one)
     outside(one)
 
     one = command("run", run, "build, boot, test and judge mutants")

@@ -181,8 +181,12 @@ class Mutant:
 class Fix(Mutant):
     """What is to mend one of results/findings.md: tools/fixes/NAME.patch."""
 
+    def lockdep(self):
+        """Nothing but lockdep tells of it."""
+        return self.needs == "lockdep"
+
     def problems(self):
-        for key in ("what", "finding", "issue", "versions", "tests"):
+        for key in ("what", "finding", "versions", "tests", *["issue"] * (not self.lockdep())):
             if not self.fields.get(key):
                 yield f"no {key}:"
         yield from self._unordered()

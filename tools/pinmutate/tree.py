@@ -53,10 +53,13 @@ def series(source):
 class Tree:
     """Held by one pinmutate at a time."""
 
-    def __init__(self):
+    def __init__(self, config=None):
         self.pristine = pristine()
-        key = ("-" + hashlib.sha256(str(self.pristine).encode()).hexdigest()[:8]
-               if os.environ.get("KSRC") else "")
+        self.fragments = [*(checkout() / name for name in build.FRAGMENTS),
+                          *([Path(config).absolute()] if config else [])]
+        # The usual source and configuration have a name that is known.
+        apart = [str(name) for name in (os.environ.get("KSRC") and self.pristine, config) if name]
+        key = "-" + hashlib.sha256(" ".join(apart).encode()).hexdigest()[:8] if apart else ""
         self.work = build.linux_dir() / f"mutants{key}"
         # Beside each other as the originals are: ccache then knows the files.
         self.source = self.work / self.pristine.name
@@ -132,8 +135,7 @@ class Tree:
         """Builds image, modules and, once, pin_helper.ko."""
         build.check_tools()
         top = checkout()
-        builder = build.Builder(self.source, self.build,
-                                [top / name for name in build.FRAGMENTS], [f"-j{os.cpu_count()}"])
+        builder = build.Builder(self.source, self.build, self.fragments, [f"-j{os.cpu_count()}"])
         builder.build()
         if not self.helper.exists() or self.helper.stat().st_mtime < newest(top / "kmod-helper"):
             self._make_helper(top)
