@@ -293,6 +293,15 @@ static void one_iovec(struct seq *s, const struct pin_mem *m)
 			  (struct want){ m->pages, pin_uring_coalesced(m), m->pages, 0 });
 }
 
+/* What ends the test gives it back. */
+static void one_iovec_closed(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = { m->addr, m->len };
+
+	step(s, "register", (struct want){ m->pages, 0, m->pages, 0 },
+	     io_uring_register_buffers(&s->ring, &iov, 1));
+}
+
 static void thp_and_base(struct seq *s, const struct pin_mem *m)
 {
 	const uint64_t huge = s->k->pmd_size / s->page;
@@ -1135,7 +1144,59 @@ static void end_linked(struct seq *s, const struct pin_mem *m)
 	step(s, "its end", (struct want){ .released = 64 }, 0);
 }
 
-/* --- execve() while the network still has what was sent --- */
+/* --- the network still has what was sent --- */
+
+static bool can_send(const struct seq *s)
+{
+	char why[PIN_WHY_LEN];
+
+	if (!pin_uring_probe_op(IORING_OP_SEND_ZC, "IORING_OP_SEND_ZC", "6.0", why))
+		return true;
+	pin_audit_skip(s->au, "%s", why);
+	return false;
+}
+
+/* A connection whose receiver has room for less than 64 pages. */
+static bool narrow_pair(const struct seq *s, int *out, int *in)
+{
+	const int small = 1;
+	int err = pin_uring_tcp_pair(out, in);
+
+	if (err) {
+		pin_audit_skip(s->au, "TCP over loopback: %s: ip link set lo up", strerror(-err));
+		return false;
+	}
+	if (setsockopt(*in, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)))
+		abort();
+	return true;
+}
+
+/* A slot is emptied when all is sent, and the peer has yet to read it. */
+static void remove_sent(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = piece(m, 0, 64), none = { NULL, 0 };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	int out, in;
+	long sent;
+
+	if (!narrow_pair(s, &out, &in))
+		return;
+	step(s, "fill", (struct want){ 64, 0, 64, 1 }, update(s, 0, &iov, NULL, 1));
+	sqe = io_uring_get_sqe(&s->ring);
+	io_uring_prep_send_zc_fixed(sqe, out, iov.iov_base, iov.iov_len, MSG_DONTWAIT, 0, 0);
+	sqe->user_data = TAG;
+	sent = io_uring_submit(&s->ring) == 1 ? completion(s, TAG) : -EIO;
+	if (sent <= 0)
+		pin_audit_fail(s->au, "send: returned %ld %s", sent, strerror(-sent));
+	step(s, "remove", (struct want){ .result = 1 }, update(s, 0, &none, NULL, 1));
+	dwell(s);
+	step(s, "while the network has it", (struct want){ .result = -EAGAIN },
+	     io_uring_peek_cqe(&s->ring, &cqe));
+	close(in);
+	step(s, "the peer is gone", (struct want){ 0, 64, -64, 0 }, completion(s, TAG));
+	close(out);
+}
 
 /*
  * More than both sockets have room for, to a peer that does not read. The kernel
@@ -1180,25 +1241,14 @@ static bool ends(pid_t pid, uint64_t ns)
 
 static void exec_while_sent(struct seq *s, const struct pin_mem *m)
 {
-	const int small = 1;
-	char why[PIN_WHY_LEN];
 	long result = -EPIPE;
-	int out, in, err, tell[2];
+	int out, in, tell[2];
 	bool ended;
 	pid_t pid;
 
-	if (pin_uring_probe_op(IORING_OP_SEND_ZC, "IORING_OP_SEND_ZC", "6.0", why)) {
-		pin_audit_skip(s->au, "%s", why);
+	if (!narrow_pair(s, &out, &in))
 		return;
-	}
-	err = pin_uring_tcp_pair(&out, &in);
-	if (err) {
-		pin_audit_skip(s->au, "TCP over loopback: %s: ip link set lo up", strerror(-err));
-		return;
-	}
-	if (setsockopt(in, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) ||
-	    setsockopt(out, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) ||
-	    pipe2(tell, O_CLOEXEC))
+	if (pipe2(tell, O_CLOEXEC))
 		abort();
 	fflush(stdout);
 	pid = fork();
@@ -1259,10 +1309,12 @@ static const struct test tests[] = {
 	{ "fixed_io.anon_unaligned", fixed_io, .kind = "anon_unaligned", .pages = 64 },
 	{ "fixed_io.thp", fixed_io, .kind = "thp" },
 	{ "sqpoll.anon", fixed_io, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
+	{ "sqpoll.close", one_iovec_closed, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.thp", fixed_io, .flags = IORING_SETUP_SQPOLL, .kind = "thp" },
 	{ "resize.kernel_rings", resize_kernel_rings, .flags = RESIZABLE, .able = can_resize,
 	  .pages = 64 },
-	{ "exec.sent", exec_while_sent, .pages = 64 },
+	{ "in_flight.remove_sent", remove_sent, .able = can_send, .slots = 2, .pages = 64 },
+	{ "exec.sent", exec_while_sent, .able = can_send, .pages = 64 },
 	{ "resize.own_rings", resize_own_rings, .able = can_resize, .pages = 8 },
 	{ "clone.whole", cloned, .rings = 2, .pages = 32, .clone = &clone_whole },
 	{ "clone.part", cloned, .rings = 2, .pages = 32, .clone = &clone_part },
