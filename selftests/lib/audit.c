@@ -230,11 +230,19 @@ static void describe_difference(struct pin_audit *au, const char *what,
 					 pin_outstanding(&au->suite->start.total)));
 }
 
+/* An attempt that is lost need not be waited for as long. */
+static uint64_t patience(const struct pin_audit *au)
+{
+	const bool lost = au->mismatch || au->verdict == PIN_FAIL;
+
+	return lost && au->suite->drain_ns > 200 * MS ? 200 * MS : au->suite->drain_ns;
+}
+
 void pin_check_vmpin(struct pin_audit *au, const char *what,
 		     const struct pin_predict *want, pid_t pid)
 {
 	long kib_per_page = au->suite->kernel.page_size / 1024;
-	uint64_t deadline = pin_now_ns() + au->suite->drain_ns;
+	uint64_t deadline = pin_now_ns() + patience(au);
 	long predicted = want->vmpin * kib_per_page, change;
 	struct pin_statement st;
 
@@ -283,7 +291,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	struct pin_snapshot now;
 	struct pin_count moved;
 	const uint64_t late_ns = want->late_ms * MS;
-	const uint64_t patience = late_ns > s->drain_ns ? late_ns : s->drain_ns;
+	const uint64_t wait_ns = late_ns > patience(au) ? late_ns : patience(au);
 	bool right, excused, as_told;
 
 	as_told = result == want->result || result == want->or_result;
@@ -307,7 +315,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 		right = as_predicted(&moved, want);
 		excused = right ? want->issue_foretold : as_excused(&moved, want);
 		if (right || excused || beyond_hope(&moved, want) ||
-		    now.ns - start > patience || pin_interrupted)
+		    now.ns - start > wait_ns || pin_interrupted)
 			break;
 		pin_sleep_ns(pause);
 		if (pause < 2 * MS)

@@ -74,6 +74,11 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "soft-RoCE asks the page allocator for more than it has in one piece: a WARNING, after which panic_on_warn panics; not tried",
 	},
 	{
+		.id = "xdp-refused-charge-leak",
+		.consumer = "limits_memlock_hole", .target = "xdp_*",
+		.reason = "xdp_umem_reg() gives back the charge of those pages only that it could pin before the first bad one: the user can lock less from then on",
+	},
+	{
 		.id = "udmabuf-size-warns",
 		.consumer = "limits_beyond", .target = "udmabuf*", .untried = true,
 		.from = PIN_KVER(7, 3),
