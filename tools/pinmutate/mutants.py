@@ -18,7 +18,7 @@ from common import Error, checkout
 KINDS = {"R": "a real bug, as it was", "E": "the nearest that today's code allows of a real bug",
          "S": "made up, a sibling of a real one"}
 REQUIRED = ("what", "kind", "files", "versions", "tests")
-KEYS = (*REQUIRED, "finding", "issue", "fix", "fixed-in", "catalogue", "needs", "counter", "page",
+KEYS = (*REQUIRED, "finding", "issue", "lockdep", "fix", "fixed-in", "catalogue", "needs", "counter", "page",
         "vm", "data", "log", "functions", "equivalent")
 NEEDS = ("movable", "no-iommu")
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
@@ -183,7 +183,7 @@ class Fix(Mutant):
 
     def lockdep(self):
         """Nothing but lockdep tells of it."""
-        return self.needs == "lockdep"
+        return bool(self.fields.get("lockdep"))
 
     def problems(self):
         for key in ("what", "finding", "versions", "tests", *["issue"] * (not self.lockdep())):
