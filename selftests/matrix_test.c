@@ -213,14 +213,36 @@ static void stop_cell(void *state)
 	free(r);
 }
 
+/* Pages that the device, or whoever it is, has written to: of what was pinned to stay, all. */
+static size_t pages_written(const struct run *r)
+{
+	const long page = pin_audit_kernel(r->au)->page_size;
+
+	if (!r->cell->consumer->dirties || r->pin.result < 0 || !r->pin.acquired)
+		return 0;
+	return r->pin.result ? (size_t)(r->pin.result / page) : SIZE_MAX;
+}
+
+/* Or what was written is lost if it was cleaned meanwhile: case 5. */
+static void expect_dirty(const struct run *r)
+{
+	const unsigned int clean = r->view ? pin_view_clean(r->view, pages_written(r)) : 0;
+	char name[48];
+
+	snprintf(name, sizeof(name), "dirty_%s", r->cell->consumer->name);
+	if (clean && !pin_audit_excuse(r->au, name, r->cell->kind->name))
+		pin_audit_differs(r->au, "page view: %u pages were written to and are not dirty",
+				  clean);
+}
+
 static void after_cell(struct pin_audit *au, void *state)
 {
 	struct run *r = state;
 
 	if (r->cell->ending->unmaps)
 		pin_audit_gone(au, r->cell->ending->name, r->view);
-	else
-		pin_audit_back(au, r->cell->ending->name, r->view);
+	else if (pin_audit_back(au, r->cell->ending->name, r->view))
+		expect_dirty(r);
 }
 
 static const char *unfit_cell(const void *arg)

@@ -108,6 +108,7 @@ const struct pin_consumer pin_consumer_aio_read = {
 	.path = "aio_read > bio_iov_iter_get_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.dirties = true,
 	.probe = probe,
 	.open = aio_open,
 	.predict = predict_read,

@@ -69,6 +69,7 @@ const struct pin_consumer pin_consumer_dio_nowait = {
 	.since = "6.5",
 	.doc_case = 1,
 	.retries = true,
+	.dirties = true,
 	.probe = probe,
 	.open = pin_dio_open,
 	.predict = predict,

@@ -358,6 +358,7 @@ const struct pin_consumer pin_consumer_fuse_read = {
 	.since = "6.9",
 	.doc_case = 1,
 	.needs = NEEDS,
+	.dirties = true,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,

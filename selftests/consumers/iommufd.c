@@ -764,31 +764,40 @@ static long unpin_attach(struct pin_op *op)
 
 IOMMUFD_CONSUMER(iommufd_access, "iommufd: accessed by a driver in the kernel, without a device",
 		 "iommufd_access_pin_pages > iopt_pages_fill_xarray" PINS,
-		 open_access, HELD(NULL, unpin_access));
+		 open_access, HELD(NULL, unpin_access),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_attach, "iommufd: mapped first, then a device is attached",
 		 "iommufd_device_attach > iopt_table_add_domain > iopt_area_fill_domain" PINS,
-		 open_attach, HELD_BY(pin_attach, use, unpin_attach));
+		 open_attach, HELD_BY(pin_attach, use, unpin_attach),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_copy, "iommufd: copied to another device's space, and the first unmapped",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
-		 open_copy, HELD(use_copy, unpin));
+		 open_copy, HELD(use_copy, unpin),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_detach, "iommufd: its device is detached while a driver accesses a part",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
-		 open_detach, HELD(NULL, unpin_detach));
+		 open_detach, HELD(NULL, unpin_detach),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_map, "iommufd: mapped for a device that may write to it",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
-		 open_map, HELD(use, unpin));
+		 open_map, HELD(use, unpin),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_map_bits, "iommufd: the same, pinned and entered in its tables bit by bit",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
-		 open_map_bits, HELD(use, unpin));
+		 open_map_bits, HELD(use, unpin),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_map_read, HELD(use, unpin));
 IOMMUFD_CONSUMER(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
 		 "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
-		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap));
+		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_rw, "iommufd: a driver in the kernel writes to all of it",
 		 "iommufd_access_rw > iopt_pages_rw_slow" PINS,
-		 open_rw, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw));
+		 open_rw, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw),
+		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_rw_pages, "iommufd: a driver in the kernel writes to it, page by page",
 		 "iommufd_access_rw > iopt_pages_rw_page > pin_user_pages_remote",
-		 open_rw_pages, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw));
+		 open_rw_pages, TRANSIENT("6.2", pin_iommufd_probe, predict_rw, pin_rw),
+		 .dirties = true);

@@ -362,7 +362,7 @@ static long unpin_fixed(struct pin_op *op)
 	return io_uring_unregister_buffers(&n->ring);
 }
 
-#define NVME_CONSUMER(_name, _help, _path, _probe, _open, _pin)			\
+#define NVME_CONSUMER(_name, _help, _path, _probe, _open, _pin, ...)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\
 		.help = _help,							\
@@ -375,14 +375,15 @@ static long unpin_fixed(struct pin_op *op)
 		.predict = predict,						\
 		.pin = _pin,							\
 		.close = nvme_close,						\
+		__VA_ARGS__							\
 	}
 
 NVME_CONSUMER(nvme_passthru_read, "an NVMe read by ioctl", "nvme_user_cmd > nvme_map_user_request",
-	      probe, open_read, pin_by_ioctl);
+	      probe, open_read, pin_by_ioctl, .dirties = true);
 NVME_CONSUMER(nvme_passthru_write, "an NVMe write by ioctl", "nvme_user_cmd > nvme_map_user_request",
 	      probe, open_write, pin_by_ioctl);
 NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
-	      probe_uring, open_uring_read, pin_by_uring);
+	      probe_uring, open_uring_read, pin_by_uring, .dirties = true);
 NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
 	      probe_uring, open_uring_write, pin_by_uring);
 

@@ -281,6 +281,7 @@ const struct pin_consumer pin_consumer_nvme_meta_read = {
 	.since = "6.8",
 	.doc_case = 1,
 	.needs = NEEDS,
+	.dirties = true,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,

@@ -121,6 +121,7 @@ const struct pin_consumer pin_consumer_process_vm_writev = {
 	.since = "5.6",
 	.any_byte = true,
 	.doc_case = 5,
+	.dirties = true,
 	.probe = probe,
 	.open = vm_open,
 	.predict = predict_write,

@@ -82,6 +82,7 @@ const struct pin_consumer pin_consumer_rds_info = {
 	.since = "5.7",
 	.doc_case = 5,
 	.needs = NEEDS,
+	.dirties = true,
 	.probe = pin_rds_probe,
 	.open = rds_open,
 	.predict = predict,

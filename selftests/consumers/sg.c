@@ -383,7 +383,7 @@ static void sg_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-#define SG_CONSUMER(_name, _help, _path, _probe, _open, _predict)			\
+#define SG_CONSUMER(_name, _help, _path, _probe, _open, _predict, ...)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\
 		.help = _help,							\
@@ -396,20 +396,21 @@ static void sg_close(struct pin_op *op)
 		.predict = _predict,						\
 		.pin = pin,							\
 		.close = sg_close,						\
+		__VA_ARGS__							\
 	}
 
 SG_CONSUMER(bsg_read, "a SCSI read by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
-	    probe_bsg, open_bsg_read, predict);
+	    probe_bsg, open_bsg_read, predict, .dirties = true);
 SG_CONSUMER(bsg_write, "a SCSI write by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
 	    probe_bsg, open_bsg_write, predict);
 SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
-	    probe_sg, open_sg_read, predict);
+	    probe_sg, open_sg_read, predict, .dirties = true);
 SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
 	    probe_sg, open_sg_write, predict);
 SG_CONSUMER(sg_io_read, "a SCSI read by ioctl of a disk", "scsi_ioctl > sg_io",
-	    probe_block, open_block_read, predict);
+	    probe_block, open_block_read, predict, .dirties = true);
 SG_CONSUMER(sg_io_readv, "a SCSI read by ioctl of a disk, of two pieces in a page",
-	    "scsi_ioctl > sg_io", probe_block, open_block_readv, predict_vectored);
+	    "scsi_ioctl > sg_io", probe_block, open_block_readv, predict_vectored, .dirties = true);
 SG_CONSUMER(sg_io_write, "a SCSI write by ioctl of a disk", "scsi_ioctl > sg_io",
 	    probe_block, open_block_write, predict);
 SG_CONSUMER(sg_io_writev, "a SCSI write by ioctl of a disk, of two pieces in a page",

@@ -243,6 +243,7 @@ const struct pin_consumer pin_consumer_st_read = {
 	.since = "5.8",
 	.doc_case = 1,
 	.needs = NEEDS,
+	.dirties = true,
 	.probe = probe,
 	.open = open_read,
 	.predict = predict,

@@ -346,6 +346,7 @@ const struct pin_consumer pin_consumer_vfio_type1 = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
+	.dirties = true,
 	.probe = pin_vfio_probe,
 	.open = open_write,
 	.predict = predict,

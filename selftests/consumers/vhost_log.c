@@ -202,6 +202,7 @@ const struct pin_consumer pin_consumer_vhost_log = {
 	.needs = NEEDS,
 	.any_byte = true,
 	.pages = most_pages,
+	.dirties = true,
 	.probe = probe,
 	.open = log_open,
 	.predict = predict,

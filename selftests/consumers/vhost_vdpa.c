@@ -255,6 +255,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
+	.dirties = true,
 	.probe = probe,
 	.open = open_write,
 	.predict = predict,

@@ -245,6 +245,7 @@ const struct pin_consumer pin_consumer_vivid_userptr = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
+	.dirties = true,
 	.probe = probe,
 	.open = vivid_open,
 	.predict = predict,

@@ -51,6 +51,18 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "blk_rq_integrity_map_user() takes the directions for each other: metadata is read from the device into pages that were pinned for reading only, be they the zero page, shared with another process or read-only",
 	},
 	{
+		.id = "metadata-not-dirtied",
+		.consumer = "dirty_nvme_meta_read", .target = "*",
+		.from = PIN_KVER(6, 9),
+		.reason = "bio_integrity_unmap_user() does not mark the pages dirty that the device has written metadata to: if they were cleaned meanwhile, it is lost",
+	},
+	{
+		.id = "iova-bitmap-not-dirtied",
+		.consumer = "dirty_iommufd_bitmap", .target = "*",
+		.from = PIN_KVER(6, 2),
+		.reason = "iova_bitmap_put() does not mark the pages of a bitmap dirty in which it has set bits: if they were cleaned meanwhile, the bits are lost",
+	},
+	{
 		.id = "uring-folio-charged-again",
 		.consumer = "uring_account", .target = "*",
 		.from = PIN_KVER(6, 13), .until = PIN_KVER(7, 3),

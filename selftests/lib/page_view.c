@@ -402,6 +402,19 @@ unsigned int pin_view_gone(struct pin_view *v, char *text, size_t len)
 	return until_right(v, look_released, &exact, text, len);
 }
 
+unsigned int pin_view_clean(const struct pin_view *v, size_t nr)
+{
+	unsigned int clean = 0;
+
+	for (size_t i = 0; i < v->nr && i < nr; i++) {
+		const struct pin_helper_page *p = &v->now[i];
+
+		clean += p->flags & PIN_HELPER_PAGE_PRESENT && !of_file(p) &&
+			 !(p->flags & (PIN_HELPER_PAGE_ZERO | PIN_HELPER_PAGE_DIRTY));
+	}
+	return clean;
+}
+
 struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
 				       const struct pin_kernel *k)
 {

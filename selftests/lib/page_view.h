@@ -66,6 +66,12 @@ unsigned int pin_view_still(struct pin_view *v, const struct pin_view_pins *pins
 struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
 				       const struct pin_kernel *k);
 
+/*
+ * Of the first @nr pages, as last seen, those that are not dirty. Not counted are
+ * pages of files, which are written back, and the zero page.
+ */
+unsigned int pin_view_clean(const struct pin_view *v, size_t nr);
+
 /* As last seen; index: page of the buffer. */
 const struct pin_helper_page *pin_view_page(const struct pin_view *v, size_t index);
 
