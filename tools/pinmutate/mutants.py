@@ -18,8 +18,8 @@ from common import Error, checkout
 KINDS = {"R": "a real bug, as it was", "E": "the nearest that today's code allows of a real bug",
          "S": "made up, a sibling of a real one"}
 REQUIRED = ("what", "kind", "files", "versions", "tests")
-KEYS = (*REQUIRED, "finding", "issue", "lockdep", "fix", "fixed-in", "catalogue", "needs", "counter", "page",
-        "vm", "data", "log", "functions", "equivalent")
+KEYS = (*REQUIRED, "finding", "issue", "lockdep", "fix", "fixed-in", "catalogue", "needs",
+        "counter", "page", "vm", "data", "log", "functions", "equivalent")
 NEEDS = ("movable", "no-iommu")
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
 SPATCH_TIMEOUT = 300
