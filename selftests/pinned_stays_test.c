@@ -8,14 +8,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <numa.h>
 #include <numaif.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +39,20 @@
 #endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
+#endif
+
+/* Since Linux 6.8; later than the headers of some. */
+#ifndef UFFDIO_MOVE
+#define UFFD_FEATURE_MOVE	(1 << 16)
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+
+#define UFFDIO_MOVE		_IOWR(UFFDIO, 0x05, struct uffdio_move)
 #endif
 
 /* Something that wants the pages. */
@@ -237,6 +254,53 @@ static void try_collapse(struct pin_bench *b)
 	madvise(b->m.addr, b->m.len, MADV_COLLAPSE);
 }
 
+/* --- userfaultfd: to another address --- */
+
+static int open_mover(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MOVE };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, UFFDIO_API, &api))
+		return fd;
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+static int need_move(struct pin_bench *b, char *why)
+{
+	int fd = open_mover();
+
+	if (fd < 0)
+		return pin_why(why, fd, "no UFFDIO_MOVE: root, kernel option USERFAULTFD, and Linux 6.8");
+	close(fd);
+	return 0;
+}
+
+/* To where such a page can be moved as a whole, and into nothing with that. */
+static void try_move(struct pin_bench *b)
+{
+	const size_t align = b->k->pmd_size ? b->k->pmd_size : b->m.len;
+	const size_t len = b->m.len + align;
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_move move = { .src = (uintptr_t)b->m.addr, .len = b->m.len };
+	char *to = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open_mover();
+
+	move.dst = ((uintptr_t)to + align - 1) & -align;
+	reg.range.start = move.dst;
+	reg.range.len = b->m.len;
+	pin_view_drain_lru();
+	if (fd >= 0 && to != MAP_FAILED && !ioctl(fd, UFFDIO_REGISTER, &reg))
+		ioctl(fd, UFFDIO_MOVE, &move);
+	if (fd >= 0)
+		close(fd);
+	if (to != MAP_FAILED)
+		munmap(to, len);
+}
+
 /* --- pages that are taken out of use --- */
 
 /* What works is for good, until the machine boots again. */
@@ -273,6 +337,8 @@ static const struct threat threats[] = {
 	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false, PAGES },
 	{ "split", "thp", need_split, try_split, is_split, false, PAGES },
 	{ "collapse", "anon", need_collapse, try_collapse, is_collapsed, false, COLLAPSE_PAGES },
+	{ "uffd_move", "anon", need_move, try_move, has_gone, false, PAGES },
+	{ "uffd_move", "thp", need_move, try_move, has_gone, false, PAGES },
 	{ "soft_offline", "anon", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "memfd", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "thp_part", need_expendable, try_soft_offline, has_moved, false, PAGES },
@@ -453,6 +519,36 @@ static enum pin_verdict stays_exclusive(struct pin_audit *au, const void *arg)
 		expect_child(&b, then, "unpinned", false, *dontfork);
 	free(then);
 out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/*
+ * Pages shared with a child are pinned for reading, for which the process gets some
+ * of its own. They are mapped for reading only, and its first write is to go to them.
+ */
+static enum pin_verdict written(struct pin_audit *au, const void *kind)
+{
+	struct pin_bench b;
+	int seen;
+
+	if (pin_audit_kernel(au)->version < PIN_KVER(5, 19))
+		return pin_audit_skip(au, "pins for reading unshare pages since Linux 5.19");
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	if (pin_bench_take(&b, PIN_HELPER_PIN, 0)) {
+		pin_bench_write(&b, 'p');
+		for (size_t at = 0; at < b.m.len; at += b.k->page_size) {
+			seen = pin_helper_peek(b.fd, b.handle, at);
+			if (seen == 'p')
+				continue;
+			pin_audit_fail(au, "the device finds %d in the page, the process wrote 'p'",
+				       seen);
+			break;
+		}
+		pin_bench_step(&b, "write", 0, 0, 0);
+		pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	}
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
@@ -689,6 +785,7 @@ static void add_tests(struct pin_suite *s)
 			      threats[i].kind);
 	pin_suite_add(s, stays_exclusive, &no, "exclusive.anon");
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
+	pin_suite_add(s, written, "cow", "written.cow");
 	pin_suite_add(s, fails, "anon", "fails.anon");
 	pin_suite_add(s, fails, "memfd", "fails.memfd");
 	pin_suite_add(s, fails, "thp_part", "fails.thp_part");
