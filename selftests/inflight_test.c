@@ -36,6 +36,7 @@
 #define ANSWER_MS	10000
 #define PINS_NS		2000000000ull
 #define DWELL_NS	20000000ull	/* a wrong release would come within that */
+#define OLD		'o'	/* in memory that is read into; nowhere on the disks */
 
 static const struct pin_scratch_fs file_systems[] = {
 	{
@@ -50,18 +51,24 @@ static const struct pin_scratch_fs file_systems[] = {
 #define NR_FS	(sizeof(file_systems) / sizeof(file_systems[0]))
 
 /*
- * A loop device over a file on a file system that can be frozen, or a mapped one
- * over such a loop device.
+ * A loop device over a file on a file system that can be frozen; or a mapped one
+ * over such a loop device, or a file of a file system on a mapped one.
  */
 static struct site {
+	const char *name;
 	int err;
 	char why[PIN_WHY_LEN];
 	char dir[300];
-	char disk[64];
+	char disk[600];
 	char mapped[64];	/* its name for the device mapper, or empty */
-} sites[NR_FS + 1];
+} sites[] = {
+	{ .name = "ext4" }, { .name = "xfs" },
+	{ .name = "dm" }, { .name = "dm_ext4" },
+};
 
 #define NR_SITES	(sizeof(sites) / sizeof(sites[0]))
+#define MAPPED		(&sites[NR_FS])
+#define MAPPED_FS	(&sites[NR_FS + 1])
 
 enum order {
 	ALLOCATE,
@@ -69,6 +76,7 @@ enum order {
 	REAP,		/* wait for the end of it */
 	UNMAP,
 	CLEAN,		/* write the memory back to its file */
+	LOOK,		/* has what was read come to the file? */
 	FORK,		/* leave a child that inherits everything */
 	CANCEL,
 	LEAVE,		/* _exit without waiting */
@@ -207,6 +215,16 @@ static pid_t leave_child(int fd)
 	return pid;
 }
 
+struct run;
+
+struct ending {
+	const char *name;
+	void (*end)(struct run *r);
+	bool any_memory;	/* worth a run on each kind */
+	const char *only;	/* on that kind, read into */
+	unsigned int dirty;	/* pages that are not cleaned */
+};
+
 struct cell {
 	struct site *site;
 	const struct engine *engine;
@@ -234,6 +252,38 @@ static void allocate(struct pin_mem *m, const struct cell *cell, const struct pi
 	}
 	r->len = m->len;
 	pin_mem_gup(m, &access, &r->gup);
+	if (access.write)
+		memset(m->addr, OLD, m->len);
+}
+
+/* Write the memory back, or all of it but the first pages. */
+static long clean(const struct pin_mem *m, size_t dirty)
+{
+	return msync((char *)m->addr + dirty, m->len - dirty, MS_SYNC) ? -errno : 0;
+}
+
+/*
+ * What was read is in the memory; is it in the file, too, once the cache is gone? Of
+ * pages that nobody has marked dirty it is lost. Returns how many of them.
+ */
+static long lost_pages(struct pin_mem *m, long page)
+{
+	char *now = malloc(m->len), *seen = malloc(m->len);
+	const int fd = m->fd;
+	long lost = 0;
+
+	if (!now || !seen)
+		return -ENOMEM;
+	memcpy(seen, m->addr, m->len);
+	pin_mem_unmap(m);
+	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) ||
+	    pread(fd, now, m->len, 0) != (ssize_t)m->len)
+		lost = -EIO;
+	for (size_t at = 0; lost >= 0 && at < m->len; at += page)
+		lost += seen[at] == OLD || memcmp(seen + at, now + at, page);
+	free(now);
+	free(seen);
+	return lost;
 }
 
 static void __attribute__((noreturn)) submitter(const struct cell *cell, int disk,
@@ -260,7 +310,10 @@ static void __attribute__((noreturn)) submitter(const struct cell *cell, int dis
 			pin_mem_unmap(&mem);
 			break;
 		case CLEAN:
-			r.result = msync(mem.addr, mem.len, MS_SYNC) ? -errno : 0;
+			r.result = clean(&mem, cell->ending->dirty * k->page_size);
+			break;
+		case LOOK:
+			r.result = lost_pages(&mem, k->page_size);
 			break;
 		case FORK:
 			r.child = leave_child(fd);
@@ -431,8 +484,18 @@ static void outlive(struct run *r, const char *how)
  */
 static void end_cleaned(struct run *r)
 {
-	if (step(r, CLEAN, "msync", &nothing))
-		go_and_reap(r);
+	struct reply reply;
+
+	if (!step(r, CLEAN, "msync", &nothing))
+		return;
+	go_and_reap(r);
+	if (!order(r, LOOK, &reply))
+		return;
+	if (reply.result < 0)
+		pin_audit_fail(r->au, "the file cannot be looked at: %s", strerror(-reply.result));
+	else if (reply.result)
+		pin_audit_fail(r->au, "%ld of %zu pages of the file lack what was read into them",
+			       reply.result, r->len / pin_audit_kernel(r->au)->page_size);
 }
 
 static void end_exit(struct run *r)
@@ -462,12 +525,7 @@ static void end_fork_sigkill(struct run *r)
 	outlive(r, "sigkill of the parent");
 }
 
-static const struct ending {
-	const char *name;
-	void (*end)(struct run *r);
-	bool any_memory;	/* worth a run on each kind */
-	const char *only;	/* on that kind, read into */
-} endings[] = {
+static const struct ending endings[] = {
 	{ .name = "complete", .end = end_complete, .any_memory = true },
 	{ .name = "munmap", .end = end_munmap, .any_memory = true },
 	{ .name = "cancel", .end = end_cancel },
@@ -476,6 +534,7 @@ static const struct ending {
 	{ .name = "fork", .end = end_fork },
 	{ .name = "fork_sigkill", .end = end_fork_sigkill },
 	{ .name = "cleaned", .end = end_cleaned, .only = "file_shared" },
+	{ .name = "cleaned_part", .end = end_cleaned, .only = "file_shared", .dirty = 1 },
 };
 
 /*
@@ -588,11 +647,11 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 /* All memory at one place for each direction, all endings everywhere. */
 static bool wanted(const struct site *st, size_t kind, const struct ending *e)
 {
-	const bool reads = st == &sites[NR_FS];
+	const bool reads = st >= MAPPED;
 
 	if (e->only || !strcmp(kinds[kind], "file_shared"))
 		return reads && e->only && !strcmp(kinds[kind], e->only);
-	return !kind || (e->any_memory && (reads || st == sites));
+	return !kind || (e->any_memory && (st == MAPPED || st == sites));
 }
 
 static void add_tests(struct pin_suite *s)
@@ -601,8 +660,6 @@ static void add_tests(struct pin_suite *s)
 	struct cell *cell = cells;
 
 	for (size_t f = 0; f < NR_SITES; f++) {
-		const char *below = f < NR_FS ? file_systems[f].type : "dm";
-
 		for (size_t e = 0; e < NR_ENGINES; e++) {
 			for (size_t k = 0; k < NR_KINDS; k++) {
 				for (size_t i = 0; i < NR_ENDINGS; i++) {
@@ -613,8 +670,8 @@ static void add_tests(struct pin_suite *s)
 					cell->kind = kinds[k];
 					cell->ending = &endings[i];
 					pin_suite_add(s, run_cell, cell++, "%s.%s.%s.%s",
-						      below, engines[e].name, kinds[k],
-						      endings[i].name);
+						      sites[f].name, engines[e].name,
+						      kinds[k], endings[i].name);
 				}
 			}
 		}
@@ -656,6 +713,42 @@ static int set_up_mapped(struct site *st, const struct site *below)
 			      st->disk, sizeof(st->disk), st->why);
 }
 
+/* A file on a file system on it: its reads come from there. */
+static int set_up_mapped_fs(struct site *st, const struct site *below, const char *dir)
+{
+	static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR;
+	char file[600], loop[64], dev[64], mounted[300];
+	int err, fd;
+
+	memcpy(st->dir, below->dir, sizeof(st->dir));
+	snprintf(st->mapped, sizeof(st->mapped), "pin-inflight-fs-%d", getpid());
+	if (below->err) {
+		memcpy(st->why, below->why, sizeof(st->why));
+		return below->err;
+	}
+	err = pin_scratch_sparse_file(dir, "mapped.img", (size_t)IMAGE_MIB << 20, file,
+				      sizeof(file), st->why);
+	if (!err)
+		err = pin_scratch_loop(file, false, loop, sizeof(loop), st->why);
+	if (!err)
+		err = pin_scratch_dm(st->mapped, &linear, loop, (size_t)IMAGE_MIB << 20, dev,
+				     sizeof(dev), st->why);
+	if (!err)
+		err = pin_scratch_mount(&file_systems[0], dev, mounted, sizeof(mounted), st->why);
+	if (!err)
+		err = pin_scratch_file(mounted, "disk", (size_t)DISK_MIB << 20, st->disk,
+				       sizeof(st->disk), st->why);
+	if (err)
+		return err;
+	/* A direct read of what is still to be written would wait for that. */
+	fd = open(st->disk, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		err = pin_why(st->why, -errno, "%s: %s", st->disk, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 static void setup(struct pin_suite *s)
 {
 	char dir[256], why[PIN_WHY_LEN];
@@ -671,14 +764,15 @@ static void setup(struct pin_suite *s)
 			memcpy(sites[i].why, why, sizeof(why));
 		sites[i].err = err ? err : set_up(&sites[i], &file_systems[i], dir);
 	}
-	sites[NR_FS].err = set_up_mapped(&sites[NR_FS], &sites[0]);
+	MAPPED->err = set_up_mapped(MAPPED, &sites[0]);
+	MAPPED_FS->err = set_up_mapped_fs(MAPPED_FS, &sites[0], dir);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "inflight_test",
-		.doc = "Pins of direct I/O that is held up below: they stay until it is done, whatever the submitter does. Tests are called BELOW.ENGINE.MEMORY.ENDING; below is a file system that writes wait for, or dm, which reads wait for.",
+		.doc = "Pins of direct I/O that is held up below: they stay until it is done, whatever the submitter does. Tests are called BELOW.ENGINE.MEMORY.ENDING; below is a file system that writes wait for, or dm, which reads wait for, or a file on dm.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};
