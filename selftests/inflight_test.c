@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "consumer.h"
+#include "consumers/fuse.h"
 #include "scratch.h"
 #include "suite.h"
 
@@ -478,6 +479,15 @@ static void outlive(struct run *r, const char *how)
 		r->pid = 0;
 }
 
+static void report_lost(struct pin_audit *au, long lost, size_t pages)
+{
+	if (lost < 0)
+		pin_audit_fail(au, "the file cannot be looked at: %s", strerror(-lost));
+	else if (lost)
+		pin_audit_fail(au, "%ld of %zu pages of the file lack what was read into them",
+			       lost, pages);
+}
+
 /*
  * Pages were marked dirty when the read began. They are no longer when it ends,
  * which is where nobody may mark them: a worker has to, and unpins them.
@@ -491,11 +501,7 @@ static void end_cleaned(struct run *r)
 	go_and_reap(r);
 	if (!order(r, LOOK, &reply))
 		return;
-	if (reply.result < 0)
-		pin_audit_fail(r->au, "the file cannot be looked at: %s", strerror(-reply.result));
-	else if (reply.result)
-		pin_audit_fail(r->au, "%ld of %zu pages of the file lack what was read into them",
-			       reply.result, r->len / pin_audit_kernel(r->au)->page_size);
+	report_lost(r->au, reply.result, r->len / pin_audit_kernel(r->au)->page_size);
 }
 
 static void end_exit(struct run *r)
@@ -644,6 +650,68 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- FUSE: its server does to the memory what is to be done in flight --- */
+
+struct fuse_cell {
+	const char *name;
+	unsigned int dirty;	/* pages that are not cleaned */
+};
+
+static const struct fuse_cell fuse_cells[] = {
+	{ "cleaned", 0 }, { "cleaned_part", 1 },
+};
+
+#define NR_FUSE_CELLS	(sizeof(fuse_cells) / sizeof(fuse_cells[0]))
+
+/* Memory of a file on the file system that is known. */
+static int allocate_at(struct pin_mem *m, const struct site *st, const struct pin_kernel *k)
+{
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = -ENOENT;
+
+	if (here >= 0 && !chdir(st->dir))
+		err = pin_mem_alloc(m, pin_memkind_find("file_shared"), k, PAGES);
+	else
+		pin_why(m->why, err, "%s: %s", st->dir, strerror(errno));
+	if (here >= 0 && fchdir(here) && !err)
+		err = pin_why(m->why, -errno, "fchdir: %s", strerror(errno));
+	if (here >= 0)
+		close(here);
+	return err;
+}
+
+static enum pin_verdict run_fuse(struct pin_audit *au, const void *arg)
+{
+	const struct fuse_cell *cell = arg;
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .acquired = k->fuse_pins ? PAGES : 0 };
+	struct site *st = &sites[0];
+	char why[PIN_WHY_LEN];
+	struct pin_mem m;
+	ssize_t got;
+	int fd;
+
+	if (st->err)
+		return pin_audit_skip(au, "%s", st->why);
+	if (allocate_at(&m, st, k))
+		return pin_audit_skip(au, "%s", m.why);
+	fd = pin_fuse_cleaning_file(&m, cell->dirty * k->page_size, why);
+	if (fd < 0) {
+		pin_mem_free(&m);
+		return pin_audit_skip(au, "%s", why);
+	}
+	memset(m.addr, OLD, m.len);
+	pin_audit_restart(au);
+	want.released = want.acquired;
+	want.result = m.len;
+	want.or_result = m.len;
+	got = pread(fd, m.addr, m.len, 0);
+	close(fd);
+	if (pin_audit_step(au, "read", &want, got < 0 ? -errno : got, 0))
+		report_lost(au, lost_pages(&m, k->page_size), m.pages);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
 /* All memory at one place for each direction, all endings everywhere. */
 static bool wanted(const struct site *st, size_t kind, const struct ending *e)
 {
@@ -676,6 +744,9 @@ static void add_tests(struct pin_suite *s)
 			}
 		}
 	}
+	for (size_t i = 0; i < NR_FUSE_CELLS; i++)
+		pin_suite_add(s, run_fuse, &fuse_cells[i], "fuse.file_shared.%s",
+			      fuse_cells[i].name);
 }
 
 static int set_up(struct site *st, const struct pin_scratch_fs *fs, const char *dir)

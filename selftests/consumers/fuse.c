@@ -48,6 +48,8 @@ struct server {
 	int file;		/* what the consumer works on */
 	bool write_memory;
 	bool refuses;		/* to transfer anything */
+	void *clean;		/* before it answers a read; or NULL */
+	size_t clean_len;
 	size_t max_write;
 	size_t room;
 	char *request;		/* as it came in */
@@ -115,6 +117,10 @@ static void serve(struct server *s)
 		len = sizeof(*opened);
 		break;
 	case FUSE_READ:
+		if (s->clean && msync(s->clean, s->clean_len, MS_SYNC)) {
+			reply(s, in->unique, -errno, 0);
+			return;
+		}
 		len = ((const struct fuse_read_in *)arg)->size;
 		break;
 	case FUSE_WRITE:
@@ -263,7 +269,7 @@ static int start(struct server *s, const struct pin_mem *m)
 	return err;
 }
 
-static int open_server(struct pin_op *op, bool write_memory, bool refuses)
+static int open_server(struct pin_op *op, const struct server *like)
 {
 	const long ps = op->kernel->page_size;
 	struct server *s = calloc(1, sizeof(*s));
@@ -271,10 +277,9 @@ static int open_server(struct pin_op *op, bool write_memory, bool refuses)
 
 	if (!s)
 		return pin_why(op->why, -ENOMEM, "out of memory");
+	*s = *like;
 	op->priv = s;
 	s->file = -1;
-	s->write_memory = write_memory;
-	s->refuses = refuses;
 	s->max_write = PIN_FUSE_REQUEST_PAGES * ps;
 	s->room = s->max_write + HEADER_ROOM;
 	s->request = calloc(1, s->room);
@@ -294,20 +299,22 @@ static int open_server(struct pin_op *op, bool write_memory, bool refuses)
 
 static int open_read(struct pin_op *op)
 {
-	return open_server(op, true, false);
+	return open_server(op, &(struct server){ .write_memory = true });
 }
 
 static int open_write(struct pin_op *op)
 {
-	return open_server(op, false, false);
+	return open_server(op, &(struct server){ .write_memory = false });
 }
 
-int pin_fuse_refusing_file(const struct pin_kernel *k, char *why)
+static int file_of(const struct pin_kernel *k, const struct server *like, char *why)
 {
 	struct pin_op op = { .kernel = k };
 	struct server *s;
-	int fd, err = probe(k, why) ?: open_server(&op, true, true);
+	int fd, err;
 
+	*why = '\0';
+	err = probe(k, why) ?: open_server(&op, like);
 	if (err)
 		return *why ? err : pin_why(why, err, "%s", op.why);
 	s = op.priv;
@@ -316,6 +323,20 @@ int pin_fuse_refusing_file(const struct pin_kernel *k, char *why)
 	free(s->answer);
 	free(s);
 	return fd;
+}
+
+int pin_fuse_refusing_file(const struct pin_kernel *k, char *why)
+{
+	return file_of(k, &(struct server){ .refuses = true }, why);
+}
+
+int pin_fuse_cleaning_file(const struct pin_mem *m, size_t dirty, char *why)
+{
+	const struct server cleaning = {
+		.clean = (char *)m->addr + dirty, .clean_len = m->len - dirty,
+	};
+
+	return file_of(m->kernel, &cleaning, why);
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)

@@ -12,4 +12,10 @@
  */
 int pin_fuse_refusing_file(const struct pin_kernel *k, char *why);
 
+/*
+ * The same, whose server writes @m, a shared mapping of a file, but for its first
+ * @dirty bytes, back to that file before it answers a read.
+ */
+int pin_fuse_cleaning_file(const struct pin_mem *m, size_t dirty, char *why);
+
 #endif
