@@ -28,6 +28,7 @@
 
 #include "consumer.h"
 #include "consumers/fuse.h"
+#include "consumers/scsi.h"
 #include "scratch.h"
 #include "suite.h"
 
@@ -37,6 +38,9 @@
 #define ANSWER_MS	10000
 #define PINS_NS		2000000000ull
 #define DWELL_NS	20000000ull	/* a wrong release would come within that */
+#define COMMAND_NS	500000000ul	/* that a slow disk takes for one */
+#define KPF_DIRTY	(1ull << 4)	/* in /proc/kpageflags */
+#define PFN_MASK	((1ull << 55) - 1)
 #define OLD		'o'	/* in memory that is read into; nowhere on the disks */
 
 static const struct pin_scratch_fs file_systems[] = {
@@ -581,16 +585,16 @@ static int start(struct run *r, const struct cell *cell)
 	return r->pid < 0 ? -errno : 0;
 }
 
-/* Where a worker pins, that is in its own time. */
-static void await_pins(const struct run *r, const struct pin_snapshot *before)
+/* Where others pin, that is in their own time. */
+static void await_pins(struct pin_audit *au, const struct pin_snapshot *before, uint64_t pages)
 {
-	const struct pin_counters *c = pin_audit_counters(r->au);
+	const struct pin_counters *c = pin_audit_counters(au);
 	const uint64_t deadline = pin_now_ns() + PINS_NS;
 	struct pin_snapshot now = { .ns = 0 };
 
 	do {
 		pin_counters_read_total(c, &now);
-	} while (now.total.acquired - before->total.acquired < r->submit.acquired &&
+	} while (now.total.acquired - before->total.acquired < pages &&
 		 pin_now_ns() < deadline);
 }
 
@@ -619,7 +623,7 @@ static bool in_flight(struct run *r, const struct cell *cell)
 	if (!order(r, SUBMIT, &reply))
 		return false;
 	if (!reply.result)
-		await_pins(r, &before);
+		await_pins(r->au, &before, r->submit.acquired);
 	return pin_audit_step(r->au, "submit", &r->submit, reply.result, 0);
 }
 
@@ -712,6 +716,104 @@ static enum pin_verdict run_fuse(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- SCSI: a disk that takes its time --- */
+
+struct sg_cell {
+	const char *name;
+	bool killed;		/* else cleaned, */
+	unsigned int dirty;	/* but for that many pages */
+};
+
+static const struct sg_cell sg_cells[] = {
+	{ "cleaned", false, 0 }, { "cleaned_part", false, 1 }, { "sigkill", true, 0 },
+};
+
+#define NR_SG_CELLS	(sizeof(sg_cells) / sizeof(sg_cells[0]))
+
+/* Pages that are not marked dirty; -errno. */
+static long clean_pages(const struct pin_mem *m, long page)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t entry, flags;
+	long n = 0;
+
+	for (unsigned int i = 0; n >= 0 && i < m->pages; i++) {
+		if (pread(pagemap, &entry, 8, ((uintptr_t)m->addr / page + i) * 8) != 8 ||
+		    pread(kpageflags, &flags, 8, (entry & PFN_MASK) * 8) != 8)
+			n = errno ? -errno : -EIO;
+		else
+			n += !(flags & KPF_DIRTY);
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+	if (kpageflags >= 0)
+		close(kpageflags);
+	return n;
+}
+
+static void read_by_sg(struct pin_audit *au, const struct sg_cell *cell, struct pin_mem *m)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	const unsigned int pins = k->dio_pins ? PAGES : 0;
+	const struct pin_predict taken = { .acquired = pins }, gone = { .released = pins };
+	struct pin_snapshot before = { .ns = 0 };
+	int status = 0;
+	pid_t pid;
+	long lost;
+
+	memset(m->addr, OLD, m->len);
+	pin_audit_restart(au);
+	pin_counters_read_total(pin_audit_counters(au), &before);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		_exit(pin_scsi_sg_read(m->addr, m->len) ? 1 : 0);
+	}
+	await_pins(au, &before, pins);
+	pin_audit_step(au, "submit", &taken, pid < 0 ? -errno : 0, 0);
+	if (pid < 0)
+		return;
+	if (cell->killed)
+		kill(pid, SIGKILL);
+	else if (clean(m, cell->dirty * k->page_size))
+		pin_audit_fail(au, "msync: %s", strerror(errno));
+	if (waitpid(pid, &status, 0) != pid || (status && !cell->killed))
+		pin_audit_fail(au, "the command failed");
+	/* With nobody to wait for it the command goes on all the same. */
+	if (!pin_audit_step(au, cell->name, &gone, 0, 0) || cell->killed)
+		return;
+	/* The disk is memory: the data was there at once, and is in the file. */
+	lost = clean_pages(m, k->page_size);
+	if (lost < 0)
+		pin_audit_skip(au, "pages cannot be looked at: %s: kernel option PROC_PAGE_MONITOR, and root",
+			       strerror(-lost));
+	else if (lost)
+		pin_audit_fail(au, "%ld of %u pages are not dirty after they were read into",
+			       lost, m->pages);
+}
+
+static enum pin_verdict run_sg(struct pin_audit *au, const void *arg)
+{
+	static char why[PIN_WHY_LEN];
+	static int err = 1;
+	struct site *st = &sites[0];
+	struct pin_mem m;
+
+	if (st->err)
+		return pin_audit_skip(au, "%s", st->why);
+	if (err > 0)
+		err = pin_scsi_slow_sg(COMMAND_NS, why);
+	if (err)
+		return pin_audit_skip(au, "%s", why);
+	if (allocate_at(&m, st, pin_audit_kernel(au)))
+		return pin_audit_skip(au, "%s", m.why);
+	read_by_sg(au, arg, &m);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
 /* All memory at one place for each direction, all endings everywhere. */
 static bool wanted(const struct site *st, size_t kind, const struct ending *e)
 {
@@ -747,6 +849,8 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < NR_FUSE_CELLS; i++)
 		pin_suite_add(s, run_fuse, &fuse_cells[i], "fuse.file_shared.%s",
 			      fuse_cells[i].name);
+	for (size_t i = 0; i < NR_SG_CELLS; i++)
+		pin_suite_add(s, run_sg, &sg_cells[i], "sg.file_shared.%s", sg_cells[i].name);
 }
 
 static int set_up(struct site *st, const struct pin_scratch_fs *fs, const char *dir)

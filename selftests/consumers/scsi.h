@@ -4,6 +4,7 @@
 #define PIN_SCSI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is the SCSI device whose folder below /sys is @dir one of scsi_debug's? */
 bool pin_scsi_is_debug(const char *dir);
@@ -13,5 +14,14 @@ bool pin_scsi_is_debug(const char *dir);
  * and @why.
  */
 int pin_scsi_debug(char *why);
+
+/*
+ * The same, with /dev/sgN of that disk, which takes @ns, less than a second, for a
+ * command from now on.
+ */
+int pin_scsi_slow_sg(unsigned long ns, char *why);
+
+/* Read the first @len bytes of that disk, directly. 0, or -errno. */
+long pin_scsi_sg_read(void *data, size_t len);
 
 #endif

@@ -27,6 +27,7 @@
 #define NEEDS		"modules scsi_debug, sd_mod, sg"
 #define DISKS		"/sys/class/scsi_device/*/device/"
 #define ALLOW_DIO	"/sys/module/sg/parameters/allow_dio"
+#define DELAY_NS	"/sys/bus/pseudo/drivers/scsi_debug/ndelay"
 #define PIECE		(96 << 10)	/* bytes: any SCSI host takes that */
 #define BLOCK		512
 #define READ_10		0x28
@@ -363,6 +364,28 @@ static long transfer(struct pin_op *op, size_t done, size_t len)
 	char *data = (char *)op->mem->addr + done;
 
 	return s->way == BY_BSG ? by_bsg(s, cdb, data, len) : by_sg(s, cdb, data, len);
+}
+
+int pin_scsi_slow_sg(unsigned long ns, char *why)
+{
+	char value[32];
+
+	snprintf(value, sizeof(value), "%lu", ns);
+	return probe_sg(NULL, why) ?: pin_scratch_setting(DELAY_NS, value, why);
+}
+
+long pin_scsi_sg_read(void *data, size_t len)
+{
+	const struct sg s = {
+		.way = BY_SG, .write_memory = true,
+		.fd = open(nodes[BY_SG], O_RDWR | O_CLOEXEC),
+	};
+	unsigned char cdb[CDB_LEN] = { READ_10, [7] = len / BLOCK >> 8, [8] = len / BLOCK };
+	long err = s.fd < 0 ? -errno : by_sg(&s, cdb, data, len);
+
+	if (s.fd >= 0)
+		close(s.fd);
+	return err;
 }
 
 static long pin(struct pin_op *op)
