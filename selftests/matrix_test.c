@@ -38,6 +38,7 @@ struct ending {
 	bool momentary;		/* of pins that end inside the call */
 	bool needs_unpin;
 	bool unmaps;		/* the memory goes, too */
+	const char *only;	/* on that kind of memory, one is enough; or NULL */
 	/* Steps before the last release: true to go on. May be NULL. */
 	bool (*prepare)(struct run *r);
 	/* Set the last release going: true if its VmPin can still be read. */
@@ -142,6 +143,15 @@ static bool last_close(struct run *r)
 	return order(r, PIN_ACTOR_CLOSE);
 }
 
+static bool last_close_by_child(struct run *r)
+{
+	if (!order(r, PIN_ACTOR_CLOSE_BY_CHILD))
+		return false;
+	if (r->reply.result)
+		pin_audit_fail(r->au, "the child: %ld", r->reply.result);
+	return true;
+}
+
 static bool last_exit(struct run *r)
 {
 	if (order(r, PIN_ACTOR_EXIT))
@@ -173,6 +183,8 @@ static const struct ending endings[] = {
 	{ "return", .momentary = true, .last = last_close },
 	{ "release", .needs_unpin = true, .prepare = unpin, .last = last_close },
 	{ "close", .last = last_close },
+	/* Whoever lets go of them, the charge was the process' that had them pinned. */
+	{ "close_by_child", .only = "anon", .last = last_close_by_child },
 	{ "munmap", .unmaps = true, .prepare = unmap, .last = last_close },
 	{ "exit", .unmaps = true, .last = last_exit },
 	{ "sigkill", .unmaps = true, .last = last_kill },
@@ -298,8 +310,11 @@ static const struct pin_stages cell_stages = {
 	.stop = stop_cell,
 };
 
-static bool ending_fits(const struct ending *e, const struct pin_consumer *c)
+static bool ending_fits(const struct ending *e, const struct pin_consumer *c,
+			const struct pin_memkind *kind)
 {
+	if (e->only && strcmp(e->only, kind->name))
+		return false;
 	return e->momentary == !c->held && (!e->needs_unpin || c->unpin);
 }
 
@@ -315,7 +330,7 @@ static void add_tests(struct pin_suite *s)
 			for (unsigned int k = 0; k < sizeof(endings) / sizeof(endings[0]); k++) {
 				struct cell *cell;
 
-				if (!ending_fits(&endings[k], pin_consumers[i]))
+				if (!ending_fits(&endings[k], pin_consumers[i], pin_memkinds[j]))
 					continue;
 				cell = calloc(1, sizeof(*cell));
 				if (!cell)

@@ -98,6 +98,30 @@ static pid_t leave_child(const struct actor_state *st)
 	return pid;
 }
 
+/* Ours are closed first: it is the child that lets go of what was pinned for us. */
+static long close_by_child(struct actor_state *st)
+{
+	const struct pin_consumer *c = st->self->consumer;
+	int pair[2], status;
+	pid_t pid;
+	char go;
+
+	if (pipe(pair))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		close(pair[1]);
+		if (read(pair[0], &go, 1) == 0 && c->close)
+			c->close(&st->op);
+		_exit(0);
+	}
+	if (pid > 0 && c->close)
+		c->close(&st->op);
+	close(pair[0]);
+	close(pair[1]);
+	return pid < 0 || waitpid(pid, &status, 0) != pid ? -errno : -status;
+}
+
 static void actor_exec(struct actor_state *st)
 {
 	/* The reply arrives from the new program, so exec is complete. */
@@ -137,6 +161,9 @@ static void __attribute__((noreturn)) actor_main(const struct pin_actor *a, int 
 		case PIN_ACTOR_CLOSE:
 			if (c->close)
 				c->close(&st.op);
+			break;
+		case PIN_ACTOR_CLOSE_BY_CHILD:
+			r.result = close_by_child(&st);
 			break;
 		case PIN_ACTOR_MUNMAP:
 			pin_mem_unmap(&st.mem);

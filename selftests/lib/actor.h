@@ -20,6 +20,7 @@ enum pin_actor_cmd {
 	PIN_ACTOR_USE,
 	PIN_ACTOR_UNPIN,
 	PIN_ACTOR_CLOSE,
+	PIN_ACTOR_CLOSE_BY_CHILD,	/* which inherits everything, and closes last */
 	PIN_ACTOR_MUNMAP,	/* unmap the memory, keep the pins */
 	PIN_ACTOR_FORK,		/* leave a child that inherits everything */
 	PIN_ACTOR_EXIT,		/* _exit without cleaning up */
