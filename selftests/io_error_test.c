@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "consumers/fuse.h"
+#include "consumers/nvme.h"
+#include "consumers/scsi.h"
 #include "scratch.h"
 #include "suite.h"
 #include "transfer.h"
@@ -303,6 +305,49 @@ static enum pin_verdict run_broken_off(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- commands that a device refuses --- */
+
+static int by_ioctl(const struct pin_mem *m, long *result, char *why)
+{
+	return pin_nvme_read_beyond(m, false, result, why);
+}
+
+static int by_uring(const struct pin_mem *m, long *result, char *why)
+{
+	return pin_nvme_read_beyond(m, true, result, why);
+}
+
+static const struct command {
+	const char *name;
+	int (*call)(const struct pin_mem *m, long *result, char *why);
+} commands[] = {
+	{ "nvme.read", by_ioctl }, { "nvme.uring_read", by_uring },
+	{ "sg.read", pin_scsi_read_beyond },
+};
+
+#define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
+{
+	const struct command *c = arg;
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	char why[PIN_WHY_LEN];
+	struct pin_mem mem;
+	long result;
+
+	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, PAGES))
+		return pin_audit_skip(au, "%s", mem.why);
+	want.acquired = k->dio_pins ? PAGES : 0;
+	want.released = want.acquired;
+	if (c->call(&mem, &result, why))
+		pin_audit_skip(au, "%s", why);
+	else
+		pin_audit_step(au, "read", &want, result, 0);
+	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
 	struct cell *cell = cells;
@@ -319,13 +364,15 @@ static void add_tests(struct pin_suite *s)
 	}
 	for (size_t i = 0; i < NR_BROKEN_OFF; i++)
 		pin_suite_add(s, run_broken_off, &broken_off[i], "vfat.%s", broken_off[i].name);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		pin_suite_add(s, run_command, &commands[i], "%s", commands[i].name);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "io_error_test",
-		.doc = "Direct I/O that a device or a FUSE server answers with an error: what was pinned for it is released.",
+		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error: what was pinned for it is released.",
 		.setup = setup,
 		.cleanup = cleanup,
 		.add_tests = add_tests,

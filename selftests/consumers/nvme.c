@@ -30,12 +30,14 @@
 #define CMD_READ	2
 #define TIMEOUT_MS	20000
 #define URING_CMD_FIXED	1	/* IORING_URING_CMD_FIXED */
+#define BEYOND		(1ull << 48)	/* blocks: no namespace is that large */
 
 struct nvme {
 	bool write_memory;
 	int fd;
 	int nsid;
 	unsigned int block;	/* bytes */
+	uint64_t first;		/* block of a command */
 	unsigned int pages;
 	unsigned int most;	/* pages that a command may have */
 	bool in_segments;	/* it is so many only if some lie side by side */
@@ -288,6 +290,8 @@ static long by_ioctl(struct pin_op *op, size_t done, size_t len)
 		.nsid = n->nsid,
 		.addr = (uintptr_t)op->mem->addr + done,
 		.data_len = len,
+		.cdw10 = n->first,
+		.cdw11 = n->first >> 32,
 		.cdw12 = len / n->block - 1,
 		.timeout_ms = TIMEOUT_MS,
 	};
@@ -316,6 +320,8 @@ static long by_uring(struct pin_op *op, size_t done, size_t len)
 	cmd->nsid = n->nsid;
 	cmd->addr = (uintptr_t)op->mem->addr + done;
 	cmd->data_len = len;
+	cmd->cdw10 = n->first;
+	cmd->cdw11 = n->first >> 32;
 	cmd->cdw12 = len / n->block - 1;
 	cmd->timeout_ms = TIMEOUT_MS;
 	err = pin_uring_submit_one(&n->ring);
@@ -360,6 +366,25 @@ static long unpin_fixed(struct pin_op *op)
 	struct nvme *n = op->priv;
 
 	return io_uring_unregister_buffers(&n->ring);
+}
+
+int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char *why)
+{
+	struct pin_mem mem = *m;
+	struct pin_op op = { .kernel = m->kernel, .mem = &mem };
+	struct nvme *n;
+	int err = uring ? probe_uring(m->kernel, why) : probe(m->kernel, why);
+
+	if (err)
+		return err;
+	err = nvme_open(&op, true, uring, false);
+	if (err)
+		return pin_why(why, err, "%s", op.why);
+	n = op.priv;
+	n->first = BEYOND;
+	*result = uring ? by_uring(&op, 0, mem.len) : by_ioctl(&op, 0, mem.len);
+	nvme_close(&op);
+	return 0;
 }
 
 #define NVME_CONSUMER(_name, _help, _path, _probe, _open, _pin, ...)			\

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "consumer.h"
+
 /*
  * The block device that environment variable @variable names, and its character
  * device: "nvme0n1" has "ng0n1". 0, or -errno and in @why how to get one, with
@@ -15,5 +17,11 @@ int pin_nvme_scratch(const char *variable, const char *qemu, char *disk, char *c
 
 /* Is it there, and not in use? */
 int pin_nvme_probe(const char *variable, const char *qemu, char *why);
+
+/*
+ * Read into @m, by ioctl or by io_uring, from behind the end of that namespace: what
+ * comes of it in *@result. -errno and @why if it cannot be tried here.
+ */
+int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char *why);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "consumer.h"
+
 /* Is the SCSI device whose folder below /sys is @dir one of scsi_debug's? */
 bool pin_scsi_is_debug(const char *dir);
 
@@ -14,6 +16,12 @@ bool pin_scsi_is_debug(const char *dir);
  * and @why.
  */
 int pin_scsi_debug(char *why);
+
+/*
+ * Read into @m by /dev/sgN, directly, from behind the end of that disk: what comes of it
+ * in *@result. -errno and @why if it cannot be tried here.
+ */
+int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why);
 
 /*
  * The same, with /dev/sgN of that disk, which takes @ns, less than a second, for a

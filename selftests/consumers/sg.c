@@ -374,17 +374,34 @@ int pin_scsi_slow_sg(unsigned long ns, char *why)
 	return probe_sg(NULL, why) ?: pin_scratch_setting(DELAY_NS, value, why);
 }
 
-long pin_scsi_sg_read(void *data, size_t len)
+/* @high: most significant byte of where on the disk. */
+static long sg_read(unsigned char high, void *data, size_t len)
 {
 	const struct sg s = {
 		.way = BY_SG, .write_memory = true,
 		.fd = open(nodes[BY_SG], O_RDWR | O_CLOEXEC),
 	};
-	unsigned char cdb[CDB_LEN] = { READ_10, [7] = len / BLOCK >> 8, [8] = len / BLOCK };
+	unsigned char cdb[CDB_LEN] = {
+		READ_10, [2] = high, [7] = len / BLOCK >> 8, [8] = len / BLOCK,
+	};
 	long err = s.fd < 0 ? -errno : by_sg(&s, cdb, data, len);
 
 	if (s.fd >= 0)
 		close(s.fd);
+	return err;
+}
+
+long pin_scsi_sg_read(void *data, size_t len)
+{
+	return sg_read(0, data, len);
+}
+
+int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why)
+{
+	int err = probe_sg(m->kernel, why);
+
+	if (!err)
+		*result = sg_read(0xff, m->addr, m->len);
 	return err;
 }
 
