@@ -251,7 +251,19 @@ static unsigned int lost_on_disk(struct pin_bench *b, char value)
 struct file_variant {
 	bool correct;		/* pin */
 	bool dirty;		/* tell the kernel that it was written to */
+	bool range;		/* by another of its functions */
 };
+
+/* A range is of pages that lie side by side: one is. */
+static void give_ranges(struct pin_bench *b)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < b->m.pages && !err; i++)
+		err = pin_helper_give_some(b->fd, b->handle, PIN_HELPER_GIVE_RANGE_DIRTY_LOCK,
+					   PIN_HELPER_DIRTY, i, 1);
+	pin_bench_step(b, "unpin", 0, b->m.pages, err);
+}
 
 /*
  * The pages are written back while the device holds them, and so are clean
@@ -264,6 +276,8 @@ static enum pin_verdict file_data(struct pin_audit *au, const void *arg)
 	unsigned int dirty, lost;
 	struct pin_bench b;
 
+	if (v->range && pin_audit_kernel(au)->version < PIN_KVER(5, 14))
+		return pin_audit_skip(au, "unpin_user_page_range_dirty_lock() came with Linux 5.14");
 	if (!pin_bench_open(&b, au, "file_shared", PAGES))
 		return PIN_SKIP;
 	if (!take(&b, v->correct))
@@ -274,7 +288,10 @@ static enum pin_verdict file_data(struct pin_audit *au, const void *arg)
 	if (dirty)
 		pin_audit_fail(au, "%u pages are dirty after fsync", dirty);
 	device_writes(&b, v->correct, 'd');
-	give(&b, v->correct, v->dirty);
+	if (v->range)
+		give_ranges(&b);
+	else
+		give(&b, v->correct, v->dirty);
 	dirty = dirty_pages(&b);
 	if (dirty != (v->dirty ? b.m.pages : 0))
 		pin_audit_fail(au, "%u of %u pages are dirty", dirty, b.m.pages);
@@ -321,11 +338,12 @@ static void add_tests(struct pin_suite *s)
 		{ "memfd", false, false },
 	};
 	static const struct file_variant files[] = {
-		{ true, true }, { true, false }, { false, false },
+		{ true, true, false }, { true, true, true }, { true, false, false },
+		{ false, false, false },
 	};
 	static const char *const late[] = { "anon", "thp", "memfd", "file_shared" };
 	static const char *const file_names[] = {
-		"correct", "not_dirtied", "incorrect",
+		"correct", "correct_range", "not_dirtied", "incorrect",
 	};
 
 	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
