@@ -8,6 +8,7 @@
 
 #define MAX_ATTEMPTS	10	/* in quiet moments, while outcomes contradict */
 #define CONFIRMATIONS	3	/* equal outcomes on end, once in doubt */
+#define REST_MS		200	/* a process that was killed has let go by then */
 
 /* Pins moved while no test ran: whoever it was makes us wary from now on. */
 static void close_gap(struct pin_suite *s, struct pin_snapshot *now)
@@ -298,6 +299,30 @@ static void call_inconclusive(struct pin_suite *s, struct pin_audit *au)
 	au->verdict = PIN_INCONCLUSIVE;
 }
 
+/*
+ * A test that took pins it was not to get has no step in which they go: they do when
+ * its processes end, and a little later, which is no sign of another program.
+ */
+static void await_rest(struct pin_suite *s, int64_t then, struct pin_count *off)
+{
+	uint64_t deadline = pin_now_ns() + REST_MS * MS;
+	struct pin_snapshot now = s->last;
+	struct pin_count moved;
+
+	while (pin_outstanding(&now.total) != then && pin_now_ns() < deadline &&
+	       !pin_interrupted) {
+		pin_sleep_ns(MS);
+		if (pin_counters_read(&s->counters, &now))
+			return;
+	}
+	moved = moved_since(&s->last.total, &now.total);
+	s->explained.acquired += moved.acquired;
+	s->explained.released += moved.released;
+	off->acquired += moved.acquired;
+	off->released += moved.released;
+	s->last = now;
+}
+
 /* What one attempt said; verdicts are compared by it. */
 struct outcome {
 	bool mismatch;
@@ -317,7 +342,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	const int64_t outstanding = pin_outstanding(&s->last.total);
 	const unsigned int stuck = s->pages_stuck;
 	struct pin_count all_off = { 0, 0 };
-	int64_t left = 0;
+	int64_t left = 0, then;
 	unsigned int attempts = 0, equal = 0;
 	struct pin_audit au;
 	char *once = NULL;
@@ -333,6 +358,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			break;
 		}
 		took = pin_now_ns();
+		then = pin_outstanding(&s->last.total);
 		pin_run_once(s, t, &au);
 		took = pin_now_ns() - took;
 		if (books_lost(s)) {
@@ -349,6 +375,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 				printf("# %s, attempt %u: %s", t->name, attempts + 1, au.text);
 			all_off.acquired += au.off.acquired;
 			all_off.released += au.off.released;
+			await_rest(s, then, &all_off);
 			/* The same again is not worth as long a wait. */
 			if (s->drain_ns > 200 * MS)
 				s->drain_ns = 200 * MS;
