@@ -322,7 +322,7 @@ static const struct command {
 	int (*call)(const struct pin_mem *m, long *result, char *why);
 } commands[] = {
 	{ "nvme.read", by_ioctl }, { "nvme.uring_read", by_uring },
-	{ "sg.read", pin_scsi_read_beyond },
+	{ "sg.read", pin_scsi_read_beyond }, { "st.write", pin_scsi_tape_refuses },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -343,7 +343,7 @@ static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
 	if (c->call(&mem, &result, why))
 		pin_audit_skip(au, "%s", why);
 	else
-		pin_audit_step(au, "read", &want, result, 0);
+		pin_audit_step(au, c->name, &want, result, 0);
 	pin_mem_free(&mem);
 	return PIN_PASS;
 }

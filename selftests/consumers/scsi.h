@@ -24,6 +24,12 @@ int pin_scsi_debug(char *why);
 int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why);
 
 /*
+ * Write @m to a tape that answers with an error: what comes of it in *@result. -errno and
+ * @why if it cannot be tried here.
+ */
+int pin_scsi_tape_refuses(const struct pin_mem *m, long *result, char *why);
+
+/*
  * The same, with /dev/sgN of that disk, which takes @ns, less than a second, for a
  * command from now on.
  */

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "pieces.h"
@@ -24,6 +27,10 @@
 #define DIRECT		"/sys/bus/scsi/drivers/st/try_direct_io"
 #define NODES		"/sys/class/scsi_tape/nst*[0-9]"	/* without the other modes */
 #define MAX_TAPES	8	/* as many processes may be at work at a time */
+#define ERRORS		"/sys/kernel/debug/scsi_debug"
+/* Each WRITE(6): a medium error, by "CHECK CONDITION"; and no more of it. */
+#define FAIL_WRITES	"2 -1 0xa 0 0 2 3 0x11 0"
+#define FAIL_NO_WRITES	"- 2 0xa"
 #define TEXT(n)		TEXT_(n)
 #define TEXT_(n)	#n
 #define TYPE_TAPE	"1"
@@ -234,6 +241,57 @@ static long pin(struct pin_op *op)
 	got = err ? err : pin_pieces_transfer(op, t->pages, transfer);
 	t->failed = got != (long)op->mem->len;
 	return got;
+}
+
+/* The file by which scsi_debug is told what errors the tape that is open is to have. */
+static int find_errors(int fd, char *path, size_t len)
+{
+	char node[64], device[256];
+	const char *name;
+	struct stat st;
+	ssize_t n;
+
+	if (access(ERRORS, F_OK))
+		mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	if (fstat(fd, &st))
+		return -errno;
+	snprintf(node, sizeof(node), "/sys/dev/char/%u:%u/device", major(st.st_rdev),
+		 minor(st.st_rdev));
+	n = readlink(node, device, sizeof(device) - 1);
+	if (n < 0)
+		return -errno;
+	device[n] = '\0';
+	name = strrchr(device, '/');
+	snprintf(path, len, ERRORS "/%s/error", name ? name + 1 : device);
+	return access(path, W_OK) ? -errno : 0;
+}
+
+int pin_scsi_tape_refuses(const struct pin_mem *m, long *result, char *why)
+{
+	struct pin_mem mem = *m;
+	struct pin_op op = { .kernel = m->kernel, .mem = &mem };
+	char errors[400];
+	struct tape *t;
+	int err = probe(m->kernel, why);
+
+	if (err)
+		return err;
+	err = open_write(&op);
+	if (err)
+		return pin_why(why, err, "%s", op.why);
+	t = op.priv;
+	err = find_errors(t->fd, errors, sizeof(errors));
+	if (!err)
+		err = pin_write_file(errors, FAIL_WRITES);
+	if (err) {
+		pin_why(why, err, "scsi_debug makes no errors for a tape: %s: Linux 6.7, and debugfs",
+			strerror(-err));
+	} else {
+		*result = transfer(&op, 0, mem.len);
+		pin_write_file(errors, FAIL_NO_WRITES);
+	}
+	st_close(&op);
+	return err;
 }
 
 const struct pin_consumer pin_consumer_st_read = {
