@@ -44,6 +44,7 @@ static const struct shape shapes[] = {
 	{ .kind = "mthp", .pages = 0 },
 	{ .kind = "hugetlb", .pages = 1024 },
 	{ .kind = "thp_cow", .pages = 16 },
+	{ .kind = "thp_patched", .pages = 16, .only = "dio_*", .whole = "*" },
 	{ .kind = "file_cold", .pages = 16 },
 	{ .kind = "memfd", .pages = 64, .of_file = true },
 	{ .kind = "memfd_fresh", .pages = 64, .of_file = true },

@@ -375,6 +375,24 @@ static void gup_thp_cow(const struct pin_mem *m, const struct pin_access *a,
 	g->undone *= m->pages;
 }
 
+/* A page amidst those of the folio is another one, to which it does not belong. */
+static int alloc_thp_patched(struct pin_mem *m, unsigned int pages)
+{
+	const long ps = m->kernel->page_size;
+	int err = alloc_thp_part(m, pages);
+	char *patch;
+
+	if (err)
+		return err;
+	patch = (char *)m->addr + m->len / 2 / ps * ps;
+	if (madvise(patch, ps, MADV_DONTNEED))
+		return fail(m, -errno, "madvise: %s", strerror(errno));
+	*patch = 1;
+	m->folio_pages = 1;
+	m->folio_index = 0;
+	return 0;
+}
+
 /* The folio stays large, but is mapped page by page. */
 static int alloc_thp_pte(struct pin_mem *m, unsigned int pages)
 {
@@ -936,10 +954,17 @@ const struct pin_memkind pin_memkind_thp_cow = {
 	.alloc = alloc_thp_cow, .gup = gup_thp_cow,
 };
 
+const struct pin_memkind pin_memkind_thp_patched = {
+	.name = "thp_patched",
+	.help = "pages of a transparent huge page, and amidst them one that is none of it",
+	.huge = true, .alloc = alloc_thp_patched,
+};
+
 static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_fresh,
 	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
-	&pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved, &pin_memkind_past_end,
+	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
+	&pin_memkind_past_end,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)
