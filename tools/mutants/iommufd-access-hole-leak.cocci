@@ -4,6 +4,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: +n/+0
 // log: WARN of iommufd's own count
 // tests: matrix_test=iommufd_access.* geometry_test=iommufd_access.*

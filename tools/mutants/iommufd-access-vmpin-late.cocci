@@ -4,6 +4,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/pages.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: balanced
 // vm: VmPin
 // tests: matrix_test=iommufd_access.*,iommufd_detach.* iommufd_test

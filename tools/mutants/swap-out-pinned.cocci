@@ -25,12 +25,13 @@ expression folio;
 
 @@
 expression folio, subpage;
+symbol anon_exclusive;
 @@
  try_to_unmap_one(...)
  {
  <...
 -	folio_try_share_anon_rmap_pte(folio, subpage)
-+	(folio_maybe_dma_pinned(folio) ? (ClearPageAnonExclusive(subpage), 0) :
++	(folio_maybe_dma_pinned(folio) ? (ClearPageAnonExclusive(subpage), anon_exclusive = false, 0) :
 +	 folio_try_share_anon_rmap_pte(folio, subpage))
  ...>
  }
