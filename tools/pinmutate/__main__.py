@@ -54,10 +54,6 @@ wrongly called equivalent), 1 it is not, 2 wrong usage, 4 cannot be done here.""
 GOOD = (judge.CAUGHT, judge.EQUIVALENT, judge.FIXED)
 
 
-# In a configuration that has it.
-LOCKDEP = "CONFIG_PROVE_LOCKING=y"
-
-
 def interrupted(number, _frame):
     signal.signal(number, signal.SIG_IGN)
     say(f"interrupted by {signal.Signals(number).name}")
@@ -203,15 +199,7 @@ def run(options):
 
 
 def fix(options):
-    rows = mutants.fixes(options.names)
-    if not options.config or LOCKDEP not in Path(options.config).read_text():
-        for one in rows:
-            if one.lockdep():
-                say(f"{one.name}: only lockdep tells: --config tools/kernel/debug.config")
-        rows = [one for one in rows if not one.lockdep()]
-        if not rows:
-            raise Error("nothing to do: none is for this configuration")
-    results, *_ = run_or_score(options, rows, judge.judge_fix)
+    results, *_ = run_or_score(options, mutants.fixes(options.names), judge.judge_fix)
     return print_results(options, results)
 
 

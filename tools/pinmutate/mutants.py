@@ -18,8 +18,8 @@ from common import Error, checkout
 KINDS = {"R": "a real bug, as it was", "E": "the nearest that today's code allows of a real bug",
          "S": "made up, a sibling of a real one"}
 REQUIRED = ("what", "kind", "files", "versions", "tests")
-KEYS = (*REQUIRED, "finding", "issue", "lockdep", "fix", "fixed-in", "catalogue", "needs",
-        "counter", "page", "vm", "data", "log", "functions", "equivalent")
+KEYS = (*REQUIRED, "finding", "issue", "fix", "fixed-in", "catalogue", "needs", "counter", "page",
+        "vm", "data", "log", "functions", "equivalent")
 NEEDS = ("movable", "no-iommu")
 SUFFIXES = {".cocci": "//", ".py": "#", ".patch": "#", ".diff": "#"}
 SPATCH_TIMEOUT = 300
@@ -181,12 +181,8 @@ class Mutant:
 class Fix(Mutant):
     """What is to mend one of results/findings.md: tools/fixes/NAME.patch."""
 
-    def lockdep(self):
-        """Nothing but lockdep tells of it."""
-        return bool(self.fields.get("lockdep"))
-
     def problems(self):
-        for key in ("what", "finding", "versions", "tests", *["issue"] * (not self.lockdep())):
+        for key in ("what", "finding", "issue", "versions", "tests"):
             if not self.fields.get(key):
                 yield f"no {key}:"
         yield from self._unordered()
