@@ -3,20 +3,28 @@
  * Memory that a block device in user space (ublk) shares with those who do I/O
  * on it, for requests without a copy. Its pins belong to the device, not to
  * the process: they are there until somebody unregisters the memory or deletes
- * the device. The device is never started, so there is no disk.
+ * the device. The device is not started, so there is no disk.
+ *
+ * But for the requests that are copied: the disk's server is a process of its own,
+ * whose buffer the kernel may take references on, which only the page view sees.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "consumers/uring.h"
+#include "page_view.h"
 #include "scratch.h"
 #include "suite.h"
 
@@ -26,6 +34,10 @@
 #define SHARED_MEMORY	(1ull << 19)	/* UBLK_F_SHMEM_ZC */
 #define ANY_DEVICE	UINT32_MAX
 #define NO_QUEUE	UINT16_MAX
+#define BUFFER		(1u << 16)	/* bytes: what a request may have */
+#define DISK_SECTORS	(8u << 11)
+#define BASIC		(1u << 0)	/* UBLK_PARAM_TYPE_BASIC */
+#define ANSWER_MS	10000
 
 /* As in <linux/ublk_cmd.h> of 7.3, which few systems have. */
 struct ctrl_cmd {
@@ -51,14 +63,39 @@ struct memory {
 	uint32_t flags, reserved;
 };
 
+struct params {
+	uint32_t len, types;
+	uint32_t attrs;
+	uint8_t logical_bs_shift, physical_bs_shift, io_opt_shift, io_min_shift;
+	uint32_t max_sectors, chunk_sectors;
+	uint64_t dev_sectors, virt_boundary_mask;
+};
+
+struct io_cmd {
+	uint16_t q_id, tag;
+	int32_t result;
+	uint64_t addr;
+};
+
+struct io_desc {
+	uint32_t op_flags, nr_sectors;
+	uint64_t start_sector, addr;
+};
+
 enum command {
 	ADD_DEV = _IOWR('u', 0x04, struct ctrl_cmd),
 	DEL_DEV = _IOWR('u', 0x05, struct ctrl_cmd),
+	START_DEV = _IOWR('u', 0x06, struct ctrl_cmd),
+	STOP_DEV = _IOWR('u', 0x07, struct ctrl_cmd),
+	SET_PARAMS = _IOWR('u', 0x08, struct ctrl_cmd),
 	REG_BUF = _IOWR('u', 0x18, struct ctrl_cmd),
 	UNREG_BUF = _IOWR('u', 0x19, struct ctrl_cmd),
+	FETCH_REQ = _IOWR('u', 0x20, struct io_cmd),
+	COMMIT_AND_FETCH_REQ = _IOWR('u', 0x21, struct io_cmd),
 };
 
 static char unable[PIN_WHY_LEN];	/* to have such a device: why */
+static char unable_to_share[PIN_WHY_LEN];
 static uint32_t device = ANY_DEVICE;
 
 /* @cmd by a ring of its own: what it returns, or -errno. */
@@ -87,7 +124,7 @@ static long control(enum command op, const struct ctrl_cmd *cmd)
 	return err;
 }
 
-static long add_device(struct dev_info *info)
+static long add_device(struct dev_info *info, uint64_t flags)
 {
 	const struct ctrl_cmd cmd = {
 		.dev_id = ANY_DEVICE, .queue_id = NO_QUEUE,
@@ -95,8 +132,8 @@ static long add_device(struct dev_info *info)
 	};
 
 	*info = (struct dev_info){
-		.nr_hw_queues = 1, .queue_depth = 1, .max_io_buf_bytes = 1 << 16,
-		.dev_id = ANY_DEVICE, .flags = SHARED_MEMORY,
+		.nr_hw_queues = 1, .queue_depth = 1, .max_io_buf_bytes = BUFFER,
+		.dev_id = ANY_DEVICE, .flags = flags,
 	};
 	return control(ADD_DEV, &cmd);
 }
@@ -158,9 +195,9 @@ static bool begin(struct seq *s, struct pin_audit *au, const char *kind)
 	memset(s, 0, sizeof(*s));
 	s->au = au;
 	s->k = pin_audit_kernel(au);
-	err = *unable ? 0 : add_device(&info);
-	if (*unable || err) {
-		pin_audit_skip(au, "%s%s", unable, err ? strerror(-err) : "");
+	err = *unable_to_share ? 0 : add_device(&info, SHARED_MEMORY);
+	if (*unable_to_share || err) {
+		pin_audit_skip(au, "%s%s", unable_to_share, err ? strerror(-err) : "");
 		return false;
 	}
 	device = info.dev_id;
@@ -259,8 +296,195 @@ static enum pin_verdict outlives(struct pin_audit *au, const void *arg)
 	return end(&s);
 }
 
+/* --- requests that are copied --- */
+
+/* What the server says of its buffer, and that it is ready. */
+struct ready {
+	long err;
+	const void *addr;
+	unsigned int pages;
+	char why[PIN_WHY_LEN];
+};
+
+static long order_server(enum command op, const struct ctrl_cmd *more)
+{
+	struct ctrl_cmd cmd = more ? *more : (struct ctrl_cmd){ .data = 0 };
+
+	cmd.dev_id = device;
+	cmd.queue_id = NO_QUEUE;
+	return control(op, &cmd);
+}
+
+static long set_params(void)
+{
+	const struct params p = {
+		.len = sizeof(p), .types = BASIC,
+		.logical_bs_shift = 9, .physical_bs_shift = 12, .io_opt_shift = 12,
+		.io_min_shift = 9, .max_sectors = BUFFER >> 9, .dev_sectors = DISK_SECTORS,
+	};
+	const struct ctrl_cmd cmd = { .addr = (uintptr_t)&p, .len = sizeof(p) };
+
+	return order_server(SET_PARAMS, &cmd);
+}
+
+static int submit_io(struct io_uring *ring, int fd, enum command op, long result, void *buffer)
+{
+	const struct io_cmd cmd = { .result = result, .addr = (uintptr_t)buffer };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe)
+		return -EBUSY;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = fd;
+	sqe->cmd_op = op;
+	memcpy(sqe->cmd, &cmd, sizeof(cmd));
+	return io_uring_submit(ring);
+}
+
+static int open_node(const char *format, int flags)
+{
+	char path[64];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), format, device);
+	for (int tries = 0; tries < 500 && fd < 0; tries++) {
+		if (tries)
+			usleep(10000);
+		fd = open(path, flags | O_CLOEXEC);
+	}
+	return fd;
+}
+
+/* All of the disk is this one buffer: what was written last can be read, if as much. */
+static void __attribute__((noreturn)) serve(const struct pin_kernel *k, const char *kind, int fd)
+{
+	struct io_uring_cqe *cqe;
+	struct ready r = { .err = 0 };
+	const struct io_desc *desc;
+	struct io_uring ring;
+	struct pin_mem mem;
+	int dev = open_node("/dev/ublkc%u", O_RDWR);
+
+	r.err = dev < 0 ? -errno : io_uring_queue_init(2, &ring, 0);
+	desc = mmap(NULL, k->page_size, PROT_READ, MAP_SHARED | MAP_POPULATE, dev, 0);
+	if (!r.err && desc == MAP_FAILED)
+		r.err = -errno;
+	/* It may begin inside a page. */
+	if (!r.err && pin_mem_alloc(&mem, pin_memkind_find(kind), k, BUFFER / k->page_size + 1))
+		r.err = pin_why(r.why, -ENOMEM, "%s", mem.why);
+	if (!r.err) {
+		r.addr = mem.addr;
+		r.pages = mem.pages;
+		r.err = submit_io(&ring, dev, FETCH_REQ, 0, mem.addr) == 1 ? 0 : -EIO;
+	}
+	if (send(fd, &r, sizeof(r), MSG_NOSIGNAL) != sizeof(r) || r.err)
+		_exit(EXIT_FAILURE);
+	while (!io_uring_wait_cqe(&ring, &cqe) && !cqe->res) {
+		io_uring_cqe_seen(&ring, cqe);
+		submit_io(&ring, dev, COMMIT_AND_FETCH_REQ, (long)desc->nr_sectors << 9, mem.addr);
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+static pid_t start_server(const struct pin_kernel *k, const char *kind, struct ready *r)
+{
+	struct pollfd p = { .events = POLLIN };
+	int pair[2];
+	pid_t pid;
+
+	*r = (struct ready){ .err = -EPIPE };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		close(pair[0]);
+		serve(k, kind, pair[1]);
+	}
+	close(pair[1]);
+	p.fd = pair[0];
+	if (poll(&p, 1, ANSWER_MS) == 1 && recv(pair[0], r, sizeof(*r), 0) != sizeof(*r))
+		r->err = -EPIPE;
+	close(pair[0]);
+	return pid;
+}
+
+/* It is written and read directly: here what pins is the one who does so. */
+static void use_disk(struct pin_audit *au, struct pin_view *view)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .result = BUFFER, .or_result = BUFFER };
+	const char *what[] = { "write", "read" };
+	struct pin_mem mem;
+	int fd = open_node("/dev/ublkb%u", O_RDWR | O_DIRECT);
+	bool right = true;
+	ssize_t n;
+
+	if (fd < 0 || pin_mem_alloc(&mem, pin_memkind_find("anon"), k, BUFFER / k->page_size)) {
+		pin_audit_fail(au, "/dev/ublkb%u: %s", device, fd < 0 ? strerror(errno) : mem.why);
+		goto out;
+	}
+	want.acquired = k->dio_pins ? mem.pages : 0;
+	want.released = want.acquired;
+	for (int read = 0; read < 2 && right; read++) {
+		memset(mem.addr, read ? 0 : 0x5a, mem.len);
+		n = read ? pread(fd, mem.addr, BUFFER, 0) : pwrite(fd, mem.addr, BUFFER, 0);
+		right = pin_audit_step(au, what[read], &want, n < 0 ? -errno : n, 0) &&
+			pin_audit_back(au, what[read], view);
+	}
+	if (right && *((char *)mem.addr + mem.len - 1) != 0x5a)
+		pin_audit_fail(au, "what was written last is not what is read");
+	pin_mem_free(&mem);
+out:
+	if (fd >= 0)
+		close(fd);
+}
+
+static enum pin_verdict copied(struct pin_audit *au, const void *arg)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	const struct pin_predict nothing = { .acquired = 0 };
+	struct pin_view *view = NULL;
+	struct ctrl_cmd start = { .data = 0 };
+	struct dev_info info;
+	struct ready server;
+	pid_t pid;
+	long err = *unable ? 0 : add_device(&info, 0);
+
+	if (*unable || err)
+		return pin_audit_skip(au, "%s%s", unable, err ? strerror(-err) : "");
+	device = info.dev_id;
+	err = set_params();
+	pid = start_server(k, arg, &server);
+	start.data = pid;
+	if (err || server.err) {
+		pin_audit_skip(au, "%s", *server.why ? server.why : strerror(-(err ?: server.err)));
+	} else {
+		err = order_server(START_DEV, &start);
+		if (err)
+			pin_audit_fail(au, "starting the disk: %s", strerror(-err));
+		pin_audit_restart(au);
+		view = pin_audit_view(au, pid, server.addr, server.pages);
+		if (!err && pin_audit_held(au, "the disk is there", view, &nothing))
+			use_disk(au, view);
+		order_server(STOP_DEV, NULL);
+	}
+	pin_view_close(view);
+	/* The device is not deleted while a server has it. */
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	err = delete_device();
+	return err ? pin_audit_fail(au, "deleting the device: %s", strerror(-err)) : PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
+	static const char *const buffers[] = { "anon", "anon_unaligned", "memfd", "thp_part" };
+
 	static const char *const kinds[] = { "anon", "thp", "hugetlb", "memfd" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -268,6 +492,8 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, overlap, NULL, "register.overlap");
 	pin_suite_add(s, hole, NULL, "register.hole");
 	pin_suite_add(s, outlives, NULL, "register.outlives_process");
+	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
+		pin_suite_add(s, copied, buffers[i], "copy.%s", buffers[i]);
 }
 
 static int try_device(char *why)
@@ -277,14 +503,14 @@ static int try_device(char *why)
 
 	if (err < 0)
 		return err;
-	err = add_device(&info);
+	err = add_device(&info, SHARED_MEMORY);
 	if (err)
 		return pin_why(why, err, CONTROL ": %s (kernel option BLK_DEV_UBLK, and root)",
 			       strerror(-err));
 	device = info.dev_id;
 	delete_device();
 	if (!(info.flags & SHARED_MEMORY))
-		return pin_why(why, -EOPNOTSUPP, "ublk shares no memory here (UBLK_F_SHMEM_ZC): Linux 7.3 does");
+		pin_why(unable_to_share, 0, "ublk shares no memory here (UBLK_F_SHMEM_ZC): Linux 7.3 does");
 	return 0;
 }
 
@@ -292,8 +518,10 @@ static void setup(struct pin_suite *s)
 {
 	char why[PIN_WHY_LEN];
 
-	if (try_device(why))
+	if (try_device(why)) {
 		pin_why(unable, 0, "%s", why);
+		pin_why(unable_to_share, 0, "%s", why);
+	}
 	pin_scratch_pool(pin_suite_kernel(s), 1);
 }
 
@@ -301,7 +529,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "ublk_test",
-		.doc = "Memory shared with a block device in user space: registered, refused, unregistered, left behind by a process that ends, deleted with the device. Each step must move the counters by exactly what is predicted.",
+		.doc = "Memory shared with a block device in user space: registered, refused, unregistered, left behind by a process that ends, deleted with the device; and the buffer of such a device's server, into which requests are copied. Each step must move the counters by exactly what is predicted.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};
