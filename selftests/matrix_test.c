@@ -53,6 +53,7 @@ struct run {
 	struct pin_actor_reply reply;
 	struct pin_predict pin, unpin;
 	uint64_t held;		/* pages, by prediction */
+	size_t pages;		/* of the memory */
 	struct pin_view *view;	/* page by page; NULL: no helper */
 };
 
@@ -205,7 +206,8 @@ static bool pin_and_use(struct run *r)
 	r->pin = r->reply.pin;
 	r->unpin = r->reply.unpin;
 	r->held = r->pin.acquired - r->pin.released;
-	r->view = pin_audit_view(r->au, r->actor.pid, r->reply.addr, r->reply.pages);
+	r->pages = r->reply.pages;
+	r->view = pin_audit_view(r->au, r->actor.pid, r->reply.addr, r->pages);
 	if (!cell->kind->any_node)
 		pin_audit_expect_node(r->au, cell->node);
 	if (!step_pin(r) || !pin_audit_held(r->au, "pin", r->view, &r->pin))
@@ -225,14 +227,17 @@ static void stop_cell(void *state)
 	free(r);
 }
 
-/* Pages that the device, or whoever it is, has written to: of what was pinned to stay, all. */
+/* Pages that the device, or whoever it is, has written to; if it does not say, all or none. */
 static size_t pages_written(const struct run *r)
 {
 	const long page = pin_audit_kernel(r->au)->page_size;
+	const struct pin_consumer *c = r->cell->consumer;
 
-	if (!r->cell->consumer->dirties || r->pin.result < 0 || !r->pin.acquired)
+	if (!c->dirties || r->pin.result < 0 || !r->pin.acquired)
 		return 0;
-	return r->pin.result ? (size_t)(r->pin.result / page) : SIZE_MAX;
+	if (r->pin.result)
+		return r->pin.result / page;
+	return c->held || r->pin.acquired >= r->pages ? r->pages : 0;
 }
 
 /* Or what was written is lost if it was cleaned meanwhile: case 5. */
