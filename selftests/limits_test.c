@@ -42,6 +42,9 @@
 #define ORDINARY_UID	2147470000	/* and up: users without processes */
 
 #define CGROUP		"/sys/fs/cgroup"
+#define SHARE		"PIN_SCRATCH_9P"
+#define PRESENT		16	/* pages, and as many behind them are not there yet */
+#define HALF_SLACK	4	/* of these: the group pays for what the call allocates, too */
 
 /* What the actor found. */
 struct found {
@@ -63,6 +66,9 @@ struct limit {
 
 static struct found *shared;
 static char group[256], no_group[PIN_WHY_LEN];
+static bool share_wanted;
+static int share_fd = -1;		/* a file that a host shares by 9p, to be read directly */
+static char no_share[PIN_WHY_LEN];
 
 static void wrong(const char *what, long got, long predicted)
 {
@@ -591,8 +597,72 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/*
+ * Half of the memory is there and is pinned; a page of the other half cannot be had, as
+ * the group is full. What has several calls pin for one request meets that in the second.
+ */
+static long read_half(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	struct squeeze squeeze = {
+		open_group("memory.max"), open_group("memory.current"),
+		HALF_SLACK * a->kernel->page_size,
+	};
+	const size_t half = PRESENT * a->kernel->page_size;
+	long err = squeeze.max < 0 ? -errno : join_group(why);
+	char *mem;
+
+	(void)op;
+	(void)arg;
+	if (err)
+		return pin_why(why, -EOPNOTSUPP, "%s", *why ? why : strerror(-err));
+	mem = mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	madvise(mem, 2 * half, MADV_NOHUGEPAGE);
+	memset(mem, 1, half);
+	/* What the call itself needs is there from now on. */
+	if (pread(share_fd, mem, half, 0) != (ssize_t)half)
+		return -EIO;
+	begin_squeeze(&squeeze);
+	err = pread(share_fd, mem, 2 * half, 0) < 0 ? -errno : 0;
+	end_squeeze(&squeeze);
+	return err;
+}
+
+static enum pin_verdict run_half(struct pin_audit *au, const void *arg)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .result = -ENOMEM, .or_result = -ENOMEM };
+	struct pin_actor a = { .task = read_half, .kernel = k, .node = -1 };
+	struct pin_actor_reply reply;
+	int err;
+
+	(void)arg;
+	if (*no_group || *no_share)
+		return pin_audit_skip(au, "%s", *no_group ? no_group : no_share);
+	if (k->version < PIN_KVER(6, 8))
+		return pin_audit_skip(au, "fs/9p reads directly by fs/netfs since Linux 6.8");
+	err = pin_actor_start(&a);
+	if (err)
+		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	if (pin_actor_task(&a, 0, &reply)) {
+		pin_audit_fail(au, "%s", reply.why);
+	} else if (reply.result == -EOPNOTSUPP) {
+		pin_audit_skip(au, "%s", reply.why);
+	} else {
+		/* What is there is read twice, the first time alone. */
+		want.acquired = 2 * PRESENT;
+		want.released = want.acquired;
+		want.migrated = HALF_SLACK;
+		pin_audit_step(au, "read", &want, reply.result, 0);
+	}
+	pin_actor_stop(&a);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
+	share_wanted = pin_suite_add(s, run_half, NULL, "memcg_half.9p_read");
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		for (unsigned int j = 0; j < pin_nr_consumers; j++) {
 			struct cell *cell;
@@ -644,8 +714,43 @@ static void find_group(void)
 	pin_scratch_setting("/proc/sys/vm/oom_dump_tasks", "0", why);
 }
 
+static int share_file(const struct pin_kernel *k, char *why)
+{
+	static const struct pin_scratch_fs fs = {
+		.type = "9p", .options = "trans=virtio,version=9p2000.L,cache=loose",
+		.config = "9P_FS",
+	};
+	char dir[300], path[400];
+	int err;
+
+	if (!getenv(SHARE))
+		return pin_why(why, -ENODEV, "no directory shared with a host: " SHARE "=TAG, in a guest with QEMU's -virtfs local,mount_tag=TAG,...");
+	err = pin_scratch_module("9pnet_virtio", "NET_9P_VIRTIO", NULL, why);
+	if (err >= 0)
+		err = pin_scratch_mount(&fs, getenv(SHARE), dir, sizeof(dir), why);
+	if (err >= 0)
+		err = pin_scratch_file(dir, "half", 2 * PRESENT * k->page_size, path,
+				       sizeof(path), why);
+	if (err < 0)
+		return err;
+	share_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	return share_fd < 0 ? pin_why(why, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* What is open cannot be unmounted. */
+static void cleanup(struct pin_suite *s)
+{
+	(void)s;
+	if (share_fd >= 0)
+		close(share_fd);
+}
+
 static void setup(struct pin_suite *s)
 {
+	char why[PIN_WHY_LEN] = "";
+
+	if (share_wanted && share_file(pin_suite_kernel(s), why) < 0)
+		pin_why(no_share, 0, "%s", why);
 	shared = pin_actor_shared(sizeof(*shared));
 	find_group();
 	pin_probe_all(s);
@@ -656,9 +761,10 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "limits_test",
-		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole), a full control group (memcg), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
+		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
 		.add_tests = add_tests,
 		.setup = setup,
+		.cleanup = cleanup,
 	};
 
 	return pin_suite_main(&program, argc, argv);

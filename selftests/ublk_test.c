@@ -416,7 +416,7 @@ static void use_disk(struct pin_audit *au, struct pin_view *view)
 {
 	const struct pin_kernel *k = pin_audit_kernel(au);
 	struct pin_predict want = { .result = BUFFER, .or_result = BUFFER };
-	const char *what[] = { "write", "read" };
+	static const char *const what[] = { "write", "read" };
 	struct pin_mem mem;
 	int fd = open_node("/dev/ublkb%u", O_RDWR | O_DIRECT);
 	bool right = true;
