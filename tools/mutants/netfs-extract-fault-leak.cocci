@@ -5,7 +5,7 @@
 // files: fs/netfs/iterator.c
 // versions: 6.12-
 // counter: +n/+0
-// tests: dio_target_test=9p.* fail_nth_test=dio_*
+// tests: dio_target_test=9p.* fail_nth_test=dio_* limits_test=memcg_half.*
 // functions: netfs_extract_user_iter
 
 @@

@@ -6,7 +6,7 @@
 // versions: 5.10-
 // counter: balanced
 // vm: the user's locked memory, of which only a later refusal tells
-// tests: rlimit_test=xdp_umem* limits_test=*.xdp_umem bad_input_test=xdp_umem.*
+// tests: limits_test=*.xdp_umem bad_input_test=xdp_umem.*
 // functions: xdp_umem_reg
 
 @@
