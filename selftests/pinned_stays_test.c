@@ -178,6 +178,30 @@ static void try_pageout(struct pin_bench *b)
 	madvise(b->m.addr, b->m.len, MADV_PAGEOUT);
 }
 
+/*
+ * A page that was unmapped for the swap is found again where it is, but is the child's,
+ * too, by then: who writes to it first gets a copy.
+ */
+static void try_pageout_fork(struct pin_bench *b)
+{
+	pid_t pid;
+
+	try_pageout(b);
+	pid = fork();
+	if (!pid) {
+		pin_scratch_disown();
+		for (;;)
+			pause();
+	}
+	pin_bench_write(b, 's');
+	if (pid < 0) {
+		pin_audit_fail(b->au, "fork: %s", strerror(errno));
+		return;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* --- KSM --- */
 
 #define KSM		"/sys/kernel/mm/ksm/"
@@ -334,6 +358,8 @@ static const struct threat threats[] = {
 	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "file_private", need_pageout, try_pageout, has_gone, true, PAGES },
 	{ "pageout", "file_shared", need_pageout, try_pageout, has_gone, true, PAGES },
+	{ "pageout_fork", "anon", need_swap, try_pageout_fork, has_moved, true, PAGES },
+	{ "pageout_fork", "thp", need_swap, try_pageout_fork, has_moved, true, PAGES },
 	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false, PAGES },
 	{ "split", "thp", need_split, try_split, is_split, false, PAGES },
 	{ "collapse", "anon", need_collapse, try_collapse, is_collapsed, false, COLLAPSE_PAGES },
@@ -344,6 +370,22 @@ static const struct threat threats[] = {
 	{ "soft_offline", "thp_part", need_expendable, try_soft_offline, has_moved, false, PAGES },
 };
 
+/*
+ * Pages that must not even be unmapped for a while, but were: somebody else could get
+ * them, as by fork(), and then a write gives the process a copy.
+ */
+static unsigned int unmapped(struct pin_bench *b, const struct pin_helper_page *then)
+{
+	struct pin_helper_page *now = pin_bench_look(b);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; now && i < b->m.pages; i++)
+		n += then[i].flags & PIN_HELPER_PAGE_EXCLUSIVE &&
+		     !(now[i].flags & PIN_HELPER_PAGE_PRESENT);
+	free(now);
+	return n;
+}
+
 /* Pages of which @t says that it was done. */
 static unsigned int done_to(struct pin_bench *b, const struct threat *t,
 			    const struct pin_helper_page *then, bool pinned)
@@ -351,9 +393,13 @@ static unsigned int done_to(struct pin_bench *b, const struct threat *t,
 	struct pin_helper_page *now;
 	unsigned int n = 0;
 
-	/* What is only unmapped is there again when somebody looks. */
-	if (pinned)
+	if (pinned) {
+		n = unmapped(b, then);
+		if (n)
+			return n;
+		/* What is only unmapped is there again when somebody looks. */
 		pin_bench_differ(b, 0);
+	}
 	now = pin_bench_look(b);
 	for (unsigned int i = 0; now && i < b->m.pages; i++)
 		n += t->done(&then[i], &now[i]);
