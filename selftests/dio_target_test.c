@@ -1072,6 +1072,16 @@ static void op_thp_part_write(struct run *r)
 	inside_huge(r, true, "thp");
 }
 
+static void op_thp_patched_read(struct run *r)
+{
+	simple(r, false, "thp_patched", PAGES);
+}
+
+static void op_thp_patched_write(struct run *r)
+{
+	simple(r, true, "thp_patched", PAGES);
+}
+
 static void op_hugetlb_read(struct run *r)
 {
 	simple(r, false, "hugetlb", 0);
@@ -1492,6 +1502,8 @@ static const struct op ops[] = {
 	{ .name = "thp_write", .run = op_thp_write },
 	{ .name = "thp_part_read", .run = op_thp_part_read },
 	{ .name = "thp_part_write", .run = op_thp_part_write },
+	{ .name = "thp_patched_read", .run = op_thp_patched_read },
+	{ .name = "thp_patched_write", .run = op_thp_patched_write },
 	{ .name = "hugetlb_read", .run = op_hugetlb_read },
 	{ .name = "hugetlb_write", .run = op_hugetlb_write },
 	{ .name = "hugetlb_part_read", .run = op_hugetlb_part_read },
