@@ -208,8 +208,8 @@ check_match "6.12: stderr is apart" "to stderr" "$(cat "$TMP/stderr")"
 check_equal "6.12: files come back" 300000 "$(stat -c %s "$TMP/out/big")"
 
 says "6.12: --for" 0 'pass:5 fail:0 .*skip:0' "$pinvm" run --kernel 6.12 \
-	--for 'nvme_meta_read,sg_io_read,helper_pin' -- matrix_test \
-	nvme_meta_read.anon.return sg_io_read.anon.return helper_pin.anon.release
+	--for 'nvme_meta_write,sg_io_read,helper_pin' -- matrix_test \
+	nvme_meta_write.anon.return sg_io_read.anon.return helper_pin.anon.release
 says "6.1: a program of the host with its libraries" 0 'nr_foll_pin|acquired' \
 	"$pinvm" run --kernel 6.1 -- "$BUILD/bin/pinstat" -- true
 
