@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/if_alg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +15,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "consumers/af_alg.h"
 #include "consumers/dio.h"
 #include "consumers/uring.h"
 #include "consumers/xdp.h"
 #include "suite.h"
 
 #define PAGES	32	/* of good memory; the page behind is not mapped */
-
-#ifndef SOL_ALG
-#define SOL_ALG	279
-#endif
 
 struct bench {
 	const struct pin_kernel *k;
@@ -375,72 +371,14 @@ static long xdp_headroom(const struct bench *b, struct pin_predict *p)
 
 /* --- AF_ALG --- */
 
-#define TAG_LEN	16
-#define IV_LEN	16
-
-/* An authenticated cipher, ready to be sent what it is to decipher; -1: none here. */
-static int open_aead(void)
-{
-	const struct sockaddr_alg addr = {
-		.salg_family = AF_ALG, .salg_type = "aead", .salg_name = "ccm(aes)",
-	};
-	static const char key[16] = "pin accounting";
-	int tfm = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd = -1;
-
-	if (tfm < 0)
-		return -1;
-	if (!bind(tfm, (const struct sockaddr *)&addr, sizeof(addr)) &&
-	    !setsockopt(tfm, SOL_ALG, ALG_SET_KEY, key, sizeof(key)) &&
-	    !setsockopt(tfm, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, TAG_LEN))
-		fd = accept4(tfm, NULL, NULL, SOCK_CLOEXEC);
-	close(tfm);
-	return fd;
-}
-
-static ssize_t send_ciphertext(int fd, char *data, size_t len)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int)) +
-			   CMSG_SPACE(sizeof(struct af_alg_iv) + IV_LEN)];
-	} control = { .space = "" };
-	struct iovec iov = { data, len };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	const int op = ALG_OP_DECRYPT;
-	struct af_alg_iv *iv;
-
-	cmsg->cmsg_level = SOL_ALG;
-	cmsg->cmsg_type = ALG_SET_OP;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(op));
-	memcpy(CMSG_DATA(cmsg), &op, sizeof(op));
-	cmsg = CMSG_NXTHDR(&msg, cmsg);
-	cmsg->cmsg_level = SOL_ALG;
-	cmsg->cmsg_type = ALG_SET_IV;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(*iv) + IV_LEN);
-	iv = (struct af_alg_iv *)CMSG_DATA(cmsg);
-	iv->ivlen = IV_LEN;
-	iv->iv[0] = 3;	/* the length takes four bytes */
-	return sendmsg(fd, &msg, 0);
-}
-
 /* The result is pinned before the cipher finds that the data was tampered with. */
 static long aead_wrong_tag(const struct bench *b, struct pin_predict *p)
 {
-	const size_t len = 4 * b->page;
-	int fd = open_aead();
-	long got = -ENOTBLK;
+	char why[PIN_WHY_LEN];
+	long result;
 
 	want(p, dio_pins(b, 4), -EBADMSG);
-	if (fd < 0)
-		return got;
-	if (send_ciphertext(fd, b->spare, len + TAG_LEN) == (ssize_t)len + TAG_LEN)
-		got = result_of(recv(fd, b->good, len, 0));
-	close(fd);
-	return got;
+	return pin_alg_wrong_tag(b->good, 4 * b->page, &result, why) ? -ENOTBLK : result;
 }
 
 static const struct bad list[] = {

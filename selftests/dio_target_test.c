@@ -47,7 +47,6 @@
 #define HUGEPAGES	1
 #define MAX_EXTENTS	256
 #define MAX_VEC		1024
-#define SHARE		"PIN_SCRATCH_9P"
 #define DM_KEY		"00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 enum engine {
@@ -244,12 +243,8 @@ static const struct target targets[] = {
 			.config = "HFSPLUS_FS",
 		},
 	}, {
-		/* Only what is opened for it is direct: cache=loose. */
 		.name = "9p", .where = SHARED, .engine = NETFS, .sparse = true, .partial = true,
-		.fs = {
-			.type = "9p", .options = "trans=virtio,version=9p2000.L,cache=loose",
-			.config = "9P_FS",
-		},
+		.fs = PIN_SCRATCH_9P,
 	},
 };
 
@@ -1553,13 +1548,8 @@ static int make_device(struct site *st, char *dev, size_t len)
 	size_t bytes = t->image_mib ? ((size_t)t->image_mib << 20) + 4 * (span - SPAN) : span;
 	int err;
 
-	if (t->where == SHARED) {
-		if (!getenv(SHARE))
-			return pin_why(st->why, -ENODEV, "no directory shared with a host: " SHARE "=TAG, in a guest with QEMU's -virtfs local,mount_tag=TAG,...");
-		snprintf(dev, len, "%s", getenv(SHARE));
-		return pin_scratch_module("9pnet_virtio", "NET_9P_VIRTIO", NULL, st->why) < 0 ?
-			-ENODEV : 0;
-	}
+	if (t->where == SHARED)
+		return pin_scratch_share(dev, len, st->why);
 	if (t->where == ZRAM)
 		return pin_scratch_zram(bytes, dev, len, st->why);
 	if (!*scratch) {

@@ -42,7 +42,6 @@
 #define ORDINARY_UID	2147470000	/* and up: users without processes */
 
 #define CGROUP		"/sys/fs/cgroup"
-#define SHARE		"PIN_SCRATCH_9P"
 #define PRESENT		16	/* pages, and as many behind them are not there yet */
 #define HALF_SLACK	4	/* of these: the group pays for what the call allocates, too */
 
@@ -716,22 +715,16 @@ static void find_group(void)
 
 static int share_file(const struct pin_kernel *k, char *why)
 {
-	static const struct pin_scratch_fs fs = {
-		.type = "9p", .options = "trans=virtio,version=9p2000.L,cache=loose",
-		.config = "9P_FS",
-	};
-	char dir[300], path[400];
-	int err;
+	static const struct pin_scratch_fs fs = PIN_SCRATCH_9P;
+	char tag[64], dir[300], path[400];
+	int err = pin_scratch_share(tag, sizeof(tag), why);
 
-	if (!getenv(SHARE))
-		return pin_why(why, -ENODEV, "no directory shared with a host: " SHARE "=TAG, in a guest with QEMU's -virtfs local,mount_tag=TAG,...");
-	err = pin_scratch_module("9pnet_virtio", "NET_9P_VIRTIO", NULL, why);
-	if (err >= 0)
-		err = pin_scratch_mount(&fs, getenv(SHARE), dir, sizeof(dir), why);
-	if (err >= 0)
+	if (!err)
+		err = pin_scratch_mount(&fs, tag, dir, sizeof(dir), why);
+	if (!err)
 		err = pin_scratch_file(dir, "half", 2 * PRESENT * k->page_size, path,
 				       sizeof(path), why);
-	if (err < 0)
+	if (err)
 		return err;
 	share_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	return share_fd < 0 ? pin_why(why, -errno, "%s: %s", path, strerror(errno)) : 0;
@@ -749,7 +742,7 @@ static void setup(struct pin_suite *s)
 {
 	char why[PIN_WHY_LEN] = "";
 
-	if (share_wanted && share_file(pin_suite_kernel(s), why) < 0)
+	if (share_wanted && share_file(pin_suite_kernel(s), why))
 		pin_why(no_share, 0, "%s", why);
 	shared = pin_actor_shared(sizeof(*shared));
 	find_group();

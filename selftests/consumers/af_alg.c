@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "af_alg.h"
 #include "pieces.h"
 
 #define NEEDS		"modules algif_hash, algif_skcipher, algif_aead, aes_generic, cbc, ccm, ctr, sha1_generic"
@@ -274,24 +275,24 @@ static long hash_send(struct pin_op *op)
 	return n < 0 ? -errno : read_digest(a, n);
 }
 
-static ssize_t send_plain(const struct alg *a, size_t len)
+/* @data, to be enciphered or deciphered as @op (ALG_OP_...) says. */
+static ssize_t send_to_cipher(int sock, const struct algorithm *a, int op, void *data, size_t len)
 {
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int)) +
 			   CMSG_SPACE(sizeof(struct af_alg_iv) + MAX_IV)];
 	} control = { .space = "" };
-	struct iovec data = { a->plain, len };
+	struct iovec iov = { data, len };
 	struct msghdr msg = {
-		.msg_iov = &data,
+		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = CMSG_SPACE(sizeof(int)) +
-				  CMSG_SPACE(sizeof(struct af_alg_iv) + a->algorithm->iv_len),
+				  CMSG_SPACE(sizeof(struct af_alg_iv) + a->iv_len),
 	};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	struct af_alg_iv *iv;
-	int op = ALG_OP_ENCRYPT;
 
 	cmsg->cmsg_level = SOL_ALG;
 	cmsg->cmsg_type = ALG_SET_OP;
@@ -300,11 +301,36 @@ static ssize_t send_plain(const struct alg *a, size_t len)
 	cmsg = CMSG_NXTHDR(&msg, cmsg);
 	cmsg->cmsg_level = SOL_ALG;
 	cmsg->cmsg_type = ALG_SET_IV;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(*iv) + a->algorithm->iv_len);
+	cmsg->cmsg_len = CMSG_LEN(sizeof(*iv) + a->iv_len);
 	iv = (struct af_alg_iv *)CMSG_DATA(cmsg);
-	iv->ivlen = a->algorithm->iv_len;
+	iv->ivlen = a->iv_len;
 	iv->iv[0] = CCM_LENGTH_BYTES - 1;
-	return sendmsg(a->sock, &msg, 0);
+	return sendmsg(sock, &msg, 0);
+}
+
+int pin_alg_wrong_tag(void *data, size_t len, long *result, char *why)
+{
+	const int tfm = bind_algorithm(&aead, why);
+	void *zeros = calloc(1, len + TAG_LEN);
+	int sock = -1, err = tfm < 0 ? tfm : 0;
+	ssize_t n;
+
+	if (!err)
+		sock = accept4(tfm, NULL, NULL, SOCK_CLOEXEC);
+	if (!err && (sock < 0 || !zeros ||
+		     send_to_cipher(sock, &aead, ALG_OP_DECRYPT, zeros, len + TAG_LEN) !=
+		     (ssize_t)len + TAG_LEN))
+		err = pin_why(why, -EIO, "AF_ALG %s takes no message of %zu bytes", aead.name, len);
+	if (!err) {
+		n = recv(sock, data, len, 0);
+		*result = n < 0 ? -errno : n;
+	}
+	if (sock >= 0)
+		close(sock);
+	if (tfm >= 0)
+		close(tfm);
+	free(zeros);
+	return err;
 }
 
 /* What was sent and not received would stand before what is sent next. */
@@ -318,7 +344,7 @@ static long encipher(struct pin_op *op, size_t done, size_t len)
 {
 	struct alg *a = op->priv;
 	const ssize_t plain = len - a->algorithm->tag_len;
-	ssize_t n = send_plain(a, plain);
+	ssize_t n = send_to_cipher(a->sock, a->algorithm, ALG_OP_ENCRYPT, a->plain, plain);
 	int err;
 
 	/* For the rest recv() would wait for ever. */

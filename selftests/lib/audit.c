@@ -235,7 +235,7 @@ static uint64_t patience(const struct pin_audit *au)
 {
 	const bool lost = au->mismatch || au->verdict == PIN_FAIL;
 
-	return lost && au->suite->drain_ns > 200 * MS ? 200 * MS : au->suite->drain_ns;
+	return lost && au->suite->drain_ns > LOST_NS ? LOST_NS : au->suite->drain_ns;
 }
 
 void pin_check_vmpin(struct pin_audit *au, const char *what,

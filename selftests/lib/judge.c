@@ -8,7 +8,7 @@
 
 #define MAX_ATTEMPTS	10	/* in quiet moments, while outcomes contradict */
 #define CONFIRMATIONS	3	/* equal outcomes on end, once in doubt */
-#define REST_MS		200	/* a process that was killed has let go by then */
+#define REST_NS		(200 * MS)	/* a process that was killed has let go by then */
 
 /* Pins moved while no test ran: whoever it was makes us wary from now on. */
 static void close_gap(struct pin_suite *s, struct pin_snapshot *now)
@@ -305,7 +305,7 @@ static void call_inconclusive(struct pin_suite *s, struct pin_audit *au)
  */
 static void await_rest(struct pin_suite *s, int64_t then, struct pin_count *off)
 {
-	uint64_t deadline = pin_now_ns() + REST_MS * MS;
+	uint64_t deadline = pin_now_ns() + REST_NS;
 	struct pin_snapshot now = s->last;
 	struct pin_count moved;
 
@@ -377,8 +377,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			all_off.released += au.off.released;
 			await_rest(s, then, &all_off);
 			/* The same again is not worth as long a wait. */
-			if (s->drain_ns > 200 * MS)
-				s->drain_ns = 200 * MS;
+			if (s->drain_ns > LOST_NS)
+				s->drain_ns = LOST_NS;
 		}
 		if (s->alert && quiet)
 			quiet = !pin_suite_ambient(s, window_ns(took));

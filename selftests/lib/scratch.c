@@ -696,6 +696,18 @@ static int run_mkfs(const struct pin_scratch_fs *fs, const char *dev, char *why)
 	return 0;
 }
 
+int pin_scratch_share(char *tag, size_t len, char *why)
+{
+	const char *name = getenv("PIN_SCRATCH_9P");
+	int err;
+
+	if (!name)
+		return pin_why(why, -ENODEV, "no directory shared with a host: PIN_SCRATCH_9P=TAG, in a guest with QEMU's -virtfs local,mount_tag=TAG,...");
+	err = pin_scratch_module("9pnet_virtio", "NET_9P_VIRTIO", NULL, why);
+	snprintf(tag, len, "%s", name);
+	return err < 0 ? -ENODEV : 0;
+}
+
 int pin_scratch_mount(const struct pin_scratch_fs *fs, const char *dev, char *dir,
 		      size_t len, char *why)
 {

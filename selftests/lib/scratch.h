@@ -131,6 +131,15 @@ struct pin_scratch_fs {
 	const char *config;	/* kernel option */
 };
 
+/* A directory that a host shares; what is opened for it is direct, and nothing else. */
+#define PIN_SCRATCH_9P {							\
+	.type = "9p", .options = "trans=virtio,version=9p2000.L,cache=loose",	\
+	.config = "9P_FS",							\
+}
+
+/* Its name there, to be mounted as a device is, from PIN_SCRATCH_9P in the environment. */
+int pin_scratch_share(char *tag, size_t len, char *why);
+
 /*
  * Make a file system on @dev and mount it on a directory of our own, whose
  * path goes to @dir.

@@ -10,6 +10,7 @@
 #include "suite.h"
 
 #define MS		1000000ull
+#define LOST_NS		(200 * MS)	/* to wait for more where an attempt is lost */
 #define TEXT_LEN	8192
 #define QUIET_START_MS	50	/* others' pins are looked for that long */
 

@@ -55,10 +55,10 @@ class Tree:
 
     def __init__(self, config=None):
         self.pristine = pristine()
-        self.fragments = [*(checkout() / name for name in build.FRAGMENTS),
-                          *([Path(config).absolute()] if config else [])]
+        more = [Path(config).absolute()] if config else []
+        self.fragments = [*(checkout() / name for name in build.FRAGMENTS), *more]
         # The usual source and configuration have a name that is known.
-        apart = [str(name) for name in (os.environ.get("KSRC") and self.pristine, config) if name]
+        apart = [str(path) for path in ([self.pristine] if os.environ.get("KSRC") else []) + more]
         key = "-" + hashlib.sha256(" ".join(apart).encode()).hexdigest()[:8] if apart else ""
         self.work = build.linux_dir() / f"mutants{key}"
         # Beside each other as the originals are: ccache then knows the files.

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What tests want of AF_ALG besides. */
+#ifndef PIN_AF_ALG_H
+#define PIN_AF_ALG_H
+
+#include "consumer.h"
+
+/*
+ * Have an authenticated cipher decipher @len bytes into @data whose tag is wrong: what
+ * recv() returned, or -errno, in *@result. -errno and @why if it cannot be tried here.
+ */
+int pin_alg_wrong_tag(void *data, size_t len, long *result, char *why);
+
+#endif
