@@ -43,6 +43,7 @@ static const struct shape shapes[] = {
 	{ .kind = "thp_row_pte", .pages = 24 },
 	{ .kind = "mthp", .pages = 0 },
 	{ .kind = "hugetlb", .pages = 1024 },
+	{ .kind = "gigantic_part", .pages = 1024 },
 	{ .kind = "thp_cow", .pages = 16 },
 	{ .kind = "thp_patched", .pages = 16, .only = "dio_*", .whole = "*" },
 	{ .kind = "file_cold", .pages = 16 },
@@ -309,8 +310,13 @@ static void add_tests(struct pin_suite *s)
 
 static void setup(struct pin_suite *s)
 {
+	struct pin_mem m;
+
 	pin_probe_all(s);
 	pin_bench_setup(s, HUGEPAGES);
+	/* The one that the processes to come will use. */
+	if (!pin_mem_alloc(&m, &pin_memkind_gigantic_part, pin_suite_kernel(s), 1))
+		pin_mem_free(&m);
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/memfd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -564,6 +565,37 @@ static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 	return err ?: touch_hugetlb(m);
 }
 
+/*
+ * Pages around the middle of a PUD-sized page, 1 GiB on most machines. One takes long
+ * to clear: a process and its children keep theirs.
+ */
+static int alloc_gigantic_part(struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = m->kernel->pmd_size * (m->kernel->page_size / sizeof(uint64_t));
+	static int kept = -1;
+	int err = 0;
+
+	if (!size)
+		return fail(m, -EOPNOTSUPP, "no PMD-sized pages on this kernel");
+	if (kept < 0) {
+		kept = memfd_create("pin-gigantic", MFD_CLOEXEC | MFD_HUGETLB |
+				    (unsigned int)__builtin_ctzl(size) << MFD_HUGE_SHIFT);
+		if (kept < 0 || ftruncate(kept, size))
+			err = -errno;
+	}
+	err = err ?: map_pages(m, size, PROT_READ | PROT_WRITE, MAP_SHARED, kept);
+	if (err)
+		return fail(m, err, "no free page of %zu MiB: boot with hugepagesz=%zuM hugepages=1 (kernel option HUGETLBFS)",
+			    size >> 20, size >> 20);
+	if (madvise(m->addr, m->kernel->page_size, MADV_POPULATE_WRITE) && errno != EINVAL)
+		return fail(m, -ENOMEM, "no free page of %zu MiB on the node that this process is bound to",
+			    size >> 20);
+	m->folio_pages = size / m->kernel->page_size;
+	take_part(m, m->folio_pages / 2 - pages / 2, pages);
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	return 0;
+}
+
 /* Nothing but a size: the pin itself must bring the pages into being. */
 static int alloc_memfd_fresh(struct pin_mem *m, unsigned int pages)
 {
@@ -960,11 +992,17 @@ const struct pin_memkind pin_memkind_thp_patched = {
 	.huge = true, .alloc = alloc_thp_patched,
 };
 
+const struct pin_memkind pin_memkind_gigantic_part = {
+	.name = "gigantic_part",
+	.help = "pages in the middle of a hugetlb page of 1 GiB, which the process keeps",
+	.huge = true, .alloc = alloc_gigantic_part,
+};
+
 static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_fresh,
 	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
 	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
-	&pin_memkind_past_end,
+	&pin_memkind_past_end, &pin_memkind_gigantic_part,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)

@@ -86,7 +86,8 @@ struct pin_row {
 extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
 	pin_memkind_memfd_fresh, pin_memkind_memfd_hugetlb_fresh,
 	pin_memkind_thp_then_hole, pin_memkind_thp_cow, pin_memkind_thp_patched,
-	pin_memkind_file_cold, pin_memkind_memfd_hugetlb_unreserved, pin_memkind_past_end;
+	pin_memkind_file_cold, pin_memkind_memfd_hugetlb_unreserved, pin_memkind_past_end,
+	pin_memkind_gigantic_part;
 
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,

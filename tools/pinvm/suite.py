@@ -56,6 +56,10 @@ KERNEL_WORDS = ("nvme.poll_queues=1 secretmem.enable=1"
                 " cryptomgr.notests tsc=reliable")
 # Memory that the kernel takes for persistent memory: /dev/pmem0, for FS-DAX.
 PMEM_WORDS = "memmap=64M!1G"
+# A page for the memory kind of that size, and so much more memory that one can be had:
+# what the kernel itself needs early lies at the end.
+GIGANTIC = 2 << 30
+GIGANTIC_WORDS = "hugepagesz=1G hugepages=1"
 # Memory that a kernel is known to leak, by the function that forgets it.
 KNOWN_LEAKS = {"bio_map_user_iov": "blk-map-array-leak"}
 # The same, if a test has shown it: the functions of its own module are not named any more.
@@ -418,6 +422,9 @@ def run_suite(name, options, folder):
         machine_options.append += options.append
         if kernel.arch == "amd64":
             machine_options.append.append(PMEM_WORDS)
+            if verdict.memory == "still":
+                machine_options.append.append(GIGANTIC_WORDS)
+                machine_options.memory = str(vm.size_bytes(options.memory) + GIGANTIC)
         # VFIO: a group has one owner, and many cells are at work at a time.
         machine_options.iommu = not options.no_iommu
         machine_options.device += ["-device edu"] * (8 * machine_options.iommu)
