@@ -5,7 +5,7 @@
 // files: mm/gup.c
 // versions: 5.10-
 // counter: +1/+0 for each time the race is lost
-// tests: fork_test pinned_stays_test pinstress
+// tests: fork_test pinned_stays_test race_test
 // functions: gup_fast_pte_range gup_pte_range
 
 @@
