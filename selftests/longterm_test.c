@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,6 +156,7 @@ struct dax_subject {
 	unsigned int way, flags;
 	int map;		/* MAP_SHARED, MAP_PRIVATE */
 	bool allowed;
+	bool huge;		/* the file is mapped by one entry, of a PMD */
 };
 
 /* A file system on the device that we may use up, its files mapped without a cache. */
@@ -162,7 +164,8 @@ static const char *dax_dir(char *why)
 {
 	static const struct pin_scratch_fs fs = {
 		.type = "ext4", .options = "dax", .mkfs = "mkfs.ext4",
-		.args = { "-Fq", "-b", "4096" }, .package = "e2fsprogs",
+		/* What is allocated at once begins where a PMD's entry can point. */
+		.args = { "-Fq", "-b", "4096", "-E", "stripe_width=512" }, .package = "e2fsprogs",
 		.config = "EXT4_FS",
 	};
 	static char dir[256];
@@ -181,15 +184,25 @@ static const char *dax_dir(char *why)
 	return dir;
 }
 
-/* Map a new file of PAGES pages of @dir, for pin_bench_close() to undo. */
-static int map_dax(struct pin_bench *b, const char *dir, int map, char *why)
+static long faults(void)
 {
-	const size_t len = PAGES * b->k->page_size;
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
+}
+
+/* Map a new file of @dir, for pin_bench_close() to undo. */
+static int map_dax(struct pin_bench *b, const char *dir, const struct dax_subject *sub, char *why)
+{
+	const size_t len = sub->huge ? b->k->pmd_size :
+					 (size_t)(PAGES * b->k->page_size);
+	long before;
 	char path[300];
 	struct statx st;
 	int err;
 
-	err = pin_scratch_file(dir, "dax", len, path, sizeof(path), why);
+	err = pin_scratch_file(dir, "dax", 0, path, sizeof(path), why);
 	if (err)
 		return err;
 	b->m.fd = open(path, O_RDWR | O_CLOEXEC);
@@ -198,19 +211,24 @@ static int map_dax(struct pin_bench *b, const char *dir, int map, char *why)
 	if (!(st.stx_attributes & STATX_ATTR_DAX))
 		return pin_why(why, -EOPNOTSUPP, "files on %s are not DAX: kernel option FS_DAX",
 			       getenv(PMEM_VARIABLE));
-	b->m.map = mmap(NULL, len, PROT_READ | PROT_WRITE, map, b->m.fd, 0);
+	if (fallocate(b->m.fd, 0, 0, len))
+		return pin_why(why, -errno, "%s: %s", path, strerror(errno));
+	b->m.map = mmap(NULL, len, PROT_READ | PROT_WRITE, sub->map, b->m.fd, 0);
 	if (b->m.map == MAP_FAILED)
 		return pin_why(why, -errno, "mmap of a DAX file: %s", strerror(errno));
 	b->m.map_len = len;
 	b->m.addr = b->m.map;
 	b->m.len = len;
-	b->m.pages = PAGES;
+	b->m.pages = len / b->k->page_size;
 	b->m.folio_pages = 1;
+	before = faults();
 	/* A write would put an ordinary page there. */
-	if (map == MAP_PRIVATE)
+	if (sub->map == MAP_PRIVATE)
 		pin_bench_differ(b, 0);
 	else
 		pin_bench_write(b, 1);
+	if (sub->huge && faults() - before > 1)
+		return pin_why(why, -EOPNOTSUPP, "the file is not mapped as a huge page: its blocks lie elsewhere");
 	return 0;
 }
 
@@ -220,7 +238,7 @@ static unsigned int file_differs(const struct pin_bench *b, char value)
 	unsigned int n = 0;
 	char byte;
 
-	for (unsigned int i = 0; i < PAGES; i++)
+	for (unsigned int i = 0; i < b->m.pages; i++)
 		n += pread(b->m.fd, &byte, 1, i * b->k->page_size) != 1 || byte != value;
 	return n;
 }
@@ -242,16 +260,16 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 	if (!pin_bench_open_helper(&b, au))
 		return PIN_SKIP;
 	dir = dax_dir(why);
-	if (!dir || map_dax(&b, dir, sub->map, why)) {
+	if (!dir || map_dax(&b, dir, sub, why)) {
 		pin_audit_skip(au, "%s", why);
 		goto out;
 	}
 	if (sub->allowed) {
-		want = (struct pin_predict){ .acquired = PAGES };
+		want = (struct pin_predict){ .acquired = b.m.pages };
 	} else if (b.k->version < PIN_KVER(5, 11)) {
 		/* Looked at when it is pinned (52650c8b466b). */
-		want.acquired = PAGES;
-		want.released = PAGES;
+		want.acquired = b.m.pages;
+		want.released = b.m.pages;
 	}
 	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
 	if (pin_audit_step(au, "pin", &want, err, 0) && !err) {
@@ -260,7 +278,7 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 			if (err || file_differs(&b, 'd'))
 				pin_audit_fail(au, "the file does not have what the device wrote");
 		}
-		pin_bench_step(&b, "unpin", 0, PAGES,
+		pin_bench_step(&b, "unpin", 0, b.m.pages,
 			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_PAGES, 0));
 	}
 out:
@@ -269,20 +287,32 @@ out:
 }
 
 static const struct dax_subject daxes[] = {
-	{ "refused.fsdax.fast.write", PIN_HELPER_PIN_FAST,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_SHARED, false },
-	{ "refused.fsdax.slow.write", PIN_HELPER_PIN,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_SHARED, false },
-	{ "refused.fsdax.fast.read", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM,
-	  MAP_SHARED, false },
-	{ "refused.fsdax.slow.read", PIN_HELPER_PIN, PIN_HELPER_LONGTERM, MAP_SHARED, false },
-	{ "refused.fsdax_private.fast.read", PIN_HELPER_PIN_FAST, PIN_HELPER_LONGTERM,
-	  MAP_PRIVATE, false },
-	{ "refused.fsdax_private.slow.write", PIN_HELPER_PIN,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, MAP_PRIVATE, false },
-	{ "allowed.fsdax.fast.write", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, MAP_SHARED, true },
-	{ "allowed.fsdax.slow.write", PIN_HELPER_PIN, PIN_HELPER_WRITE, MAP_SHARED, true },
-	{ "allowed.fsdax.fast.read", PIN_HELPER_PIN_FAST, 0, MAP_SHARED, true },
+	{ .name = "refused.fsdax.fast.write", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, .map = MAP_SHARED },
+	{ .name = "refused.fsdax.slow.write", .way = PIN_HELPER_PIN,
+	  .flags = PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, .map = MAP_SHARED },
+	{ .name = "refused.fsdax.fast.read", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_LONGTERM, .map = MAP_SHARED },
+	{ .name = "refused.fsdax.slow.read", .way = PIN_HELPER_PIN,
+	  .flags = PIN_HELPER_LONGTERM, .map = MAP_SHARED },
+	{ .name = "refused.fsdax_huge.fast.write", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, .map = MAP_SHARED, .huge = true },
+	{ .name = "refused.fsdax_private.fast.read", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_LONGTERM, .map = MAP_PRIVATE },
+	{ .name = "refused.fsdax_private.slow.write", .way = PIN_HELPER_PIN,
+	  .flags = PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, .map = MAP_PRIVATE },
+	{ .name = "allowed.fsdax.fast.write", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_WRITE, .map = MAP_SHARED, .allowed = true },
+	{ .name = "allowed.fsdax.slow.write", .way = PIN_HELPER_PIN,
+	  .flags = PIN_HELPER_WRITE, .map = MAP_SHARED, .allowed = true },
+	{ .name = "allowed.fsdax.fast.read", .way = PIN_HELPER_PIN_FAST,
+	  .map = MAP_SHARED, .allowed = true },
+	{ .name = "allowed.fsdax_huge.fast.write", .way = PIN_HELPER_PIN_FAST,
+	  .flags = PIN_HELPER_WRITE, .map = MAP_SHARED, .allowed = true, .huge = true },
+	{ .name = "allowed.fsdax_huge.slow.write", .way = PIN_HELPER_PIN,
+	  .flags = PIN_HELPER_WRITE, .map = MAP_SHARED, .allowed = true, .huge = true },
+	{ .name = "allowed.fsdax_huge.fast.read", .way = PIN_HELPER_PIN_FAST,
+	  .map = MAP_SHARED, .allowed = true, .huge = true },
 };
 
 /* --- what must move first --- */
