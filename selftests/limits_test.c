@@ -34,6 +34,8 @@
 #define ROUNDS		4
 #define MEMLOCK_PAGES	128
 #define RING_PAGES	32	/* that kernels charge for rings, at most */
+#define LATE_TRIES	20
+#define LATE_NS		5000000ull
 #define GIVEN_BACK_NS	10000000000ull /* memory of a ring comes back by a worker */
 #define SLACKS		3	/* pages that a full group has left: 0 to 2 */
 #define TOO_LONG_S	5
@@ -57,6 +59,7 @@ struct limit {
 	/* In the actor: 0, -EOPNOTSUPP and @why: skip, or another failure. */
 	long (*task)(const struct pin_actor *a, struct pin_op *op, long arg, char *why);
 	bool held_only;		/* for consumers that hold their pins */
+	bool charged_only;	/* for those that charge their user */
 	bool file_only;		/* for those that take memory by its file */
 	bool address_only;	/* for those that do not */
 	bool dies;		/* may end in a signal, which is no failure */
@@ -262,13 +265,14 @@ static long attempts_with(struct pin_op *op, const char *kind, char *why)
 	return err;
 }
 
-/* As an ordinary user, with memory that may be locked. */
-static long prepare_memlock(struct pin_op *op, char *why)
+/* As an ordinary user, with memory that may be locked, @times as much. */
+static long prepare_memlock(struct pin_op *op, unsigned int times, char *why)
 {
 	long err = get_memory(op, MEMLOCK_PAGES, why);
 
 	if (!err)
-		err = allow_locked((op->mem->pages + RING_PAGES) * op->kernel->page_size, why);
+		err = allow_locked(times * (op->mem->pages + RING_PAGES) * op->kernel->page_size,
+				   why);
 	return err ?: become_ordinary();
 }
 
@@ -290,7 +294,7 @@ static long unless_not_allowed(long err)
 /* Half of what is needed, often, and memory of which no page is to be had. */
 static long memlock(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
-	long err = prepare_memlock(op, why);
+	long err = prepare_memlock(op, 1, why);
 
 	if (!err)
 		set_soft(RLIMIT_MEMLOCK, op->mem->pages / 2 * op->kernel->page_size);
@@ -306,13 +310,101 @@ static long memlock(const struct pin_actor *a, struct pin_op *op, long arg, char
 /* Memory that ends in a hole: some of it can be pinned. */
 static long memlock_hole(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
-	long err = prepare_memlock(op, why);
+	long err = prepare_memlock(op, 1, why);
 
 	if (err)
 		return unless_not_allowed(err);
 	set_soft(RLIMIT_MEMLOCK, (op->mem->pages + RING_PAGES) * op->kernel->page_size);
 	err = attempts_with(op, "hole", why);
 	return unless_not_allowed(err ?: room_for_all(op, why));
+}
+
+/* Is a limit of @pages enough? 1, 0, or what open() failed with. */
+static long fits(struct pin_op *op, unsigned int pages, char *why)
+{
+	struct pin_attempt a;
+	long err;
+
+	set_soft(RLIMIT_MEMLOCK, pages * op->kernel->page_size);
+	err = pin_attempt(op, &no_strain, &a);
+	if (err == -ENOMEM)
+		return 0;	/* not even for a ring */
+	if (err) {
+		memcpy(why, op->why, PIN_WHY_LEN);
+		return err;
+	}
+	if (a.pinned < 0) {
+		shared->refused++;
+		shared->result = a.pinned;
+	} else {
+		shared->succeeded++;
+	}
+	return a.pinned >= 0;
+}
+
+/* What some kernels charge for a ring besides, at most. */
+static unsigned int most_for_ring(const struct pin_op *op)
+{
+	return strncmp(op->consumer->name, "uring_", 6) ? 0 : RING_PAGES;
+}
+
+/* The smallest limit that is enough beside @used pages, or -errno. */
+static long limit_needed(struct pin_op *op, unsigned int used, char *why)
+{
+	const unsigned int pages = used + op->mem->pages, ring = most_for_ring(op);
+	long fit = fits(op, pages - 1, why);
+
+	if (fit)
+		return fit < 0 ? fit : pages - 1;
+	for (unsigned int limit = pages; limit <= pages + ring; limit++) {
+		/* What was charged before may be given back late. */
+		for (int tries = 0; tries < LATE_TRIES; tries++) {
+			fit = fits(op, limit, why);
+			if (fit)
+				return fit < 0 ? fit : limit;
+			pin_sleep_ns(LATE_NS);
+		}
+	}
+	return pages + ring + 1;
+}
+
+static void expect_limit(const struct pin_op *op, const char *what, long got, long least,
+			 long most)
+{
+	if ((got < least || got > most) && !*shared->wrong)
+		snprintf(shared->wrong, sizeof(shared->wrong),
+			 "%u pages %s are pinned under a limit of %ld pages%s, predicted %ld",
+			 op->mem->pages, what, got, got < least ? ", or of less" :
+			 got > most ? ", or of more" : "", least);
+}
+
+/* Just enough, and a page less: alone, and beside as much that is pinned. */
+static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	struct pin_op held = *op;
+	struct pin_mem mem;
+	long err, alone, beside;
+
+	held.mem = &mem;
+	err = get_memory(&held, MEMLOCK_PAGES, why) ?: prepare_memlock(op, 2, why);
+	if (err)
+		return unless_not_allowed(err);
+	alone = limit_needed(op, 0, why);
+	if (alone < 0)
+		return unless_not_allowed(alone);
+	expect_limit(op, "alone", alone, op->mem->pages, op->mem->pages + most_for_ring(op));
+	set_soft(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	err = op->consumer->open ? op->consumer->open(&held) : 0;
+	if (err)
+		return pin_why(why, err, "%s", held.why);
+	err = op->consumer->pin(&held);
+	if (err >= 0) {
+		beside = limit_needed(op, alone, why);
+		err = beside < 0 ? beside : 0;
+		expect_limit(op, "beside as many", beside, 2 * alone, 2 * alone);
+	}
+	op->consumer->close(&held);
+	return err;
 }
 
 /* --- a full control group --- */
@@ -536,6 +628,7 @@ static const struct limit limits[] = {
 	{ .name = "as", .task = as },
 	{ .name = "memlock", .task = memlock, .held_only = true },
 	{ .name = "memlock_hole", .task = memlock_hole, .held_only = true, .address_only = true },
+	{ .name = "memlock_exact", .task = memlock_exact, .charged_only = true },
 	{ .name = "memcg", .task = memcg, .dies = true, .unable = no_group },
 	{ .name = "many", .task = many_pages, .held_only = true },
 	{ .name = "beyond", .task = beyond, .held_only = true },
@@ -667,6 +760,7 @@ static void add_tests(struct pin_suite *s)
 			struct cell *cell;
 
 			if ((limits[i].held_only && !pin_consumers[j]->held) ||
+			    (limits[i].charged_only && !pin_consumers[j]->charged) ||
 			    (limits[i].file_only && !pin_consumers[j]->by_file) ||
 			    (limits[i].address_only && pin_consumers[j]->by_file))
 				continue;
@@ -754,7 +848,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "limits_test",
-		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
+		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole, memlock_exact), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
 		.add_tests = add_tests,
 		.setup = setup,
 		.cleanup = cleanup,

@@ -753,8 +753,8 @@ static long unpin_attach(struct pin_op *op)
 		__VA_ARGS__								\
 	}
 #define HELD_BY(_pin, _use, _unpin)							\
-	.since = "6.2", .doc_case = 2, .held = true, .probe = pin_iommufd_probe,	\
-	.predict = predict, .pin = _pin, .use = _use, .unpin = _unpin
+	.since = "6.2", .doc_case = 2, .held = true, .charged = true,			\
+	.probe = pin_iommufd_probe, .predict = predict, .pin = _pin, .use = _use, .unpin = _unpin
 #define HELD(_use, _unpin)	HELD_BY(pin, _use, _unpin)
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\

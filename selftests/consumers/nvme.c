@@ -435,6 +435,7 @@ const struct pin_consumer pin_consumer_uring_nvme_fixed = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
+	.charged = true,
 	.probe = probe_uring,
 	.open = open_uring_fixed,
 	.predict = pin_uring_predict,

@@ -31,6 +31,7 @@ const struct pin_consumer pin_consumer_uring_buffers = {
 	.since = "5.6",
 	.doc_case = 2,
 	.held = true,
+	.charged = true,
 	.any_byte = true,
 	.probe = pin_uring_probe,
 	.open = pin_uring_open,

@@ -113,6 +113,7 @@ const struct pin_consumer pin_consumer_uring_clone = {
 	.since = "6.12",
 	.doc_case = 2,
 	.held = true,
+	.charged = true,
 	.probe = probe,
 	.open = clone_open,
 	.predict = pin_uring_predict,

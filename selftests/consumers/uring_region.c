@@ -78,6 +78,7 @@ const struct pin_consumer pin_consumer_uring_region = {
 	.since = "6.13",
 	.doc_case = 2,
 	.held = true,
+	.charged = true,
 	.probe = probe,
 	.open = region_open,
 	.predict = predict,

@@ -219,6 +219,7 @@ const struct pin_consumer pin_consumer_uring_send_zc_fixed = {
 	.since = "6.0",
 	.doc_case = 2,
 	.held = true,
+	.charged = true,
 	.probe = probe,
 	.open = zc_open,
 	.predict = pin_uring_predict,

@@ -105,6 +105,7 @@ const struct pin_consumer pin_consumer_uring_update = {
 	.since = "5.13",
 	.doc_case = 2,
 	.held = true,
+	.charged = true,
 	.probe = probe,
 	.open = update_open,
 	.predict = predict,

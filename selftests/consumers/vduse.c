@@ -336,6 +336,7 @@ const struct pin_consumer pin_consumer_vduse_umem = {
 	.doc_case = 2,
 	.needs = NEEDS,
 	.held = true,
+	.charged = true,
 	.pages = device_pages,
 	.dirties = true,
 	.probe = probe,
