@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +163,75 @@ static void reregister(struct seq *s)
 	dereg(s);
 }
 
+/* What a device may not write to cannot be given the right later: it is pinned for reading. */
+static void rights_later(struct seq *s)
+{
+	const bool can = s->k->version >= PIN_KVER(6, 4) && s->t->of == &rxe;
+
+	if (step(s, "register for reading", PAGES, 0,
+		 pin_rdma_reg_mr(&s->r, s->mem.addr, s->mem.len, 0, &s->mr)) &&
+	    step(s, "may write now", 0, can ? -EACCES : -EOPNOTSUPP,
+		 pin_rdma_rereg_mr(&s->r, s->mr, PIN_RDMA_REREG_ACCESS, NULL, 0,
+				   PIN_RDMA_LOCAL_WRITE)) &&
+	    step(s, "may be read from afar now", 0, can ? 0 : -EOPNOTSUPP,
+		 pin_rdma_rereg_mr(&s->r, s->mr, PIN_RDMA_REREG_ACCESS, NULL, 0,
+				   PIN_RDMA_REMOTE_READ)))
+		dereg(s);
+}
+
+/* Memory that the process itself may not write to is refused to whoever would. */
+static void rights(struct seq *s)
+{
+	static const struct {
+		const char *what;
+		unsigned int access;
+		bool writes;
+	} all[] = {
+		{ "for nothing", 0, false },
+		{ "to be read from afar", PIN_RDMA_REMOTE_READ, false },
+		{ "to be written to", PIN_RDMA_LOCAL_WRITE, true },
+		{ "for windows", PIN_RDMA_MW_BIND, true },
+	};
+
+	if (mprotect(s->mem.map, s->mem.map_len, PROT_READ))
+		return;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const bool fails = all[i].writes;
+
+		if (!step(s, all[i].what, fails ? 0 : PAGES, fails ? -EFAULT : 0,
+			  pin_rdma_reg_mr(&s->r, s->mem.addr, s->mem.len, all[i].access, &s->mr)) ||
+		    (!fails && !dereg(s)))
+			return;
+	}
+}
+
+/* It is pinned by the time that it is refused. */
+static void refused(struct seq *s, const char *what, long want, long result)
+{
+	struct pin_predict p = pin_predict_counted(s->k, PAGES, want);
+
+	p.released = p.acquired;
+	p.vmpin = 0;
+	pin_audit_step(s->au, what, &p, result, getpid());
+}
+
+static void persistent(struct seq *s)
+{
+	if (s->k->version < PIN_KVER(6, 2))
+		pin_audit_skip(s->au, "soft-RoCE knows no persistent memory before 6.2");
+	else
+		refused(s, "as persistent, which it is not", -EINVAL,
+			pin_rdma_reg_mr(&s->r, s->mem.addr, s->mem.len,
+					PIN_RDMA_LOCAL_WRITE | PIN_RDMA_FLUSH_PERSISTENT, &s->mr));
+}
+
+static void untold(struct seq *s)
+{
+	refused(s, "the key finds no room", -EINVAL,
+		pin_rdma_reg_mr_untold(&s->r, s->mem.addr, s->mem.len, PIN_RDMA_LOCAL_WRITE,
+				       &s->mr));
+}
+
 /* A window shows a part of a region: it has no pins of its own. */
 static void windows(struct seq *s)
 {
@@ -241,11 +311,16 @@ static const struct test tests[] = {
 	{ "rxe.twice", twice, &rxe },
 	{ "rxe.busy_domain", busy_domain, &rxe },
 	{ "rxe.reregister", reregister, &rxe },
+	{ "rxe.rights", rights, &rxe },
+	{ "rxe.rights_later", rights_later, &rxe },
+	{ "rxe.persistent", persistent, &rxe },
 	{ "rxe.windows", windows, &rxe },
 	{ "rxe.removed", removed, &rxe },
 	{ "siw.twice", twice, &siw },
 	{ "siw.busy_domain", busy_domain, &siw },
 	{ "siw.reregister", reregister, &siw },
+	{ "siw.rights", rights, &siw },
+	{ "siw.untold", untold, &siw },
 	{ "siw.windows", windows, &siw },
 	{ "siw.removed", removed, &siw },
 };
@@ -266,7 +341,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "rdma_test",
-		.doc = "Sequences on RDMA memory regions: registered anew, moved to another protection domain, seen through windows, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
+		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

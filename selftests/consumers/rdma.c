@@ -252,8 +252,8 @@ void pin_rdma_close(struct pin_rdma *r)
 	r->fd = -1;
 }
 
-int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
-		    unsigned int access, unsigned int *mr)
+static int reg_mr(const struct pin_rdma *r, const void *addr, size_t len, unsigned int access,
+		  size_t room, unsigned int *mr)
 {
 	struct {
 		struct ib_uverbs_reg_mr_resp body;
@@ -274,11 +274,23 @@ int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
 		},
 	};
 	int err = verb(r->fd, IB_USER_VERBS_CMD_REG_MR, &cmd, sizeof(cmd),
-		       sizeof(answer));
+		       sizeof(answer.body) + room);
 
 	if (!err)
 		*mr = answer.body.mr_handle;
 	return err;
+}
+
+int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
+		    unsigned int access, unsigned int *mr)
+{
+	return reg_mr(r, addr, len, access, sizeof(struct extra), mr);
+}
+
+int pin_rdma_reg_mr_untold(const struct pin_rdma *r, const void *addr, size_t len,
+			   unsigned int access, unsigned int *mr)
+{
+	return reg_mr(r, addr, len, access, 0, mr);
 }
 
 int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int what,

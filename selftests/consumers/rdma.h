@@ -8,6 +8,9 @@
 #include "scratch.h"
 
 #define PIN_RDMA_LOCAL_WRITE	(1u << 0)
+#define PIN_RDMA_REMOTE_READ	(1u << 2)
+#define PIN_RDMA_MW_BIND	(1u << 4)
+#define PIN_RDMA_FLUSH_PERSISTENT	(1u << 9)	/* 6.2 */
 #define PIN_RDMA_REREG_TRANS	(1u << 0)
 #define PIN_RDMA_REREG_PD	(1u << 1)
 #define PIN_RDMA_REREG_ACCESS	(1u << 2)
@@ -41,6 +44,9 @@ void pin_rdma_close(struct pin_rdma *r);
 /* These return 0 or -errno. */
 int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
 		    unsigned int access, unsigned int *mr);
+/* The same, with no room for what the driver has to say of it. */
+int pin_rdma_reg_mr_untold(const struct pin_rdma *r, const void *addr, size_t len,
+			   unsigned int access, unsigned int *mr);
 int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int what,
 		      const void *addr, size_t len, unsigned int access);
 int pin_rdma_dereg_mr(const struct pin_rdma *r, unsigned int mr);
