@@ -445,14 +445,20 @@ out:
 
 /* --- processes --- */
 
-static int run_child(struct seq *s)
+/* It maps and, if @leaves, takes its address away. */
+static int run_child(struct seq *s, bool leaves)
 {
-	int status;
+	uint64_t done;
+	int status, err;
 	pid_t pid = fork();
 
 	if (!pid) {
 		pin_scratch_disown();
-		_exit(-map_at(s, 0, PAGES, 0));
+		err = map_at(s, 0, PAGES, 0);
+		if (!err && leaves)
+			err = pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len,
+					     VFIO_DMA_UNMAP_FLAG_VADDR, &done);
+		_exit(-err);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
@@ -469,7 +475,7 @@ static void of_child(struct seq *s)
 	long err;
 
 	p.migrated = pin_vfio_again(s->k, PAGES);
-	if (pin_audit_step(s->au, "a child maps and ends", &p, run_child(s), 0) &&
+	if (pin_audit_step(s->au, "a child maps and ends", &p, run_child(s, false), 0) &&
 	    refused(s, "there is something already", -EEXIST, map_at(s, 0, PAGES, 0))) {
 		err = pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, 0, &done);
 		/* In 5.10 only who mapped it could: then it goes with the container. */
@@ -565,6 +571,21 @@ static void given_away(struct seq *s)
 		;
 }
 
+/* The same after the one before has ended: only the new one has what is locked. */
+static void inherited(struct seq *s)
+{
+	if (!has_extension(s, VFIO_UPDATE_VADDR, "change addresses"))
+		return;
+	s->given = PAGES;
+	if (!step(s, "a child maps, and ends", PAGES, 0, run_child(s, true)))
+		return;
+	s->given = 0;
+	if (step(s, "take it over", 0, 0,
+		 pin_vfio_map(&s->v, s->mem.addr, s->mem.len, PIN_VFIO_IOVA,
+			      VFIO_DMA_MAP_FLAG_VADDR)))
+		unmap(s, "unmap", 0, PAGES, PAGES, 0);
+}
+
 static const struct test tests[] = {
 	{ "map.overlap", overlap, .kind = "anon" },
 	{ "map.bad", bad_map, .kind = "anon" },
@@ -576,6 +597,7 @@ static const struct test tests[] = {
 	{ "map.moved", moved, .kind = "memfd" },
 	{ "map.address_gone", address_gone, .kind = "anon" },
 	{ "map.given_away", given_away, .kind = "anon" },
+	{ "map.inherited", inherited, .kind = "memfd" },
 	{ "unmap.part", part, .kind = "anon" },
 	{ "unmap.part_v1", part_v1, .kind = "anon", .v1 = true },
 	{ "unmap.part_huge", part_huge, .kind = "thp" },
