@@ -33,6 +33,7 @@
 
 #include "consumer.h"
 #include "consumers/dio.h"
+#include "page_view.h"
 #include "scratch.h"
 #include "suite.h"
 #include "transfer.h"
@@ -866,10 +867,63 @@ static void excuse(const struct run *r, struct forecast *f, const char *issue,
 	f->p.issue_released = extra;
 }
 
+/* The page view, where the same pages stay mapped. NULL: not judged. */
+static struct pin_view *look(const struct run *r, const char *what)
+{
+	static const struct pin_predict nothing;
+	void *start = (void *)((uintptr_t)r->mem.addr & ~(r->ps - 1));
+	struct pin_view *v;
+
+	if (r->mem.kind->once || gap_of(r) != UINTPTR_MAX)
+		return NULL;
+	v = pin_audit_view(r->au, 0, start, r->mem.pages);
+	pin_audit_held(r->au, what, v, &nothing);
+	return v;
+}
+
+/* Pages of those that @n bytes were read into that are not dirty. */
+static unsigned int clean_pages(const struct run *r, const struct pin_view *v, size_t n)
+{
+	const uintptr_t start = (uintptr_t)r->mem.addr & ~(r->ps - 1);
+	unsigned int clean = 0;
+
+	for (unsigned int i = 0; i < r->nr && n; i++) {
+		const size_t len = r->iov[i].iov_len < n ? r->iov[i].iov_len : n;
+		const uintptr_t addr = (uintptr_t)r->iov[i].iov_base;
+
+		for (uintptr_t at = addr & ~(r->ps - 1); at < addr + len; at += r->ps)
+			clean += !(pin_view_page(v, (at - start) / r->ps)->flags &
+				   PIN_HELPER_PAGE_DIRTY);
+		n -= len;
+	}
+	return clean;
+}
+
+/* All is let go of, and dirty is what a device has written to: that alone. */
+static void check_pages(struct run *r, const char *what, struct pin_view *v, unsigned int clean,
+			const struct forecast *f, long n)
+{
+	unsigned int wrong = 0;
+
+	if (!v || !pin_audit_back(r->au, what, v))
+		return;
+	if (r->write)
+		wrong = clean - pin_view_clean(v, r->mem.pages);
+	else if (n == (long)r->len && r->transfer != pin_transfer_fixed &&
+		 f->p.acquired >= r->mem.pages)
+		wrong = clean_pages(r, v, n);
+	if (wrong)
+		pin_audit_differs(r->au, "page view: %u pages were %s", wrong,
+				  r->write ? "only read and are dirty" :
+					     "written to and are not dirty");
+}
+
 static void transfer(struct run *r, const char *what)
 {
 	struct edges edges;
 	struct forecast f;
+	struct pin_view *v;
+	unsigned int clean;
 	long n;
 
 	r->len = 0;
@@ -898,8 +952,12 @@ static void transfer(struct run *r, const char *what)
 	}
 	r->insist = r->flags & RWF_NOWAIT && f.p.result != -EAGAIN && !r->one_bio;
 	keep_edges(r, &edges);
+	v = look(r, what);
+	clean = v ? pin_view_clean(v, r->mem.pages) : 0;
 	n = submit(r);
 	pin_audit_step(r->au, what, &f.p, n, 0);
+	check_pages(r, what, v, clean, &f, n);
+	pin_view_close(v);
 	check_data(r, n);
 	check_edges(r, &edges);
 }
