@@ -46,7 +46,8 @@ static const struct pin_scratch_fs vfat = {
 /* What refuses: a mapped device, a file system over one, or a server. */
 struct site {
 	const char *name;
-	bool server;
+	bool server, async;	/* async: all is pinned before the first answer comes */
+	enum pin_fuse_answer answer;
 	const struct pin_scratch_fs *fs;	/* or NULL */
 	int err;
 	char why[PIN_WHY_LEN];
@@ -56,10 +57,15 @@ struct site {
 };
 
 static struct site sites[] = {
-	{ .name = "device", .pieces = -1 },
-	{ .name = "ext4", .fs = &ext4, .pieces = -1 },
-	{ .name = "vfat", .fs = &vfat, .pieces = -1 },
-	{ .name = "fuse", .server = true, .pieces = -1 },
+	{ .name = "device" },
+	{ .name = "ext4", .fs = &ext4 },
+	{ .name = "vfat", .fs = &vfat },
+	{ .name = "fuse", .server = true, .answer = PIN_FUSE_REFUSES },
+	{ .name = "fuse_async", .server = true, .async = true, .answer = PIN_FUSE_REFUSES },
+	{ .name = "fuse_half", .server = true, .answer = PIN_FUSE_HALVES },
+	{ .name = "fuse_half_async", .server = true, .async = true, .answer = PIN_FUSE_HALVES },
+	{ .name = "fuse_gone", .server = true, .answer = PIN_FUSE_ENDS },
+	{ .name = "fuse_gone_async", .server = true, .async = true, .answer = PIN_FUSE_ENDS },
 };
 
 struct cell {
@@ -162,11 +168,18 @@ static int make_site(struct site *st)
 
 static void setup(struct pin_suite *s)
 {
+	char byte;
+
 	for (size_t i = 0; i < NR_SITES; i++) {
 		struct site *st = &sites[i];
 
+		st->pieces = -1;
 		if (st->server)
-			st->fd = pin_fuse_refusing_file(pin_suite_kernel(s), st->why);
+			st->fd = pin_fuse_failing_file(pin_suite_kernel(s), st->answer, st->async,
+						       st->why);
+		/* Its server is gone after the first one, which is answered otherwise. */
+		if (st->server && st->fd >= 0 && st->answer == PIN_FUSE_ENDS)
+			(void)!read(st->fd, &byte, 1);
 		st->err = st->server ? st->fd < 0 : make_site(st);
 	}
 }
@@ -183,6 +196,12 @@ static void cleanup(struct pin_suite *s)
 	}
 }
 
+/* Of a FUSE file, what the first request has. */
+static uint64_t first_request(const struct cell *cell)
+{
+	return cell->pages < PIN_FUSE_REQUEST_PAGES ? cell->pages : PIN_FUSE_REQUEST_PAGES;
+}
+
 /* What is pinned before the first answer. */
 static uint64_t pinned(const struct cell *cell, const struct pin_kernel *k)
 {
@@ -190,7 +209,21 @@ static uint64_t pinned(const struct cell *cell, const struct pin_kernel *k)
 		return k->dio_pins ? cell->pages : 0;
 	if (!k->fuse_pins)
 		return 0;
-	return cell->pages < PIN_FUSE_REQUEST_PAGES ? cell->pages : PIN_FUSE_REQUEST_PAGES;
+	return cell->site->async && cell->transfer != pin_transfer_sync ? cell->pages :
+									  first_request(cell);
+}
+
+static long result_of(const struct cell *cell, const struct pin_kernel *k)
+{
+	const struct site *st = cell->site;
+
+	if (st->server && st->answer == PIN_FUSE_ENDS)
+		return -ENOTCONN;
+	/* A write that was to be over when all its requests are is whole or not at all. */
+	if (!st->server || st->answer == PIN_FUSE_REFUSES ||
+	    (st->async && cell->write && cell->transfer != pin_transfer_sync))
+		return -EIO;
+	return first_request(cell) * k->page_size / 2;
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
@@ -198,7 +231,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	const struct cell *cell = arg;
 	const struct pin_kernel *k = pin_audit_kernel(au);
 	struct site *st = cell->site;
-	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	struct pin_predict want = { .result = result_of(cell, k) };
 	struct pin_mem mem;
 	struct iovec iov;
 	long result;
@@ -208,6 +241,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, cell->pages))
 		return pin_audit_skip(au, "%s", mem.why);
 	iov = (struct iovec){ mem.addr, mem.len };
+	want.or_result = want.result;
 	want.acquired = pinned(cell, k);
 	/* A file system submits no more when it knows; a device all of them. */
 	if (st->fs && cell->pages > PAGES) {
@@ -357,6 +391,10 @@ static void add_tests(struct pin_suite *s)
 			/* There a miscount and how many are tried do not go together. */
 			if (sites[i].fs == &vfat && ways[w].pages == MANY)
 				continue;
+			/* io_uring asks again for what it has not got, until that is a byte. */
+			if (sites[i].answer == PIN_FUSE_HALVES && !sites[i].async &&
+			    ways[w].transfer == pin_transfer_uring && !ways[w].write)
+				continue;
 			*cell = ways[w];
 			cell->site = &sites[i];
 			pin_suite_add(s, run_cell, cell, "%s.%s", sites[i].name, ways[w].name);
@@ -372,7 +410,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "io_error_test",
-		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error: what was pinned for it is released.",
+		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error, or only in part, or not at all: what was pinned for it is released.",
 		.setup = setup,
 		.cleanup = cleanup,
 		.add_tests = add_tests,

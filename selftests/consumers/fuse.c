@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "fuse.h"
 #include "pieces.h"
 #include "scratch.h"
+#include "transfer.h"
 
 #define NEEDS		"module fuse"
 
@@ -47,7 +49,10 @@ struct server {
 	int dev;		/* its connection to the kernel */
 	int file;		/* what the consumer works on */
 	bool write_memory;
-	bool refuses;		/* to transfer anything */
+	bool async;		/* several requests at a time, for those who do not wait */
+	aio_context_t ctx;	/* or 0 */
+	bool fails;		/* to transfer all: by ... */
+	enum pin_fuse_answer fails_by;
 	void *clean;		/* before it answers a read; or NULL */
 	size_t clean_len;
 	size_t max_write;
@@ -89,10 +94,14 @@ static void serve(struct server *s)
 	struct fuse_attr_out *attr = out;
 	struct fuse_open_out *opened = out;
 	struct fuse_write_out *written = out;
+	const bool transfer = in->opcode == FUSE_READ || in->opcode == FUSE_WRITE;
+	const unsigned int part = s->fails && s->fails_by == PIN_FUSE_HALVES ? 2 : 1;
 	size_t len = 0;
 
 	memset(out, 0, 256);
-	if (s->refuses && (in->opcode == FUSE_READ || in->opcode == FUSE_WRITE)) {
+	if (s->fails && transfer && s->fails_by == PIN_FUSE_ENDS)
+		_exit(0);
+	if (s->fails && transfer && s->fails_by == PIN_FUSE_REFUSES) {
 		reply(s, in->unique, -EIO, 0);
 		return;
 	}
@@ -101,6 +110,7 @@ static void serve(struct server *s)
 		init->major = FUSE_KERNEL_VERSION;
 		init->minor = 31;
 		init->max_write = s->max_write;
+		init->flags = s->async ? FUSE_ASYNC_DIO : 0;
 		len = sizeof(*init);
 		break;
 	case FUSE_LOOKUP:
@@ -121,10 +131,10 @@ static void serve(struct server *s)
 			reply(s, in->unique, -errno, 0);
 			return;
 		}
-		len = ((const struct fuse_read_in *)arg)->size;
+		len = ((const struct fuse_read_in *)arg)->size / part;
 		break;
 	case FUSE_WRITE:
-		written->size = ((const struct fuse_write_in *)arg)->size;
+		written->size = ((const struct fuse_write_in *)arg)->size / part;
 		len = sizeof(*written);
 		break;
 	case FUSE_RELEASE:
@@ -241,6 +251,8 @@ static void fuse_close(struct pin_op *op)
 
 	if (!s)
 		return;
+	if (s->ctx)
+		syscall(SYS_io_destroy, s->ctx);
 	if (s->file >= 0)
 		close(s->file);
 	if (s->dev >= 0)
@@ -262,7 +274,7 @@ static int start(struct server *s, const struct pin_mem *m)
 		return root;
 	err = start_server(s, m);
 	if (!err) {
-		s->file = openat(root, "file", O_RDWR | O_CLOEXEC);
+		s->file = openat(root, "file", O_RDWR | O_CLOEXEC | (s->async ? O_DIRECT : 0));
 		err = s->file < 0 ? -errno : 0;
 	}
 	close(root);
@@ -307,6 +319,30 @@ static int open_write(struct pin_op *op)
 	return open_server(op, &(struct server){ .write_memory = false });
 }
 
+static int open_aio(struct pin_op *op, bool write_memory)
+{
+	const struct server like = { .write_memory = write_memory, .async = true };
+	int err = open_server(op, &like);
+	struct server *s = op->priv;
+
+	if (!err && syscall(SYS_io_setup, 1, &s->ctx)) {
+		err = pin_why(op->why, -errno, "io_setup: %s: see /proc/sys/fs/aio-max-nr",
+			      strerror(errno));
+		fuse_close(op);
+	}
+	return err;
+}
+
+static int open_aio_read(struct pin_op *op)
+{
+	return open_aio(op, true);
+}
+
+static int open_aio_write(struct pin_op *op)
+{
+	return open_aio(op, false);
+}
+
 static int file_of(const struct pin_kernel *k, const struct server *like, char *why)
 {
 	struct pin_op op = { .kernel = k };
@@ -325,9 +361,11 @@ static int file_of(const struct pin_kernel *k, const struct server *like, char *
 	return fd;
 }
 
-int pin_fuse_refusing_file(const struct pin_kernel *k, char *why)
+int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_fuse_answer answer, bool async,
+			  char *why)
 {
-	return file_of(k, &(struct server){ .refuses = true }, why);
+	return file_of(k, &(struct server){ .fails = true, .fails_by = answer, .async = async },
+		       why);
 }
 
 int pin_fuse_cleaning_file(const struct pin_mem *m, size_t dirty, char *why)
@@ -371,6 +409,43 @@ static long fuse_write(struct pin_op *op)
 
 	return n < 0 ? -errno : n;
 }
+
+static long fuse_aio(struct pin_op *op)
+{
+	const struct server *s = op->priv;
+	const struct iovec iov = { op->mem->addr, op->mem->len };
+
+	return pin_transfer_aio_by(s->ctx, s->file, !s->write_memory, &iov, 1, 0, 0);
+}
+
+const struct pin_consumer pin_consumer_fuse_aio_read = {
+	.name = "fuse_aio_read",
+	.help = "direct read of a FUSE file by io_submit, several requests at a time",
+	.path = "fuse_direct_IO > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast; fuse_aio_complete_req",
+	.since = "6.9",
+	.doc_case = 1,
+	.needs = NEEDS,
+	.dirties = true,
+	.probe = probe,
+	.open = open_aio_read,
+	.predict = predict,
+	.pin = fuse_aio,
+	.close = fuse_close,
+};
+
+const struct pin_consumer pin_consumer_fuse_aio_write = {
+	.name = "fuse_aio_write",
+	.help = "direct write to a FUSE file by io_submit, several requests at a time",
+	.path = "fuse_direct_IO > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast; fuse_aio_complete_req",
+	.since = "6.9",
+	.doc_case = 1,
+	.needs = NEEDS,
+	.probe = probe,
+	.open = open_aio_write,
+	.predict = predict,
+	.pin = fuse_aio,
+	.close = fuse_close,
+};
 
 const struct pin_consumer pin_consumer_fuse_read = {
 	.name = "fuse_read",

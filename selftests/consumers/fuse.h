@@ -6,14 +6,22 @@
 
 #define PIN_FUSE_REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
 
-/*
- * A file for direct I/O whose server, which ends with the last descriptor of it,
- * answers each transfer with EIO. Returns the descriptor, or -errno and @why.
- */
-int pin_fuse_refusing_file(const struct pin_kernel *k, char *why);
+enum pin_fuse_answer {
+	PIN_FUSE_REFUSES,	/* each transfer, with EIO */
+	PIN_FUSE_HALVES,	/* does half of what each request asks for */
+	PIN_FUSE_ENDS,		/* with the first transfer: ENOTCONN from then on */
+};
 
 /*
- * The same, whose server writes @m, a shared mapping of a file, but for its first
+ * A file for direct I/O, and by AIO and io_uring @async: all requests are sent before
+ * the first is answered. Its server ends with the last descriptor of it. Returns the
+ * descriptor, or -errno and @why.
+ */
+int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_fuse_answer answer, bool async,
+			  char *why);
+
+/*
+ * The same, whose server does all, but writes @m, a shared mapping of a file, but for its first
  * @dirty bytes, back to that file before it answers a read.
  */
 int pin_fuse_cleaning_file(const struct pin_mem *m, size_t dirty, char *why);

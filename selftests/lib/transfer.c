@@ -16,10 +16,9 @@ long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int
 	return n < 0 ? -errno : n;
 }
 
-long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
-		      int flags)
+long pin_transfer_aio_by(unsigned long ctx, int fd, bool write, const struct iovec *iov,
+			 unsigned int nr, off_t pos, int flags)
 {
-	aio_context_t ctx = 0;
 	struct iocb cb = {
 		.aio_lio_opcode = write ? IOCB_CMD_PWRITEV : IOCB_CMD_PREADV,
 		.aio_fildes = fd,
@@ -29,17 +28,27 @@ long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int 
 		.aio_rw_flags = flags,
 	}, *list = &cb;
 	struct io_event event;
+
+	if (syscall(__NR_io_submit, ctx, 1, &list) != 1)
+		return -errno;
+	while (syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return event.res;
+}
+
+long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
+		      int flags)
+{
+	aio_context_t ctx = 0;
 	long n;
 
 	if (syscall(__NR_io_setup, 1, &ctx))
 		return -errno;
-	n = syscall(__NR_io_submit, ctx, 1, &list) == 1 ? 1 : -errno;
-	while (n == 1 && syscall(__NR_io_getevents, ctx, 1, 1, &event, NULL) != 1) {
-		if (errno != EINTR)
-			n = -errno;
-	}
+	n = pin_transfer_aio_by(ctx, fd, write, iov, nr, pos, flags);
 	syscall(__NR_io_destroy, ctx);
-	return n == 1 ? (long)event.res : n;
+	return n;
 }
 
 /* Submit the one request that @ring has, and wait for it. */

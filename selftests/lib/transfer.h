@@ -17,6 +17,9 @@ long pin_transfer_sync(int fd, bool write, const struct iovec *iov, unsigned int
 		       int flags);
 long pin_transfer_aio(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
 		      int flags);
+/* The same in a context of io_setup() that is there: nothing is mapped meanwhile. */
+long pin_transfer_aio_by(unsigned long ctx, int fd, bool write, const struct iovec *iov,
+			 unsigned int nr, off_t pos, int flags);
 long pin_transfer_uring(int fd, bool write, const struct iovec *iov, unsigned int nr, off_t pos,
 			int flags);
 
