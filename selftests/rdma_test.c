@@ -215,7 +215,7 @@ static void refused(struct seq *s, const char *what, long want, long result)
 	pin_audit_step(s->au, what, &p, result, getpid());
 }
 
-static void persistent(struct seq *s)
+static void not_persistent(struct seq *s)
 {
 	if (s->k->version < PIN_KVER(6, 2))
 		pin_audit_skip(s->au, "soft-RoCE knows no persistent memory before 6.2");
@@ -313,7 +313,7 @@ static const struct test tests[] = {
 	{ "rxe.reregister", reregister, &rxe },
 	{ "rxe.rights", rights, &rxe },
 	{ "rxe.rights_later", rights_later, &rxe },
-	{ "rxe.persistent", persistent, &rxe },
+	{ "rxe.persistent", not_persistent, &rxe },
 	{ "rxe.windows", windows, &rxe },
 	{ "rxe.removed", removed, &rxe },
 	{ "siw.twice", twice, &siw },
