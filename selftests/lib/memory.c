@@ -1129,4 +1129,7 @@ void pin_mem_gup(const struct pin_mem *m, const struct pin_access *a,
 	g->pinned = m->pages;
 	if (m->kind->gup)
 		m->kind->gup(m, a, g);
+	/* The lockless walk leaves what must move first alone: of what migrates it may be part. */
+	if (a->longterm && m->kernel->movable_memory && g->pinned)
+		g->undone = 0;
 }
