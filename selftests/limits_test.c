@@ -33,6 +33,7 @@
 #define HUGEPAGES	2
 #define ROUNDS		4
 #define MEMLOCK_PAGES	128
+#define AGAIN		12
 #define RING_PAGES	32	/* that kernels charge for rings, at most */
 #define LATE_TRIES	20
 #define LATE_NS		5000000ull
@@ -59,6 +60,7 @@ struct limit {
 	/* In the actor: 0, -EOPNOTSUPP and @why: skip, or another failure. */
 	long (*task)(const struct pin_actor *a, struct pin_op *op, long arg, char *why);
 	bool held_only;		/* for consumers that hold their pins */
+	bool momentary_only;	/* for those that do not */
 	bool charged_only;	/* for those that charge their user */
 	bool file_only;		/* for those that take memory by its file */
 	bool address_only;	/* for those that do not */
@@ -378,12 +380,15 @@ static void expect_limit(const struct pin_op *op, const char *what, long got, lo
 			 got > most ? ", or of more" : "", least);
 }
 
-/* Just enough, and a page less: alone, and beside as much that is pinned. */
+/*
+ * Just enough, and a page less: alone, beside as much that is pinned, and after another
+ * user has let go of that: it is not he who was charged.
+ */
 static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
 	struct pin_op held = *op;
 	struct pin_mem mem;
-	long err, alone, beside;
+	long err, alone, beside, after;
 
 	held.mem = &mem;
 	err = get_memory(&held, MEMLOCK_PAGES, why) ?: prepare_memlock(op, 2, why);
@@ -398,13 +403,33 @@ static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg
 	if (err)
 		return pin_why(why, err, "%s", held.why);
 	err = op->consumer->pin(&held);
-	if (err >= 0) {
-		beside = limit_needed(op, alone, why);
-		err = beside < 0 ? beside : 0;
-		expect_limit(op, "beside as many", beside, 2 * alone, 2 * alone);
+	if (err < 0) {
+		op->consumer->close(&held);
+		return err;
 	}
-	op->consumer->close(&held);
-	return err;
+	beside = limit_needed(op, alone, why);
+	set_soft(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	err = pin_close_by_child(&held, getuid() + 1);
+	if (beside < 0 || err)
+		return beside < 0 ? beside : pin_why(why, -ECHILD, "the child: %ld", err);
+	expect_limit(op, "beside as many", beside, 2 * alone, 2 * alone);
+	after = limit_needed(op, 0, why);
+	if (after < 0)
+		return after;
+	expect_limit(op, "after as many", after, alone, alone);
+	return 0;
+}
+
+/* Many times more in all than there is room for at once. */
+static long memlock_again(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	long err = prepare_memlock(op, 2, why);
+
+	for (int i = 0; !err && !*shared->wrong && i < AGAIN; i++) {
+		set_soft(RLIMIT_MEMLOCK, (op->mem->pages + RING_PAGES) * op->kernel->page_size);
+		err = attempt_in_time(op, true, why);
+	}
+	return unless_not_allowed(err);
 }
 
 /* --- a full control group --- */
@@ -628,7 +653,9 @@ static const struct limit limits[] = {
 	{ .name = "as", .task = as },
 	{ .name = "memlock", .task = memlock, .held_only = true },
 	{ .name = "memlock_hole", .task = memlock_hole, .held_only = true, .address_only = true },
-	{ .name = "memlock_exact", .task = memlock_exact, .charged_only = true },
+	{ .name = "memlock_again", .task = memlock_again, .charged_only = true,
+	  .momentary_only = true },
+	{ .name = "memlock_exact", .task = memlock_exact, .charged_only = true, .held_only = true },
 	{ .name = "memcg", .task = memcg, .dies = true, .unable = no_group },
 	{ .name = "many", .task = many_pages, .held_only = true },
 	{ .name = "beyond", .task = beyond, .held_only = true },
@@ -760,6 +787,7 @@ static void add_tests(struct pin_suite *s)
 			struct cell *cell;
 
 			if ((limits[i].held_only && !pin_consumers[j]->held) ||
+			    (limits[i].momentary_only && pin_consumers[j]->held) ||
 			    (limits[i].charged_only && !pin_consumers[j]->charged) ||
 			    (limits[i].file_only && !pin_consumers[j]->by_file) ||
 			    (limits[i].address_only && pin_consumers[j]->by_file))
@@ -848,7 +876,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "limits_test",
-		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole, memlock_exact), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
+		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole, memlock_exact, memlock_again), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
 		.add_tests = add_tests,
 		.setup = setup,
 		.cleanup = cleanup,

@@ -204,6 +204,7 @@ const struct pin_consumer pin_consumer_uring_send_zc = {
 	.path = "io_send_zc > zerocopy_fill_skb_from_iter > iov_iter_get_pages2 (references)",
 	.since = "never",
 	.doc_case = 1,
+	.charged = true,
 	.probe = probe,
 	.open = zc_open,
 	.predict = predict,

@@ -98,10 +98,9 @@ static pid_t leave_child(const struct actor_state *st)
 	return pid;
 }
 
-/* Ours are closed first: it is the child that lets go of what was pinned for us. */
-static long close_by_child(struct actor_state *st)
+long pin_close_by_child(struct pin_op *op, uid_t uid)
 {
-	const struct pin_consumer *c = st->self->consumer;
+	void (*const close_op)(struct pin_op *op) = op->consumer->close;
 	int pair[2], status;
 	pid_t pid;
 	char go;
@@ -111,12 +110,15 @@ static long close_by_child(struct actor_state *st)
 	pid = fork();
 	if (!pid) {
 		close(pair[1]);
-		if (read(pair[0], &go, 1) == 0 && c->close)
-			c->close(&st->op);
+		if (uid && setresuid(uid, uid, uid))
+			_exit(errno);
+		if (read(pair[0], &go, 1) == 0 && close_op)
+			close_op(op);
 		_exit(0);
 	}
-	if (pid > 0 && c->close)
-		c->close(&st->op);
+	/* Ours are closed first: it is the child that lets go of what was pinned for us. */
+	if (pid > 0 && close_op)
+		close_op(op);
 	close(pair[0]);
 	close(pair[1]);
 	return pid < 0 || waitpid(pid, &status, 0) != pid ? -errno : -status;
@@ -163,7 +165,7 @@ static void __attribute__((noreturn)) actor_main(const struct pin_actor *a, int 
 				c->close(&st.op);
 			break;
 		case PIN_ACTOR_CLOSE_BY_CHILD:
-			r.result = close_by_child(&st);
+			r.result = pin_close_by_child(&st.op, 0);
 			break;
 		case PIN_ACTOR_MUNMAP:
 			pin_mem_unmap(&st.mem);

@@ -75,6 +75,12 @@ bool pin_actor_order(struct pin_audit *au, struct pin_actor *a, enum pin_actor_c
 /* The same for PIN_ACTOR_OPEN: if it cannot be opened here the test is skipped. */
 bool pin_actor_open(struct pin_audit *au, struct pin_actor *a, struct pin_actor_reply *reply);
 
+/*
+ * Close @op here, and after that in a child of ours, which is user @uid by then unless
+ * that is 0: it is the child that lets go. Returns 0, -errno or the child's status < 0.
+ */
+long pin_close_by_child(struct pin_op *op, uid_t uid);
+
 /* Before it is started: memory that it and its auditor share, of zeros, for good. */
 void *pin_actor_shared(size_t size);
 

@@ -68,7 +68,7 @@ struct pin_consumer {
 	bool confines;		/* open() takes rights from the process for good */
 	bool exec_hangs;	/* execve() meanwhile waits for ever, even for SIGKILL */
 	bool dirties;		/* marks dirty what was written to, as it lets go */
-	bool charged;		/* RLIMIT_MEMLOCK bounds all that a process has pinned so */
+	bool charged;		/* RLIMIT_MEMLOCK bounds what is held so at a time */
 	bool retries;		/* pins anew each time a busy device sends it away */
 	/* How many pages it wants, of kinds that are not huge; NULL: any number. */
 	unsigned int (*pages)(const struct pin_kernel *k);
