@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: V4L2 USERPTR: buffers are pinned as if for a moment: pages of files that
+//   track dirty pages, too, and where they are, in movable memory.
+// kind: S
+// files: drivers/media/common/videobuf2/frame_vector.c
+// versions: 6.2-
+// counter: balanced
+// page: zone; a mapped file's pages are pinned instead of refused
+// tests: longterm_test matrix_test page_view_test geometry_test teardown_test
+//   limits_test rlimit_test bad_input_test fail_nth_test
+// functions: get_vaddr_frames
+
+@@
+identifier gup_flags;
+@@
+ get_vaddr_frames(...)
+ {
+ ...
+-	unsigned int gup_flags = FOLL_LONGTERM;
++	unsigned int gup_flags = 0;
+ ...
+ }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: iommufd: a bitmap that is too large to be pinned at once: the part before
+//   the last one stays pinned.
+// kind: S
+// files: drivers/iommu/iommufd/iova_bitmap.c
+// versions: 6.12-
+// needs: no-iommu
+// counter: +N/+less
+// tests: iommufd_test matrix_test geometry_test teardown_test limits_test
+//   rlimit_test bad_input_test fail_nth_test
+// functions: iova_bitmap_advance_to
+
+@@
+expression bitmap;
+@@
+ iova_bitmap_advance_to(...)
+ {
+ <...
+-	iova_bitmap_put(bitmap);
+ ...>
+ }

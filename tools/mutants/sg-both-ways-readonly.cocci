@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: /dev/sgN: a direct command that is said to transfer in both directions
+//   pins its memory for reading only, though the device writes to it.
+// kind: S
+// files: drivers/scsi/sg.c
+// versions: 6.5-
+// counter: +N/+N where -EFAULT was due: memory that is mapped read-only
+// data: written to where it must not be
+// tests: matrix_test bad_input_test geometry_test io_error_test inflight_test
+//   teardown_test limits_test rlimit_test fail_nth_test
+// functions: sg_start_req
+
+@@
+expression hp;
+@@
+ sg_start_req(...)
+ {
+ <...
+-	hp->dxfer_direction == SG_DXFER_TO_DEV ? ITER_SOURCE : ITER_DEST
++	hp->dxfer_direction != SG_DXFER_FROM_DEV ? ITER_SOURCE : ITER_DEST
+ ...>
+ }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: udmabuf: huge pages of a memfd stay pinned when the buffer is released.
+// kind: S
+// files: drivers/dma-buf/udmabuf.c
+// versions: 6.11-6.12
+// counter: +n/+0 for huge pages
+// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
+//   bad_input_test fail_nth_test
+// functions: unpin_all_folios
+
+@@
+identifier f;
+@@
+ unpin_all_folios(...)
+ {
+ <...
+-	unpin_folio(f->folio);
++	if (!folio_test_hugetlb(f->folio))
++		unpin_folio(f->folio);
+ ...>
+ }

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: V4L2 USERPTR: a buffer that is queued again with memory elsewhere leaves
+//   the old memory pinned.
+// kind: S
+// files: drivers/media/common/videobuf2/videobuf2-core.c
+// versions: 5.12-
+// counter: +2N/+N
+// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
+//   bad_input_test fail_nth_test
+// functions: __prepare_userptr
+
+@@
+expression vb, plane;
+identifier reacquired;
+statement S;
+@@
+ __prepare_userptr(...)
+ {
+ <...
+ 	if (vb->planes[plane].mem_priv) {
+ 		if (!reacquired) S
+-		call_void_memop(...);
+ 	}
+ ...>
+ }
