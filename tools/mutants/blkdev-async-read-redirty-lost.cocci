@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Block devices: pages of an asynchronous direct read that were written
+//   back while it was in flight are not marked dirty again.
+// kind: S
+// files: block/fops.c
+// versions: 6.5-
+// counter: balanced
+// page: clean, though the device has written
+// data: lost when the page is reclaimed
+// tests: inflight_test dio_target_test matrix_test case45_test
+// functions: __blkdev_direct_IO_async blkdev_bio_end_io_async
+
+@@
+expression dio, bio;
+@@
+ __blkdev_direct_IO_async(...)
+ {
+ <...
+-	dio->flags |= DIO_SHOULD_DIRTY;
+ 	bio_set_pages_dirty(bio);
+ ...>
+ }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: The slow path meets a hole, returns the error and forgets the pages
+//   that it pinned before.
+// kind: S
+// files: mm/gup.c
+// versions: 5.10-
+// counter: +n/+0, -EFAULT
+// tests: bad_input_test helper_bad_input_test matrix_test geometry_test
+//   dio_target_test
+// functions: __get_user_pages
+
+@@
+identifier i, ret;
+@@
+ __get_user_pages(...)
+ {
+ <...
+-	return i ? i : ret;
++	return ret ? ret : i;
+ ...>
+ }

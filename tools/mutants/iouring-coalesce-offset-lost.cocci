@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Fixed buffers that begin inside a large folio use the folio's first
+//   pages instead of their own.
+// kind: S
+// files: io_uring/rsrc.c
+// versions: 6.12-6.12
+// counter: balanced
+// data: reads and writes go to other pages of the folio
+// tests: uring_test geometry_test matrix_test inflight_test case45_test
+//   page_view_test
+// functions: io_sqe_buffer_register io_import_fixed
+
+@@
+identifier off, data, coalesced;
+@@
+ io_sqe_buffer_register(...)
+ {
+ <...
+-	if (coalesced)
+-		off += data.first_folio_page_idx << PAGE_SHIFT;
+ ...>
+ }

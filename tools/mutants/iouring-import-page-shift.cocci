@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Fixed buffers of several large folios: a request that begins in a
+//   later folio begins at the first page of it that has its offset in a page.
+// kind: S
+// files: io_uring/rsrc.c
+// versions: 6.10-
+// counter: balanced
+// data: reads and writes go to another page of the folio
+// tests: uring_test geometry_test matrix_test inflight_test
+// functions: io_import_fixed
+
+@@
+expression imu, offset;
+identifier iter;
+@@
+ io_import_fixed(...)
+ {
+ <...
+-	iter->iov_offset = offset & ((1UL << imu->folio_shift) - 1);
++	iter->iov_offset = offset & ~PAGE_MASK;
+ ...>
+ }

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Fixed buffers beyond RLIMIT_MEMLOCK are refused, but go on to count
+//   in VmPin.
+// kind: S
+// files: io_uring/rsrc.c
+// versions: 5.11-6.15
+// counter: balanced, -ENOMEM
+// vm: VmPin stays N pages too high
+// tests: uring_test limits_test rlimit_test matrix_test bad_input_test
+// functions: io_account_mem
+
+@@
+expression ctx, n;
+identifier ret;
+@@
+ io_account_mem(...)
+ {
+ <...
++	if (ctx->mm_account)
++		atomic64_add(n, &ctx->mm_account->pinned_vm);
++
+ 	if (ctx->user) {
+ 		ret = __io_account_mem(ctx->user, n);
+ 		if (ret)
+ 			return ret;
+ 	}
+-	if (ctx->mm_account)
+-		atomic64_add(n, &ctx->mm_account->pinned_vm);
+ ...>
+ }

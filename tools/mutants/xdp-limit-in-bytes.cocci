@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: AF_XDP: RLIMIT_MEMLOCK is taken as pages, though it is bytes.
+// kind: S
+// files: net/xdp/xdp_umem.c
+// versions: 5.4-
+// counter: +N/+0 and success instead of -ENOBUFS
+// vm: the user's locked memory beyond RLIMIT_MEMLOCK
+// tests: rlimit_test limits_test matrix_test
+// functions: xdp_umem_account_pages
+
+@@
+identifier lock_limit;
+@@
+ xdp_umem_account_pages(...)
+ {
+ <...
+-	lock_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
++	lock_limit = rlimit(RLIMIT_MEMLOCK);
+ ...>
+ }
