@@ -5,8 +5,9 @@
 // files: block/bio.c
 // versions: 6.5-6.17
 // counter: +n/+0, -EFAULT
-// tests: bad_input_test geometry_test dio_target_test matrix_test
-//   helper_bad_input_test
+// tests: dio_target_test=here.*,loop.*,zram.*,dm_linear.*
+//   geometry_test=dio_*,aio_*,uring_read.*,sg_* matrix_test=dio_*,aio_*
+//   bad_input_test=dio.*
 // functions: bio_iov_iter_get_pages __blkdev_direct_IO_simple
 //   __blkdev_direct_IO_async iomap_dio_bio_iter
 

@@ -6,7 +6,9 @@
 // versions: 6.12-6.16
 // counter: +2/+3
 // page: references and pin count below what they should be
-// tests: geometry_test dio_target_test matrix_test page_view_test
+// tests: dio_target_test=here.*,loop.*,zram.*,dm_linear.*
+//   geometry_test=dio_*,aio_*,uring_read.*,sg_* matrix_test=dio_*,aio_*
+//   bad_input_test=dio.*
 // functions: __bio_iov_iter_get_pages __bio_release_pages bio_release_pages
 
 @@

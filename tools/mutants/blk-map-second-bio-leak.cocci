@@ -5,7 +5,8 @@
 // files: block/blk-map.c
 // versions: 6.5-
 // counter: +N/+256
-// tests: matrix_test geometry_test limits_test overflow_test inflight_test
+// tests: matrix_test=sg_*,bsg_*,nvme_pass*,uring_nvme_*
+//   geometry_test=sg_*,nvme_pass*,uring_nvme_* io_error_test=nvme.*,sg.*
 // functions: blk_rq_unmap_user
 
 @@

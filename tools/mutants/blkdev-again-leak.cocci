@@ -5,7 +5,8 @@
 // files: block/fops.c
 // versions: 6.5-
 // counter: +N/+0, -EAGAIN
-// tests: dio_target_test matrix_test inflight_test io_error_test
+// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*
+//   io_error_test=device.* matrix_test=dio_* geometry_test=dio_*
 // functions: __blkdev_direct_IO_simple
 
 @@

@@ -9,7 +9,7 @@
 // counter: balanced
 // data: what the parent writes never reaches the device
 // log: sanity check of the unpinned pages, with CONFIG_DEBUG_VM
-// tests: fork_test matrix_test
+// tests: fork_test pinned_stays_test matrix_test=*.thp*.fork
 // functions: copy_huge_pmd sanity_check_pinned_pages
 
 @@

@@ -6,8 +6,8 @@
 // versions: 6.2-
 // counter: balanced
 // page: zone; a mapped file's pages are pinned instead of refused
-// tests: longterm_test matrix_test page_view_test geometry_test teardown_test
-//   limits_test rlimit_test bad_input_test fail_nth_test
+// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
+//   limits_test=*.vivid_* userfault_test=vivid_*
 // functions: get_vaddr_frames
 
 @@

@@ -7,9 +7,8 @@
 // counter: balanced
 // page: clean, though the server has written
 // data: lost when the page is reclaimed
-// tests: matrix_test inflight_test case45_test dio_target_test io_error_test
-//   geometry_test teardown_test limits_test rlimit_test bad_input_test
-//   fail_nth_test page_view_test pinned_stays_test
+// tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
+//   io_error_test=fuse.* inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_aio_complete_req
 
 @@

@@ -5,9 +5,8 @@
 // files: fs/fuse/file.c
 // versions: 6.9-
 // counter: +n/+0, a short count
-// tests: matrix_test geometry_test bad_input_test dio_target_test
-//   io_error_test inflight_test teardown_test limits_test rlimit_test
-//   fail_nth_test
+// tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
+//   io_error_test=fuse.* inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_get_user_pages
 
 @@

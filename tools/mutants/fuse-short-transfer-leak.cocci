@@ -5,8 +5,8 @@
 // files: fs/fuse/file.c
 // versions: 6.9-6.13
 // counter: +N/+less, a short count
-// tests: io_error_test matrix_test dio_target_test geometry_test inflight_test
-//   teardown_test limits_test rlimit_test bad_input_test fail_nth_test
+// tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
+//   io_error_test=fuse.* inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_release_user_pages
 
 @@

@@ -10,8 +10,7 @@
 // page: pages of secretmem are pinned
 // data: secret memory reaches a device
 // log: page fault of the kernel, where it copies the data itself
-// tests: bad_input_test helper_bad_input_test matrix_test kernel_memory_test
-//   longterm_test
+// tests: longterm_test=*secretmem* matrix_test=*.secretmem.*
 // functions: gup_fast_folio_allowed
 
 @@

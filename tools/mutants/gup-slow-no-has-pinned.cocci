@@ -8,7 +8,8 @@
 // data: what the parent writes never reaches the device, or what the device
 //   writes the parent
 // log: sanity check of the unpinned pages, with CONFIG_DEBUG_VM
-// tests: fork_test matrix_test maybe_dma_pinned_test
+// tests: fork_test case45_test=case5.fork.* pinned_stays_test
+//   matrix_test=helper_*.fork,vfio_*.fork
 // functions: __get_user_pages_locked sanity_check_pinned_pages
 //   unpin_user_page unpin_user_pages unpin_user_pages_dirty_lock
 

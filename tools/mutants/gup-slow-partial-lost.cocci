@@ -5,8 +5,9 @@
 // files: mm/gup.c
 // versions: 5.10-
 // counter: +n/+0, -EFAULT
-// tests: bad_input_test helper_bad_input_test matrix_test geometry_test
-//   dio_target_test
+// tests: bad_input_test userfault_test=process_vm_*,vfio_*,helper_*
+//   geometry_test=helper_*,process_vm_*,vfio_*
+//   matrix_test=helper_*.hole.*,process_vm_*.hole.*,vfio_*.hole.*
 // functions: __get_user_pages
 
 @@

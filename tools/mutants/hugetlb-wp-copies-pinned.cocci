@@ -8,7 +8,7 @@
 // page: the mapped page is no longer the pinned one
 // data: what the process writes never reaches the device
 // log: sanity check of the unpinned pages, with CONFIG_DEBUG_VM
-// tests: pinned_stays_test fork_test userfault_test matrix_test
+// tests: fork_test pinned_stays_test matrix_test=*.hugetlb*.fork
 // functions: hugetlb_wp sanity_check_pinned_pages
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.10-
 // counter: +N/+N where -EFAULT was due: memory that is mapped read-only
 // page: pins of pages that must not be written to; not of copies of its own
-// tests: rdma_test bad_input_test matrix_test geometry_test case3_test
-//   teardown_test limits_test rlimit_test fail_nth_test
+// tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
+//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
 // functions: ib_umem_get
 
 @@

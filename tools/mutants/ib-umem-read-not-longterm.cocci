@@ -7,9 +7,7 @@
 // needs: movable
 // counter: +N/+0 where the pages should have moved first
 // page: zone
-// tests: longterm_test matrix_test rdma_test page_view_test case3_test
-//   geometry_test teardown_test limits_test rlimit_test bad_input_test
-//   fail_nth_test
+// tests: longterm_test matrix_test=rdma_rxe_mr_read.*
 // functions: ib_umem_get
 
 @@

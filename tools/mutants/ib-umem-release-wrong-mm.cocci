@@ -6,8 +6,8 @@
 // versions: 5.10-
 // counter: balanced
 // vm: VmPin of both processes
-// tests: rdma_test teardown_test fork_test matrix_test case3_test
-//   geometry_test limits_test rlimit_test bad_input_test fail_nth_test
+// tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
+//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
 // functions: ib_umem_release
 
 @@

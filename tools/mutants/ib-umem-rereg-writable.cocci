@@ -8,9 +8,8 @@
 // counter: balanced
 // page: clean, though the device has written; or dirty without having been pinned
 //   for that; no -EACCES
-// tests: rdma_test bad_input_test matrix_test case3_test geometry_test
-//   teardown_test limits_test rlimit_test fail_nth_test case45_test
-//   page_view_test inflight_test pinned_stays_test
+// tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
+//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
 // functions: ib_umem_check_rereg
 
 @@

@@ -7,7 +7,9 @@
 // counter: balanced
 // page: dirty, though nobody wrote to it
 // log: of ext4, about dirty pages without buffers
-// tests: matrix_test dio_target_test inflight_test page_view_test case45_test
+// tests: dio_target_test=xfs.*,here.*,ext4.*
+//   matrix_test=dio_write.*,aio_write.*,uring_write.*
+//   inflight_test=xfs.*,ext4.*
 // functions: __iomap_dio_rw iomap_dio_bio_end_io ext4_dirty_folio
 
 @@

@@ -7,8 +7,8 @@
 // needs: no-iommu
 // counter: +N/+0
 // log: WARN that an access is not known, or not given up
-// tests: iommufd_test matrix_test geometry_test teardown_test limits_test
-//   rlimit_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: iommufd_access_change_ioas iommufd_access_unpin_pages
 //   iopt_area_remove_access iopt_unmap_iova_range iommufd_ioas_destroy
 

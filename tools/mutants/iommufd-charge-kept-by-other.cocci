@@ -7,8 +7,8 @@
 // needs: no-iommu
 // counter: balanced
 // vm: the user's locked memory, of which only a later refusal tells
-// tests: iommufd_test rlimit_test teardown_test matrix_test geometry_test
-//   limits_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: do_update_pinned
 
 @@

@@ -7,8 +7,8 @@
 // needs: no-iommu
 // counter: +N/+0 where +N/+N, -ENOMEM is right
 // vm: VmPin above the limit
-// tests: rlimit_test limits_test iommufd_test matrix_test geometry_test
-//   teardown_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: incr_user_locked_vm
 
 @@

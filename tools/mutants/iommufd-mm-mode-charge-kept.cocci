@@ -7,8 +7,8 @@
 // needs: no-iommu
 // counter: balanced
 // vm: VmLck, with IOMMU_OPTION_RLIMIT_MODE
-// tests: iommufd_test rlimit_test matrix_test geometry_test teardown_test
-//   limits_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: do_update_pinned
 
 @@

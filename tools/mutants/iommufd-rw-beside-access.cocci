@@ -7,8 +7,8 @@
 // needs: no-iommu
 // counter: balanced, as long as the access is there
 // page: those of the access are not pinned any more, those behind are for good
-// tests: iommufd_test matrix_test geometry_test teardown_test limits_test
-//   rlimit_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: pfn_reader_unpin batch_unpin iopt_pages_unfill_xarray
 //   unpin_user_page_range_dirty_lock
 

@@ -6,7 +6,9 @@
 // versions: 6.10-
 // counter: balanced
 // data: reads and writes go to another page of the folio
-// tests: uring_test geometry_test matrix_test inflight_test
+// tests: uring_test matrix_test=uring_* geometry_test=uring_*
+//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
+//   bad_input_test=uring_* inflight_test=*.uring.*
 // functions: io_import_fixed
 
 @@

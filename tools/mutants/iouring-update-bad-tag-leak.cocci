@@ -5,7 +5,9 @@
 // files: io_uring/rsrc.c
 // versions: 6.1-6.12
 // counter: +N/+0, -EFAULT
-// tests: uring_test bad_input_test matrix_test fail_nth_test
+// tests: uring_test matrix_test=uring_* geometry_test=uring_*
+//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
+//   bad_input_test=uring_* inflight_test=*.uring.*
 // functions: __io_sqe_buffers_update
 
 @@

@@ -6,8 +6,8 @@
 // versions: 6.12-
 // needs: no-iommu
 // counter: +N/+less
-// tests: iommufd_test matrix_test geometry_test teardown_test limits_test
-//   rlimit_test bad_input_test fail_nth_test
+// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
+//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
 // functions: iova_bitmap_advance_to
 
 @@

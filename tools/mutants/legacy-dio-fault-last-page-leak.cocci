@@ -5,7 +5,8 @@
 // files: fs/direct-io.c
 // versions: 6.5-
 // counter: one pin is left, -EFAULT or a short count
-// tests: dio_target_test bad_input_test
+// tests: dio_target_test=vfat*.*,udf.*,exfat.*,ntfs3.* io_error_test=vfat.*
+//   inflight_test
 // functions: __blockdev_direct_IO
 
 @@

@@ -5,7 +5,8 @@
 // files: fs/direct-io.c
 // versions: 6.5-
 // counter: +N/+less
-// tests: dio_target_test matrix_test geometry_test
+// tests: dio_target_test=vfat*.*,udf.*,exfat.*,ntfs3.* io_error_test=vfat.*
+//   inflight_test
 // functions: dio_bio_reap dio_new_bio dio_send_cur_page do_direct_IO
 
 @@

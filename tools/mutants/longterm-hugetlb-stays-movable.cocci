@@ -6,7 +6,7 @@
 // needs: movable
 // counter: +N/+0 instead of +2N/+N
 // page: pinned pages in ZONE_MOVABLE
-// tests: longterm_test matrix_test
+// tests: longterm_test
 // functions: collect_longterm_unpinnable_folios try_grab_folio_fast
 
 @@

@@ -6,8 +6,8 @@
 // versions: 6.12-
 // counter: balanced
 // page: one reference more, for ever: the page is never freed
-// tests: matrix_test limits_test pinned_stays_test page_view_test
-//   kernel_memory_test
+// tests: matrix_test=udmabuf*,helper_memfd.*
+//   geometry_test=udmabuf*,helper_memfd.* page_view_test
 // functions: memfd_pin_folios
 
 @@

@@ -9,7 +9,7 @@
 // counter: balanced
 // page: the mapped page is no longer the pinned one
 // data: a device writes to the old page
-// tests: pinned_stays_test case3_test matrix_test
+// tests: pinned_stays_test case45_test
 // functions: set_pmd_migration_entry __migrate_folio
 //   sanity_check_pinned_pages unpin_user_pages
 

@@ -7,9 +7,7 @@
 // counter: balanced
 // page: clean, though the read has written
 // data: lost when the page is reclaimed
-// tests: dio_target_test case45_test inflight_test io_error_test matrix_test
-//   geometry_test teardown_test limits_test rlimit_test bad_input_test
-//   fail_nth_test page_view_test pinned_stays_test
+// tests: dio_target_test=9p.* limits_test=memcg_half.* inflight_test=9p.*
 // functions: netfs_rreq_assess_dio
 
 @@

@@ -5,8 +5,7 @@
 // files: fs/netfs/iterator.c
 // versions: 6.3-
 // counter: +N/+less
-// tests: dio_target_test geometry_test io_error_test inflight_test matrix_test
-//   teardown_test limits_test rlimit_test bad_input_test fail_nth_test
+// tests: dio_target_test=9p.* limits_test=memcg_half.* inflight_test=9p.*
 // functions: netfs_extract_user_iter
 
 @@

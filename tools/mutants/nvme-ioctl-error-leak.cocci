@@ -5,8 +5,8 @@
 // files: drivers/nvme/host/ioctl.c
 // versions: 6.5-
 // counter: +N/+0, a status greater than 0
-// tests: io_error_test bad_input_test matrix_test uring_test inflight_test
-//   geometry_test teardown_test limits_test rlimit_test fail_nth_test
+// tests: matrix_test=nvme_*,uring_nvme_* geometry_test=nvme_*,uring_nvme_*
+//   fail_nth_test=nvme_*,uring_nvme_* io_error_test=nvme.*
 // functions: nvme_submit_user_cmd
 
 @@

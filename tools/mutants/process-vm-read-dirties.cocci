@@ -6,7 +6,8 @@
 // counter: balanced
 // page: dirty, though nobody wrote to it
 // log: of ext4, about dirty pages without buffers
-// tests: matrix_test page_view_test case45_test
+// tests: matrix_test=process_vm_* geometry_test=process_vm_*
+//   bad_input_test=process_vm.*
 // functions: process_vm_rw_single_vec process_vm_rw_core ext4_dirty_folio
 
 @@

@@ -6,8 +6,8 @@
 // versions: 6.3-
 // counter: +N/+0, -EINVAL
 // vm: VmPin
-// tests: rdma_test bad_input_test matrix_test case3_test geometry_test
-//   teardown_test limits_test rlimit_test fail_nth_test
+// tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
+//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
 // functions: rxe_mr_init_user
 
 @@

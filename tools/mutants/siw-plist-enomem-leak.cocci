@@ -6,8 +6,8 @@
 // versions: 6.8-
 // counter: +N/+0, -ENOMEM
 // vm: VmPin
-// tests: fail_nth_test limits_test rdma_test case3_test matrix_test
-//   geometry_test teardown_test rlimit_test bad_input_test
+// tests: rdma_test matrix_test=rdma_siw_* geometry_test=rdma_siw_*
+//   fail_nth_test=rdma_siw_* limits_test=*.rdma_siw_*
 // functions: siw_umem_release
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.3-
 // counter: +N/+0, -EINVAL or -EFAULT
 // vm: VmPin
-// tests: rdma_test bad_input_test fail_nth_test matrix_test case3_test
-//   geometry_test teardown_test limits_test rlimit_test
+// tests: rdma_test matrix_test=rdma_siw_* geometry_test=rdma_siw_*
+//   fail_nth_test=rdma_siw_* limits_test=*.rdma_siw_*
 // functions: siw_reg_user_mr
 
 @@

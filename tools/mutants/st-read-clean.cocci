@@ -7,9 +7,8 @@
 // counter: balanced
 // page: clean, though the drive has written
 // data: lost when the page is reclaimed
-// tests: matrix_test case45_test inflight_test io_error_test geometry_test
-//   teardown_test limits_test rlimit_test bad_input_test fail_nth_test
-//   page_view_test pinned_stays_test
+// tests: matrix_test=st_* geometry_test=st_* fail_nth_test=st_*
+//   io_error_test=st.*
 // functions: sgl_unmap_user_pages
 
 @@

@@ -5,8 +5,8 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.12-
 // counter: +(n+1)/+n, or an error where the file ends
-// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=udmabuf* geometry_test=udmabuf* fail_nth_test=udmabuf*
+//   limits_test=*.udmabuf*
 // functions: udmabuf_pin_folios
 
 @@

@@ -4,8 +4,8 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.11-6.12
 // counter: +n/+0 for huge pages
-// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=udmabuf* geometry_test=udmabuf* fail_nth_test=udmabuf*
+//   limits_test=*.udmabuf*
 // functions: unpin_all_folios
 
 @@

@@ -6,9 +6,8 @@
 // counter: balanced
 // page: clean, though the driver has written
 // data: lost when the page is reclaimed
-// tests: matrix_test case45_test page_view_test geometry_test teardown_test
-//   limits_test rlimit_test bad_input_test fail_nth_test inflight_test
-//   pinned_stays_test
+// tests: matrix_test=vduse_* geometry_test=vduse_* fail_nth_test=vduse_*
+//   limits_test=*.vduse_*
 // functions: vduse_dev_dereg_umem
 
 @@

@@ -6,8 +6,8 @@
 // versions: 6.0-
 // counter: +N/+0 where +0/+0, -ENOMEM is right
 // vm: VmPin above the limit
-// tests: rlimit_test limits_test matrix_test geometry_test teardown_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=vduse_* geometry_test=vduse_* fail_nth_test=vduse_*
+//   limits_test=*.vduse_*
 // functions: vduse_dev_reg_umem
 
 @@

@@ -5,8 +5,8 @@
 // versions: 5.10-
 // counter: +N/+less for more than one mapping
 // vm: VmLck
-// tests: vfio_test teardown_test matrix_test geometry_test limits_test
-//   rlimit_test bad_input_test fail_nth_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: vfio_iommu_unmap_unpin_all
 
 @@

@@ -5,8 +5,8 @@
 // files: drivers/vfio/vfio_iommu_type1.c
 // versions: 5.12-
 // counter: +N/+less, -ENOMEM
-// tests: fail_nth_test limits_test vfio_test matrix_test geometry_test
-//   teardown_test rlimit_test bad_input_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: vfio_pin_map_dma
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.12-
 // counter: +N/+N, -ENOMEM, where +N/+0 is right
 // vm: VmLck
-// tests: rlimit_test limits_test vfio_test matrix_test geometry_test
-//   teardown_test bad_input_test fail_nth_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: vfio_pin_pages_remote
 
 @@

@@ -7,8 +7,8 @@
 // counter: balanced
 // vm: VmLck of the new owner: 0, and less than 0 once it is unmapped
 // log: WARN in __account_locked_vm()
-// tests: vfio_test teardown_test matrix_test geometry_test limits_test
-//   rlimit_test bad_input_test fail_nth_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: vfio_change_dma_owner __account_locked_vm mm_lock_acct
 
 @@

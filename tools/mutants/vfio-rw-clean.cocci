@@ -7,9 +7,8 @@
 // counter: balanced
 // page: clean, though a device could write
 // data: lost when the page is reclaimed
-// tests: matrix_test vfio_test case45_test page_view_test geometry_test
-//   teardown_test limits_test rlimit_test bad_input_test fail_nth_test
-//   inflight_test pinned_stays_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: put_pfn
 
 @@

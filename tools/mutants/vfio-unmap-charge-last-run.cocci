@@ -6,8 +6,8 @@
 // versions: 5.10-
 // counter: balanced
 // vm: VmLck
-// tests: vfio_test matrix_test geometry_test rlimit_test teardown_test
-//   limits_test bad_input_test fail_nth_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: vfio_sync_unpin
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.10-
 // counter: +N/+less
 // vm: VmLck
-// tests: fail_nth_test limits_test vfio_test matrix_test geometry_test
-//   teardown_test rlimit_test bad_input_test
+// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
 // functions: unmap_unpin_slow
 
 @@

@@ -7,9 +7,8 @@
 // counter: balanced
 // page: clean, though it was written to
 // data: the bit is lost when the page is reclaimed
-// tests: matrix_test case45_test page_view_test geometry_test teardown_test
-//   limits_test rlimit_test bad_input_test fail_nth_test inflight_test
-//   pinned_stays_test
+// tests: matrix_test=vhost_log.* geometry_test=vhost_log.*
+//   fail_nth_test=vhost_log.*
 // functions: set_bit_to_user
 
 @@

@@ -5,8 +5,9 @@
 // files: drivers/vhost/vdpa.c
 // versions: 6.3-
 // counter: +N/+0 for the second address space
-// tests: matrix_test teardown_test geometry_test limits_test rlimit_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
+//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
+//   userfault_test=vhost_vdpa*
 // functions: vhost_vdpa_cleanup
 
 @@

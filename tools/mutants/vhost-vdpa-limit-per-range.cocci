@@ -6,8 +6,9 @@
 // versions: 5.10-
 // counter: +N/+0 where +0/+0, -ENOMEM is right
 // vm: VmPin above the limit
-// tests: rlimit_test limits_test matrix_test geometry_test teardown_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
+//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
+//   userfault_test=vhost_vdpa*
 // functions: vhost_vdpa_pa_map
 
 @@

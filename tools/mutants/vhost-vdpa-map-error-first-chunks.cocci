@@ -6,8 +6,9 @@
 // versions: 5.10-
 // counter: +N/+less, -EFAULT or -ENOMEM
 // vm: VmPin
-// tests: matrix_test geometry_test bad_input_test teardown_test limits_test
-//   rlimit_test fail_nth_test
+// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
+//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
+//   userfault_test=vhost_vdpa*
 // functions: vhost_vdpa_pa_map
 
 @@

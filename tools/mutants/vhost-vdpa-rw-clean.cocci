@@ -7,9 +7,9 @@
 // counter: balanced
 // page: clean, though the device could write
 // data: lost when the page is reclaimed
-// tests: matrix_test case45_test page_view_test geometry_test teardown_test
-//   limits_test rlimit_test bad_input_test fail_nth_test inflight_test
-//   pinned_stays_test
+// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
+//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
+//   userfault_test=vhost_vdpa*
 // functions: vhost_vdpa_pa_unmap
 
 @@

@@ -7,9 +7,8 @@
 // counter: balanced
 // page: clean, though the device has written
 // data: lost when the page is reclaimed
-// tests: matrix_test case45_test page_view_test geometry_test teardown_test
-//   limits_test rlimit_test bad_input_test fail_nth_test inflight_test
-//   pinned_stays_test
+// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
+//   limits_test=*.vivid_* userfault_test=vivid_*
 // functions: vb2_vmalloc_put_userptr
 
 @@

@@ -5,8 +5,8 @@
 // files: drivers/media/common/videobuf2/videobuf2-core.c
 // versions: 5.12-
 // counter: +2N/+N
-// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
+//   limits_test=*.vivid_* userfault_test=vivid_*
 // functions: __prepare_userptr
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.12-
 // counter: +N/+0 where +(N+n)/+N is right
 // page: the pages behind are not pinned
-// tests: matrix_test geometry_test teardown_test limits_test rlimit_test
-//   bad_input_test fail_nth_test
+// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
+//   limits_test=*.vivid_* userfault_test=vivid_*
 // functions: __prepare_userptr
 
 @@

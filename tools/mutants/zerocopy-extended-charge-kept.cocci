@@ -6,7 +6,8 @@
 // versions: 5.4-
 // counter: +0/+0
 // vm: the user's locked memory, of which only a later refusal tells
-// tests: rlimit_test limits_test uring_test
+// tests: matrix_test=uring_send_zc* uring_test control_test
+//   limits_test=*.uring_send*
 // functions: mm_account_pinned_pages
 
 @@
