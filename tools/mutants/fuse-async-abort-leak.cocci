@@ -6,7 +6,7 @@
 // versions: 6.9-
 // counter: +N/+0, -ENOTCONN
 // tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
-//   io_error_test=fuse.* inflight_test=fuse.* dio_target_test=fuse.*
+//   io_error_test=fuse*.* inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_async_req_send
 
 @@

@@ -5,7 +5,7 @@
 // files: fs/fuse/file.c
 // versions: 6.9-
 // counter: +N/+0
-// tests: io_error_test=fuse.* matrix_test=fuse_*
+// tests: io_error_test=fuse*.* matrix_test=fuse_*
 // functions: fuse_release_user_pages
 
 @@

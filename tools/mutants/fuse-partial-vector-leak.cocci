@@ -6,7 +6,7 @@
 // versions: 6.9-
 // counter: +n/+0, a short count
 // tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
-//   io_error_test=fuse.* inflight_test=fuse.* dio_target_test=fuse.*
+//   io_error_test=fuse*.* inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_get_user_pages
 
 @@

@@ -8,7 +8,7 @@
 // page: clean, though the server has written
 // data: lost when the page is reclaimed
 // tests: matrix_test=fuse_read.* inflight_test case45_test
-//   io_error_test=fuse.*
+//   io_error_test=fuse*.*
 // functions: fuse_direct_io
 
 @@
