@@ -448,6 +448,21 @@ static void update_half_way(struct seq *s, const struct pin_mem *m)
 	unregister(s);
 }
 
+/* A tag that cannot be read is asked for before anything is pinned. */
+static void update_bad_tag(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov[2] = { piece(m, 0, 2), piece(m, 2, 3) };
+	const char *end = (char *)m->addr + m->len;
+
+	/* The first can be read, the second lies behind the memory. */
+	munmap((char *)m->addr + m->len - s->page, s->page);
+	step(s, "no tag for the second", (struct want){ 2, 0, 2, 1 },
+	     update(s, 0, iov, (const __u64 *)(end - s->page) - 1, 2));
+	step(s, "no tag at all", (struct want){ .result = -EFAULT },
+	     update(s, 0, iov, (const __u64 *)(end - s->page), 2));
+	unregister(s);
+}
+
 /* The next completion carries @user_data: its result. */
 static long completion(struct seq *s, __u64 user_data)
 {
@@ -567,6 +582,42 @@ static void unregister_in_flight(struct seq *s, const struct pin_mem *m)
 		pthread_join(thread, &ret);
 		step(s, "unregister", (struct want){ 0, 64, -64, 0 }, (intptr_t)ret);
 	}
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* Where the call waits a signal ends that: all is as it was, and it can be made again. */
+static void unregister_interrupted(struct seq *s, const struct pin_mem *m)
+{
+	const struct sigaction wake = { .sa_handler = on_signal };
+	const struct iovec iov = piece(m, 0, 64);
+	const bool waits = s->k->version < PIN_KVER(6, 13);
+	struct sigaction before;
+	int pipefd[2];
+	pthread_t thread;
+	void *ret;
+
+	step(s, "register", (struct want){ 64, 0, 64, 0 },
+	     io_uring_register_buffers(&s->ring, &iov, 1));
+	if (!start_read(s, m, pipefd))
+		return;
+	sigaction(SIGUSR1, &wake, &before);
+	if (pthread_create(&thread, NULL, unregister_thread, &s->ring))
+		abort();
+	dwell(s);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, &ret);
+	sigaction(SIGUSR1, &before, NULL);
+	step(s, "unregister, and a signal", (struct want){ .result = waits ? -EINTR : 0 },
+	     (intptr_t)ret);
+	finish_read(s, m, pipefd);
+	if (waits)
+		unregister(s);
+	else
+		step(s, "the read is done", (struct want){ 0, 64, -64, 0 }, 0);
 }
 
 /* The ring goes while a request uses its buffer: it is cancelled. */
@@ -1298,9 +1349,11 @@ static const struct test tests[] = {
 	{ "bad.arguments", bad_arguments, .pages = 4 },
 	{ "update.many", update_many, .slots = 8, .pages = 16 },
 	{ "update.fails_half_way", update_half_way, .slots = 4, .pages = 16 },
+	{ "update.bad_tag", update_bad_tag, .slots = 2, .pages = 8 },
 	{ "update.tags", tags, .slots = 4, .pages = 16 },
 	{ "in_flight.remove", remove_in_flight, .slots = 2, .pages = 64 },
 	{ "in_flight.unregister", unregister_in_flight, .pages = 64 },
+	{ "in_flight.unregister_interrupted", unregister_interrupted, .pages = 64 },
 	{ "in_flight.close", close_in_flight, .pages = 64 },
 	{ "in_flight.cancel", cancel_in_flight, .slots = 2, .pages = 64 },
 	{ "in_flight.remove_and_cancel", cancel_in_flight, .slots = 2, .pages = 64,
