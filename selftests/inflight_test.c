@@ -28,6 +28,7 @@
 
 #include "consumer.h"
 #include "consumers/fuse.h"
+#include "consumers/nvme.h"
 #include "consumers/scsi.h"
 #include "scratch.h"
 #include "suite.h"
@@ -716,6 +717,63 @@ static enum pin_verdict run_fuse(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- NVMe: a command whose buffer is given up meanwhile --- */
+
+#define NVME_PAGES	512	/* so many at once that the counters show it without a flush */
+#define NVME_ROUNDS	50
+
+/* Looks at the pins first, at the command then: whose pins are gone must be over. */
+static long give_up_in_flight(struct pin_audit *au, struct pin_op *op, unsigned int *early)
+{
+	const struct pin_counters *c = pin_audit_counters(au);
+	struct pin_snapshot before, after;
+	long err = op->consumer->pin(op), result;
+
+	if (err)
+		return err;
+	err = pin_nvme_start_fixed(op);
+	if (!err && pin_counters_read_stale(c, &before))
+		err = -EIO;
+	if (err)
+		return err;
+	err = op->consumer->unpin(op);
+	if (!err && !pin_counters_read_stale(c, &after) && !pin_nvme_done_fixed(op))
+		*early += after.total.released - before.total.released >= NVME_PAGES / 2;
+	result = pin_nvme_wait_fixed(op);
+	return err ?: result;
+}
+
+static enum pin_verdict run_nvme(struct pin_audit *au, const void *arg)
+{
+	const struct pin_consumer *c = pin_consumer_find("uring_nvme_fixed");
+	struct pin_predict want = { .acquired = NVME_ROUNDS * NVME_PAGES };
+	unsigned int early = 0;
+	char why[PIN_WHY_LEN];
+	struct pin_mem m;
+	struct pin_op op = { .consumer = c, .kernel = pin_audit_kernel(au), .mem = &m };
+	long err = 0;
+
+	if (c->probe(op.kernel, why))
+		return pin_audit_skip(au, "%s", why);
+	if (pin_mem_alloc(&m, pin_memkind_find("anon"), op.kernel, NVME_PAGES))
+		return pin_audit_skip(au, "%s", m.why);
+	if (c->open(&op)) {
+		pin_mem_free(&m);
+		return pin_audit_skip(au, "%s", op.why);
+	}
+	pin_audit_restart(au);
+	for (int i = 0; !err && i < NVME_ROUNDS; i++)
+		err = give_up_in_flight(au, &op, &early);
+	want.released = want.acquired;
+	want.migrated = op.kernel->movable_memory ? want.acquired : 0;
+	if (pin_audit_step(au, "read, and give the buffer up", &want, err, 0) && early)
+		pin_audit_differs(au, "%u of %d commands were still to come when their pages were unpinned",
+				  early, NVME_ROUNDS);
+	c->close(&op);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
 /* --- SCSI: a disk that takes its time --- */
 
 struct sg_cell {
@@ -849,6 +907,7 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < NR_FUSE_CELLS; i++)
 		pin_suite_add(s, run_fuse, &fuse_cells[i], "fuse.file_shared.%s",
 			      fuse_cells[i].name);
+	pin_suite_add(s, run_nvme, NULL, "nvme.anon.unregister");
 	for (size_t i = 0; i < NR_SG_CELLS; i++)
 		pin_suite_add(s, run_sg, &sg_cells[i], "sg.file_shared.%s", sg_cells[i].name);
 }

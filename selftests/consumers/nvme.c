@@ -300,12 +300,11 @@ static long by_ioctl(struct pin_op *op, size_t done, size_t len)
 	return err < 0 ? -errno : err ? -EIO : 0;
 }
 
-static long by_uring(struct pin_op *op, size_t done, size_t len)
+static int prepare(struct pin_op *op, size_t done, size_t len)
 {
 	struct nvme *n = op->priv;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&n->ring);
 	struct nvme_uring_cmd *cmd;
-	long err;
 
 	if (!sqe)
 		return -EBUSY;
@@ -324,7 +323,16 @@ static long by_uring(struct pin_op *op, size_t done, size_t len)
 	cmd->cdw11 = n->first >> 32;
 	cmd->cdw12 = len / n->block - 1;
 	cmd->timeout_ms = TIMEOUT_MS;
-	err = pin_uring_submit_one(&n->ring);
+	return 0;
+}
+
+static long by_uring(struct pin_op *op, size_t done, size_t len)
+{
+	struct nvme *n = op->priv;
+	long err = prepare(op, done, len);
+
+	if (!err)
+		err = pin_uring_submit_one(&n->ring);
 	return err > 0 ? -EIO : err;
 }
 
@@ -351,14 +359,46 @@ static long pin_fixed(struct pin_op *op)
 }
 
 /* The last piece of it: 6.1 counts what comes behind against the queue's limit. */
-static long use_fixed(struct pin_op *op)
+static size_t last_piece(const struct pin_op *op)
 {
 	const struct nvme *n = op->priv;
 	size_t len = n->pages * op->kernel->page_size;
 
-	if (len > op->mem->len)
-		len = op->mem->len;
+	return len < op->mem->len ? len : op->mem->len;
+}
+
+static long use_fixed(struct pin_op *op)
+{
+	const size_t len = last_piece(op);
+
 	return by_uring(op, op->mem->len - len, len);
+}
+
+long pin_nvme_start_fixed(struct pin_op *op)
+{
+	struct nvme *n = op->priv;
+	const size_t len = last_piece(op);
+	long err = prepare(op, op->mem->len - len, len);
+
+	if (!err)
+		err = io_uring_submit(&n->ring);
+	return err == 1 ? 0 : err ?: -EIO;
+}
+
+bool pin_nvme_done_fixed(const struct pin_op *op)
+{
+	struct nvme *n = op->priv;
+	struct io_uring_cqe *cqe;
+
+	return !io_uring_peek_cqe(&n->ring, &cqe);
+}
+
+long pin_nvme_wait_fixed(struct pin_op *op)
+{
+	struct nvme *n = op->priv;
+	long err = pin_uring_wait_one(&n->ring);
+
+	return err > 0 ? -EIO : err;
 }
 
 static long unpin_fixed(struct pin_op *op)

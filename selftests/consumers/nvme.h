@@ -24,4 +24,12 @@ int pin_nvme_probe(const char *variable, const char *qemu, char *why);
  */
 int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char *why);
 
+/*
+ * With an op of uring_nvme_fixed that is pinned: read into the buffer's end, without
+ * waiting; is that done? and wait for it. 0 or -errno.
+ */
+long pin_nvme_start_fixed(struct pin_op *op);
+bool pin_nvme_done_fixed(const struct pin_op *op);
+long pin_nvme_wait_fixed(struct pin_op *op);
+
 #endif
