@@ -33,6 +33,7 @@ static int nr_nodes;
 
 struct vdpa {
 	unsigned int perm;	/* VHOST_ACCESS_... */
+	bool spaces;		/* the second half is in an address space of its own */
 	int fd;
 };
 
@@ -160,9 +161,10 @@ static void vdpa_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
-static int vdpa_open(struct pin_op *op, unsigned int perm)
+static int vdpa_open(struct pin_op *op, unsigned int perm, bool spaces)
 {
-	const uint64_t features = 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2;
+	const uint64_t features = 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2 |
+				  (uint64_t)spaces << VHOST_BACKEND_F_IOTLB_ASID;
 	struct vdpa *v = calloc(1, sizeof(*v));
 	int err = 0;
 
@@ -170,6 +172,7 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = v;
 	v->perm = perm;
+	v->spaces = spaces;
 	v->fd = pin_scratch_open_unused(nodes[0], nr_nodes, O_RDWR, NULL);
 	if (v->fd < 0 || ioctl(v->fd, VHOST_SET_OWNER) ||
 	    ioctl(v->fd, VHOST_SET_BACKEND_FEATURES, &features)) {
@@ -181,12 +184,17 @@ static int vdpa_open(struct pin_op *op, unsigned int perm)
 
 static int open_write(struct pin_op *op)
 {
-	return vdpa_open(op, VHOST_ACCESS_RW);
+	return vdpa_open(op, VHOST_ACCESS_RW, false);
 }
 
 static int open_read(struct pin_op *op)
 {
-	return vdpa_open(op, VHOST_ACCESS_RO);
+	return vdpa_open(op, VHOST_ACCESS_RO, false);
+}
+
+static int open_spaces(struct pin_op *op)
+{
+	return vdpa_open(op, VHOST_ACCESS_RW, true);
 }
 
 bool pin_vdpa_too_much(const struct pin_mem *m)
@@ -217,16 +225,18 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	}
 }
 
-static long tell(const struct pin_op *op, unsigned int type)
+static long tell(const struct pin_op *op, unsigned int type, unsigned int space, size_t skip,
+		 size_t len)
 {
 	const struct vdpa *v = op->priv;
 	const long ps = op->kernel->page_size;
 	struct vhost_msg_v2 msg = {
 		.type = VHOST_IOTLB_MSG_V2,
+		.asid = space,
 		.iotlb = {
-			.iova = IOVA + ((uintptr_t)op->mem->addr & (ps - 1)),
-			.size = op->mem->len,
-			.uaddr = (uintptr_t)op->mem->addr,
+			.iova = IOVA + ((uintptr_t)op->mem->addr & (ps - 1)) + skip,
+			.size = len,
+			.uaddr = (uintptr_t)op->mem->addr + skip,
 			.perm = v->perm,
 			.type = type,
 		},
@@ -235,14 +245,36 @@ static long tell(const struct pin_op *op, unsigned int type)
 	return write(v->fd, &msg, sizeof(msg)) == sizeof(msg) ? 0 : -errno;
 }
 
-static long pin(struct pin_op *op)
+/* Bytes of the first half, up to a page's end, or all. */
+static size_t first_half(const struct pin_op *op)
 {
-	return tell(op, VHOST_IOTLB_UPDATE);
+	const struct vdpa *v = op->priv;
+	const size_t ps = op->kernel->page_size;
+
+	return !v->spaces || op->mem->pages < 2 ? op->mem->len :
+	       op->mem->pages / 2 * ps - ((uintptr_t)op->mem->addr & (ps - 1));
 }
 
 static long unpin(struct pin_op *op)
 {
-	return tell(op, VHOST_IOTLB_INVALIDATE);
+	const size_t first = first_half(op);
+	long err = tell(op, VHOST_IOTLB_INVALIDATE, 0, 0, first);
+
+	return err || first == op->mem->len ? err :
+	       tell(op, VHOST_IOTLB_INVALIDATE, 1, first, op->mem->len - first);
+}
+
+static long pin(struct pin_op *op)
+{
+	const size_t first = first_half(op);
+	long err = tell(op, VHOST_IOTLB_UPDATE, 0, 0, first);
+
+	if (err || first == op->mem->len)
+		return err;
+	err = tell(op, VHOST_IOTLB_UPDATE, 1, first, op->mem->len - first);
+	if (err)
+		tell(op, VHOST_IOTLB_INVALIDATE, 0, 0, first);
+	return err;
 }
 
 #define VDPA_PATH	"vhost_vdpa_process_iotlb_update > vhost_vdpa_pa_map > pin_user_pages"
@@ -276,6 +308,24 @@ const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.charged = true,
 	.probe = probe,
 	.open = open_read,
+	.predict = predict,
+	.pin = pin,
+	.unpin = unpin,
+	.close = vdpa_close,
+};
+
+const struct pin_consumer pin_consumer_vhost_vdpa_spaces = {
+	.name = "vhost_vdpa_spaces",
+	.help = "memory of a virtio device, half of it in an address space of its own",
+	.path = VDPA_PATH,
+	.since = "5.19",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.held = true,
+	.charged = true,
+	.dirties = true,
+	.probe = probe,
+	.open = open_spaces,
 	.predict = predict,
 	.pin = pin,
 	.unpin = unpin,
