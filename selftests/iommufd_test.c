@@ -390,6 +390,62 @@ static void attach_hole(struct seq *s)
 		seen(s);
 }
 
+/* Two mappings side by side, and a hole in the second. */
+static bool map_two(struct seq *s)
+{
+	return new_space(s) && step(s, "map", 0, 0, map_part(s, 0, 8)) &&
+	       step(s, "map beside it", 0, 0, map_part(s, 8, 8)) &&
+	       step(s, "a hole", 0, 0, munmap(addr_of(s, 12), s->page) ? -errno : 0);
+}
+
+/* What is pinned of the first goes when the second cannot be. */
+static void attach_second(struct seq *s)
+{
+	if (map_two(s))
+		momentary(s, "a device over the hole", 12, -EFAULT,
+			  pin_iommufd_attach(s->fd, &s->space));
+}
+
+static void access_second(struct seq *s)
+{
+	uint32_t id;
+	int driver;
+
+	if (!map_two(s))
+		return;
+	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
+	if (step(s, "a driver", 0, 0, driver < 0 ? driver : 0) &&
+	    momentary(s, "it accesses both", 12, -EFAULT,
+		      pin_iommufd_access(s->fd, driver, addr_of(s, 0), s->mem.len, iova_of(s, 0),
+					 &id)) &&
+	    access_part(s, driver, 4, 8, 8, &id))
+		unaccess(s, driver, 8, id);
+	if (driver >= 0)
+		close(driver);
+}
+
+/* A driver that is given another space lets go of what it has of the first. */
+static void access_replaced(struct seq *s)
+{
+	struct pin_iommufd_space other;
+	uint32_t id;
+	int driver;
+
+	if (s->k->version < PIN_KVER(6, 6)) {
+		pin_audit_skip(s->au, "a driver's space can be replaced since Linux 6.6");
+		return;
+	}
+	driver = with_driver(s);
+	if (driver < 0)
+		return;
+	if (access_part(s, driver, 4, 8, 8, &id) &&
+	    step(s, "another space", 0, 0, pin_iommufd_space(s->fd, &other)) &&
+	    step(s, "it is given that", -8, 0, pin_iommufd_give(s->fd, driver, other.ioas)) &&
+	    step(s, "the first goes", 0, 0, unmap_all(s)))
+		step(s, "with all", 0, 0, pin_iommufd_destroy(s->fd, s->space.ioas));
+	close(driver);
+}
+
 static void two_domains(struct seq *s)
 {
 	uint32_t second;
@@ -586,7 +642,10 @@ static const struct test tests[] = {
 	{ "access.overlap", access_overlap, "anon" },
 	{ "access.unmap", access_unmap, "anon" },
 	{ "access.device", access_device, "anon" },
+	{ "access.replaced", access_replaced, "anon" },
+	{ "access.second_fails", access_second, "anon" },
 	{ "attach.hole", attach_hole, "alias" },
+	{ "attach.second_fails", attach_second, "anon" },
 	{ "copy.around", copy_around, "anon" },
 	{ "copy.hole", copy_hole, "alias" },
 	{ "copy.read", copy_read, "anon" },

@@ -103,6 +103,7 @@ enum {
 	TEST_ACCESS_PAGES,
 	TEST_ACCESS_RW,
 	TEST_SET_MEMORY_LIMIT,
+	TEST_ACCESS_REPLACE_IOAS = 11,
 	TEST_DIRTY = 13,
 };
 
@@ -126,6 +127,9 @@ struct test {
 		struct {
 			uint32_t id;
 		} unaccess;
+		struct {
+			uint32_t ioas;
+		} replace;
 		struct {
 			uint32_t flags, id;
 			uint64_t iova, length, addr;
@@ -279,6 +283,13 @@ int pin_iommufd_driver(int fd, uint32_t ioas, bool holds)
 	struct test t = { .access.flags = holds ? ACCESS_PINS : 0 };
 
 	return test(fd, TEST_CREATE_ACCESS, ioas, &t) ?: (int)t.access.fd;
+}
+
+int pin_iommufd_give(int fd, int driver, uint32_t ioas)
+{
+	struct test t = { .replace.ioas = ioas };
+
+	return test(fd, TEST_ACCESS_REPLACE_IOAS, driver, &t);
 }
 
 int pin_iommufd_access(int fd, int driver, const void *addr, size_t len, uint64_t iova,

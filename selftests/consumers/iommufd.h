@@ -58,6 +58,9 @@ int pin_iommufd_check(int fd, uint32_t hwpt, const void *addr, size_t len, uint6
 /* A driver: its descriptor. One that holds no pages takes any address. */
 int pin_iommufd_driver(int fd, uint32_t ioas, bool holds);
 
+/* It gets another space, and lets go of what it has of its own (6.6). */
+int pin_iommufd_give(int fd, int driver, uint32_t ioas);
+
 /* It pins what is at @addr for user space and at @iova for it; *@pages is for the way back. */
 int pin_iommufd_access(int fd, int driver, const void *addr, size_t len, uint64_t iova,
 		       uint32_t *pages);
