@@ -100,7 +100,7 @@ static pid_t leave_child(const struct actor_state *st)
 
 long pin_close_by_child(struct pin_op *op, uid_t uid)
 {
-	void (*const close_op)(struct pin_op *op) = op->consumer->close;
+	const struct pin_consumer *c = op->consumer;
 	int pair[2], status;
 	pid_t pid;
 	char go;
@@ -112,13 +112,13 @@ long pin_close_by_child(struct pin_op *op, uid_t uid)
 		close(pair[1]);
 		if (uid && setresuid(uid, uid, uid))
 			_exit(errno);
-		if (read(pair[0], &go, 1) == 0 && close_op)
-			close_op(op);
+		if (read(pair[0], &go, 1) == 0 && c->close)
+			c->close(op);
 		_exit(0);
 	}
 	/* Ours are closed first: it is the child that lets go of what was pinned for us. */
-	if (pid > 0 && close_op)
-		close_op(op);
+	if (pid > 0 && c->close)
+		c->close(op);
 	close(pair[0]);
 	close(pair[1]);
 	return pid < 0 || waitpid(pid, &status, 0) != pid ? -errno : -status;
