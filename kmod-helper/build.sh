@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # build.sh KDIR OUT: builds OUT/RELEASE/pin_helper.ko for the kernel whose headers,
-# or build tree, are in KDIR, and says where it is. Nothing is written to the
-# folder of the sources or to KDIR, so that any number may run at once.
+# or build tree, are in KDIR, and says where it is; and beside it pin_helper_vfio.ko
+# if that kernel has VFIO. Nothing is written to the folder of the sources or to
+# KDIR, so that any number may run at once.
 # Exit status 4: there are no headers. Environment: CC, KMODFLAGS (for make).
 set -eu
 
@@ -29,12 +30,14 @@ release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' \
 
 # Kbuild writes beside what it compiles: a farm of links for each kernel.
 farm=$out/$release
-mkdir -p "$farm"
-find "$farm" -maxdepth 1 -type l -delete
+mkdir -p "$farm/vfio"
+find "$farm" -type l -delete
+rm -f "$farm/pin_helper_vfio.ko"
 ln -s "$here"/*.c "$here"/*.h "$here/Kbuild" "$farm/"
-# dkms has it beside the others.
+ln -s "$here"/vfio/*.c "$here"/vfio/*.h "$farm/vfio/"
+# dkms has them beside the others.
 if [ ! -f "$here/pin_helper.h" ]; then
-	ln -s "$(realpath "$here/../selftests/lib/pin_helper.h")" "$farm/"
+	ln -s "$(realpath "$here/../selftests/lib")"/pin_helper*.h "$farm/"
 fi
 
 # BTF would need a pahole as new as the kernel's own; the module is as good without.

@@ -50,14 +50,6 @@ struct test {
 	pin_test_fn around;	/* NULL: run_seq() alone */
 };
 
-static long locked_kib(pid_t pid)
-{
-	struct pin_statement s = { .vmlck_kib = 0 };
-
-	pin_statement_read(pid, &s);
-	return s.vmlck_kib;
-}
-
 static bool locks(struct seq *s, const char *what, const char *whose, uint64_t pages, long kib)
 {
 	const long want = pages * s->page / 1024;
@@ -81,7 +73,8 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 
 	s->held += pins;
 	return pin_audit_step(s->au, what, &p, result, 0) &&
-	       locks(s, what, "", s->held - s->given, locked_kib(getpid()) - s->locked_kib);
+	       locks(s, what, "", s->held - s->given,
+		     pin_vfio_locked_kib(getpid()) - s->locked_kib);
 }
 
 static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
@@ -102,7 +95,7 @@ static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 		pin_vfio_close(&s->v);
 		return false;
 	}
-	s->locked_kib = locked_kib(getpid());
+	s->locked_kib = pin_vfio_locked_kib(getpid());
 	return step(s, "open", 0, 0, 0);
 }
 
@@ -561,10 +554,10 @@ static void given_away(struct seq *s)
 		result = -ECHILD;
 	s->given = PAGES;
 	right = step(s, "a child takes it over", 0, 0, result) &&
-		locks(s, "a child takes it over", "its ", PAGES, locked_kib(pid));
+		locks(s, "a child takes it over", "its ", PAGES, pin_vfio_locked_kib(pid));
 	s->given = 0;
 	if (right && unmap(s, "unmap", 0, PAGES, PAGES, 0))
-		locks(s, "unmap", "the child's ", 0, locked_kib(pid));
+		locks(s, "unmap", "the child's ", 0, pin_vfio_locked_kib(pid));
 	close(answer[0]);
 	close(until[1]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)

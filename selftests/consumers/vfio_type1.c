@@ -20,7 +20,6 @@
 #include "vfio.h"
 
 #define NEEDS		"devices that nobody uses behind an IOMMU, modules vfio_pci, vfio_iommu_type1"
-#define CONTAINER	"/dev/vfio/vfio"
 #define DEVICES		"/sys/bus/pci/devices/"
 #define DRIVER		"vfio-pci"
 #define EDU_VENDOR	0x1234
@@ -169,31 +168,40 @@ int pin_vfio_group(const char **device, char *why)
 
 void pin_vfio_close(struct pin_vfio *v)
 {
+	if (v->opened >= 0)
+		close(v->opened);
 	if (v->group >= 0)
 		close(v->group);
 	if (v->container >= 0)
 		close(v->container);
+	v->opened = -1;
 	v->group = -1;
 	v->container = -1;
 }
 
-int pin_vfio_open(struct pin_vfio *v, unsigned long type, char *why)
+int pin_vfio_join(struct pin_vfio *v, const char *container, int group, unsigned long type,
+		  char *why)
 {
 	int err = 0;
 
-	v->group = -1;
-	v->container = open(CONTAINER, O_RDWR | O_CLOEXEC);
+	v->opened = -1;
+	v->group = group;
+	v->container = open(container, O_RDWR | O_CLOEXEC);
 	if (v->container < 0)
-		return pin_why(why, -errno, CONTAINER ": %s", strerror(errno));
-	v->group = pin_vfio_group(&v->device, why);
-	if (v->group < 0)
-		err = v->group;
+		err = pin_why(why, -errno, "%s: %s", container, strerror(errno));
 	else if (ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &v->container) ||
 		 ioctl(v->container, VFIO_SET_IOMMU, type))
 		err = pin_why(why, -errno, "VFIO_SET_IOMMU: %s", strerror(errno));
 	if (err)
 		pin_vfio_close(v);
 	return err;
+}
+
+int pin_vfio_open(struct pin_vfio *v, unsigned long type, char *why)
+{
+	int group = pin_vfio_group(&v->device, why);
+
+	return group < 0 ? group : pin_vfio_join(v, PIN_VFIO, group, type, why);
 }
 
 int pin_vfio_map(const struct pin_vfio *v, const void *addr, size_t len, uint64_t iova,
@@ -271,10 +279,9 @@ uint64_t pin_vfio_again(const struct pin_kernel *k, uint64_t pins)
 	return k->movable_memory || k->version < PIN_KVER(5, 12) ? pins : 0;
 }
 
-static void predict(const struct pin_op *op, struct pin_predict *p)
+void pin_vfio_predict(const struct pin_op *op, bool write, struct pin_predict *p)
 {
-	const struct vfio *v = op->priv;
-	const struct pin_access access = { .write = v->write_memory, .longterm = true };
+	const struct pin_access access = { .write = write, .longterm = true };
 	struct pin_gup g;
 
 	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
@@ -296,11 +303,16 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	p->migrated = pin_vfio_again(op->kernel, p->acquired);
 }
 
-static long locked_kib(void)
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	pin_vfio_predict(op, ((const struct vfio *)op->priv)->write_memory, p);
+}
+
+long pin_vfio_locked_kib(pid_t pid)
 {
 	struct pin_statement s = { .vmlck_kib = 0 };
 
-	pin_statement_read(getpid(), &s);
+	pin_statement_read(pid, &s);
 	return s.vmlck_kib;
 }
 
@@ -310,11 +322,11 @@ static long pin(struct pin_op *op)
 	const unsigned int flags = VFIO_DMA_MAP_FLAG_READ |
 				   (v->write_memory ? VFIO_DMA_MAP_FLAG_WRITE : 0);
 	struct pin_predict want = { .acquired = 0 };
-	long before = locked_kib(), err;
+	long before = pin_vfio_locked_kib(getpid()), err;
 
 	predict(op, &want);
 	err = pin_vfio_map(&v->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
-	v->locked_kib = locked_kib() - before;
+	v->locked_kib = pin_vfio_locked_kib(getpid()) - before;
 	/* What is pinned is locked: nothing if refused. */
 	if (v->locked_kib != (err ? 0 : (long)(want.acquired - want.released)) *
 			     (op->kernel->page_size / 1024))
@@ -325,7 +337,7 @@ static long pin(struct pin_op *op)
 static long unpin(struct pin_op *op)
 {
 	struct vfio *v = op->priv;
-	long before = locked_kib(), err;
+	long before = pin_vfio_locked_kib(getpid()), err;
 	uint64_t done;
 
 	err = pin_vfio_unmap(&v->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
@@ -333,7 +345,7 @@ static long unpin(struct pin_op *op)
 		return err;
 	if (done != op->mem->len)
 		return -EIO;
-	return before - locked_kib() == v->locked_kib ? 0 : -EUCLEAN;
+	return before - pin_vfio_locked_kib(getpid()) == v->locked_kib ? 0 : -EUCLEAN;
 }
 
 #define VFIO_PATH	"vfio_dma_do_map > vfio_pin_pages_remote > pin_user_pages_remote"

@@ -67,8 +67,9 @@ SHOWN_LEAKS = {"ib_uverbs_reg_mr": "siw-reg-mr-leak"}
 # What allocates for others.
 ALLOCATORS = re.compile(r"_*(kmem|km?alloc|kv?m?alloc|kzalloc|slab|vmalloc|vzalloc|memdup|kstrdup"
                         r"|kvasprintf|kasprintf|pcpu)")
-TROUBLE = {90: "no file system for the suite's files", 91: "pin_helper.ko cannot be loaded",
-           92: "pin_helper.ko cannot be unloaded after the suite",
+TROUBLE = {90: "no file system for the suite's files",
+           91: "pin_helper.ko, or that of VFIO, cannot be loaded",
+           92: "pin_helper.ko, or that of VFIO, cannot be unloaded after the suite",
            93: "the programs that were to pin beside the suite have ended: see fio-*.log"}
 # What pins beside the suite.
 BESIDE = ("fio", "nice")
@@ -285,6 +286,15 @@ def find_helper(kernel, wish):
     return module if module.exists() else None
 
 
+def helper_copies(helper):
+    """--copy arguments for pin_helper.ko, and for that of VFIO if it lies beside."""
+    if not helper:
+        return []
+    beside = Path(helper).with_name("pin_helper_vfio.ko")
+    return [f"{helper}:/pin_helper.ko",
+            *([f"{beside}:/{beside.name}"] if beside.exists() else [])]
+
+
 def parse_tests(texts):
     """{program: patterns} of --test PROGRAM[=PATTERN,...]; without patterns all of it."""
     wanted = {}
@@ -436,7 +446,7 @@ def run_suite(name, options, folder):
         machine_options.env.append("PIN_SCRATCH_9P=share")
         machine_options.copy += [
             f"{script}:/suite.sh", *suite_copies(selftests, list(tests)),
-            *tool_copies(kernel.arch), *([f"{helper}:/pin_helper.ko"] if helper else [])]
+            *tool_copies(kernel.arch), *helper_copies(helper)]
         machine_options.command = ["/suite.sh"]
         if options.beside:
             lacking = [name for name in BESIDE if not vm.find_tool(name)]

@@ -70,6 +70,10 @@ cd /mnt/tmp || exit 90
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || exit 91
 fi
+if [ -e /pin_helper_vfio.ko ]; then
+	modprobe -q vfio
+	insmod /pin_helper_vfio.ko || exit 91
+fi
 trap "keep_counts; keep_leaks" EXIT
 [ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
 # -f: a pattern of tests, as vfio*, is not to become the program of that name.
@@ -77,4 +81,7 @@ ${PIN_SUITE_BESIDE:+beside} sh -f /kselftest/run_kselftest.sh "$@" || exit
 cp /proc/vmstat /out/
 if [ -e /pin_helper.ko ]; then
 	rmmod pin_helper || exit 92
+fi
+if [ -e /pin_helper_vfio.ko ]; then
+	rmmod pin_helper_vfio || exit 92
 fi

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VFIO devices without hardware, as mediated ones are. Mapped memory is not
+ * pinned, but what the device asks for, page by page, and each page once however
+ * often it does. It counts in VmLck. The devices are those of pin_helper_vfio.ko;
+ * one for each process at a time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "consumer.h"
+#include "pin_helper_vfio.h"
+#include "scratch.h"
+#include "vfio.h"
+
+#define NEEDS		"pin_helper_vfio.ko, module vfio_iommu_type1"
+#define MAX_DEVICES	64
+
+static char groups[MAX_DEVICES][PIN_NODE_LEN];
+static char devices[MAX_DEVICES][PIN_NODE_LEN];
+static int nr_groups;
+
+struct mdev {
+	bool write_memory;
+	struct pin_vfio at;
+	long locked_kib;	/* what the pins added to VmLck */
+};
+
+/* --- the devices --- */
+
+static int find_devices(const struct pin_kernel *k, char *why)
+{
+	char path[256], group[256];
+	ssize_t len;
+	glob_t found;
+
+	(void)k;
+	if (glob(PIN_HELPER_VFIO_DEVICES PIN_HELPER_VFIO_NAME ".*", 0, NULL, &found))
+		return pin_why(why, -ENODEV, "the module " PIN_HELPER_VFIO_NAME " is not loaded: build it with \"make kmod\", for Linux 6.1 or later with VFIO, and insmod it");
+	for (size_t i = 0; i < found.gl_pathc && nr_groups < MAX_DEVICES; i++) {
+		snprintf(path, sizeof(path), "%s/iommu_group", found.gl_pathv[i]);
+		len = readlink(path, group, sizeof(group) - 1);
+		if (len < 0)
+			continue;
+		group[len] = '\0';
+		snprintf(groups[nr_groups], sizeof(groups[0]), "/dev/vfio/%s",
+			 strrchr(group, '/') + 1);
+		snprintf(devices[nr_groups++], sizeof(devices[0]), "%s",
+			 strrchr(found.gl_pathv[i], '/') + 1);
+	}
+	globfree(&found);
+	if (!nr_groups)
+		return pin_why(why, -ENODEV, "the devices of " PIN_HELPER_VFIO_NAME " have no group");
+	return 0;
+}
+
+int pin_vfio_mdev_probe(const struct pin_kernel *k, char *why)
+{
+	static struct pin_once once;
+
+	return pin_scratch_once(&once, k, find_devices, why);
+}
+
+int pin_vfio_mdev_group(const char **device, char *why)
+{
+	int which, group = pin_scratch_open_unused(groups[0], nr_groups, O_RDWR, &which);
+
+	if (group < 0)
+		return pin_why(why, -errno, PIN_HELPER_VFIO_NAME ": %s%s", strerror(errno),
+			       errno == EBUSY ? ": it has a parameter devices=" : "");
+	*device = devices[which];
+	return group;
+}
+
+int pin_vfio_device(int group, const char *device)
+{
+	int fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, device);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pin_vfio_mdev(int device, unsigned long number, uint64_t iova, uint64_t len,
+		  unsigned int flags, void *addr)
+{
+	struct pin_helper_vfio arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.iova = iova,
+		.length = len,
+		.addr = (uintptr_t)addr,
+	};
+
+	return ioctl(device, number, &arg) ? -errno : 0;
+}
+
+/* --- the consumers --- */
+
+static int probe(const struct pin_kernel *k, char *why)
+{
+	int err = pin_vfio_mdev_probe(k, why);
+
+	if (!err)
+		err = pin_scratch_module("vfio_iommu_type1", "VFIO_IOMMU_TYPE1", NULL, why);
+	return err < 0 ? err : 0;
+}
+
+static void mdev_close(struct pin_op *op)
+{
+	struct mdev *m = op->priv;
+
+	if (!m)
+		return;
+	pin_vfio_close(&m->at);
+	free(m);
+	op->priv = NULL;
+}
+
+static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
+{
+	struct mdev *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	op->priv = m;
+	m->write_memory = write_memory;
+	m->at = (struct pin_vfio){ -1, -1, -1, NULL };
+	err = pin_vfio_mdev_group(&m->at.device, op->why);
+	if (err >= 0)
+		err = pin_vfio_join(&m->at, container, err, VFIO_TYPE1v2_IOMMU, op->why);
+	if (!err) {
+		m->at.opened = pin_vfio_device(m->at.group, m->at.device);
+		if (m->at.opened < 0)
+			err = pin_why(op->why, m->at.opened, "%s: %s", m->at.device,
+				      strerror(-m->at.opened));
+	}
+	if (err)
+		mdev_close(op);
+	return err;
+}
+
+static int open_write(struct pin_op *op)
+{
+	return mdev_open(op, PIN_VFIO, true);
+}
+
+static int open_read(struct pin_op *op)
+{
+	return mdev_open(op, PIN_VFIO, false);
+}
+
+static void predict(const struct pin_op *op, struct pin_predict *p)
+{
+	pin_vfio_predict(op, ((const struct mdev *)op->priv)->write_memory, p);
+}
+
+static long pin(struct pin_op *op)
+{
+	struct mdev *m = op->priv;
+	/* Of both interfaces the same. */
+	const unsigned int flags = PIN_HELPER_VFIO_READ |
+				   (m->write_memory ? PIN_HELPER_VFIO_WRITE : 0);
+	long before = pin_vfio_locked_kib(getpid()), err;
+	struct pin_predict want = { .acquired = 0 };
+	uint64_t done;
+
+	predict(op, &want);
+	err = pin_vfio_map(&m->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
+	if (!err) {
+		err = pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_PIN, PIN_VFIO_IOVA,
+				    op->mem->len, flags, NULL);
+		if (err)
+			pin_vfio_unmap(&m->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
+	}
+	m->locked_kib = pin_vfio_locked_kib(getpid()) - before;
+	if (m->locked_kib != (err ? 0 : (long)(want.acquired - want.released)) *
+			     (op->kernel->page_size / 1024))
+		return -EUCLEAN;
+	return err;
+}
+
+/* Once more, and a part of it: pages that are pinned already. */
+static long use(struct pin_op *op)
+{
+	const size_t len = (op->mem->pages + 1) / 2 * op->kernel->page_size;
+	const struct mdev *m = op->priv;
+	long err;
+
+	err = pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_PIN, PIN_VFIO_IOVA, len,
+			    PIN_HELPER_VFIO_READ, NULL);
+	return err ?: pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_UNPIN, PIN_VFIO_IOVA, len, 0,
+				    NULL);
+}
+
+static long unpin(struct pin_op *op)
+{
+	struct mdev *m = op->priv;
+	long before = pin_vfio_locked_kib(getpid()), err;
+	uint64_t done;
+
+	err = pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_UNPIN, PIN_VFIO_IOVA, op->mem->len,
+			    0, NULL);
+	if (err)
+		return err;
+	if (before - pin_vfio_locked_kib(getpid()) != m->locked_kib)
+		return -EUCLEAN;
+	err = pin_vfio_unmap(&m->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
+	return err ? err : done == op->mem->len ? 0 : -EIO;
+}
+
+#define PATH	"vfio_pin_pages > vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote"
+#define MDEV_CONSUMER(_name, _help, _open, ...)						\
+	const struct pin_consumer pin_consumer_##_name = {				\
+		.name = #_name,								\
+		.help = _help,								\
+		.path = PATH,								\
+		.since = "5.6",								\
+		.doc_case = 2,								\
+		.needs = NEEDS,								\
+		.held = true,								\
+		.probe = probe,								\
+		.open = _open,								\
+		.predict = predict,							\
+		.pin = pin,								\
+		.use = use,								\
+		.unpin = unpin,								\
+		.close = mdev_close,							\
+		__VA_ARGS__								\
+	}
+
+MDEV_CONSUMER(vfio_mdev, "VFIO: pinned for a device without hardware that may write to it",
+	      open_write, .dirties = true);
+MDEV_CONSUMER(vfio_mdev_read, "VFIO: pinned for a device without hardware that only reads",
+	      open_read);
