@@ -6,16 +6,21 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/vfio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "consumers/vfio.h"
+#include "page_view.h"
+#include "pin_helper_vfio.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite.h"
@@ -26,6 +31,7 @@
 #define READ_WRITE	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
 static char unable[PIN_WHY_LEN];	/* to have a device: why */
+static char unable_mdev[PIN_WHY_LEN];	/* the same of one without hardware */
 
 /* One sequence while it runs. */
 struct seq {
@@ -37,7 +43,7 @@ struct seq {
 	struct pin_mem mem;
 	char *there;		/* the same memory once more, or NULL */
 	uint64_t held;		/* pages, by prediction */
-	uint64_t given;		/* of these: count in another process's VmLck */
+	uint64_t given;		/* of these: do not count in this process's VmLck */
 	long locked_kib;	/* VmLck at the beginning */
 };
 
@@ -47,6 +53,7 @@ struct test {
 	void (*run)(struct seq *s);
 	const char *kind;	/* of memory */
 	bool v1;		/* version 1 of the interface, else 2 */
+	bool mdev;		/* a device without hardware */
 	pin_test_fn around;	/* NULL: run_seq() alone */
 };
 
@@ -79,6 +86,8 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 
 static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 {
+	const unsigned long type = t->v1 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU;
+	const char *lacks = t->mdev ? unable_mdev : unable;
 	char why[PIN_WHY_LEN];
 
 	memset(s, 0, sizeof(*s));
@@ -86,8 +95,9 @@ static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 	s->au = au;
 	s->k = pin_audit_kernel(au);
 	s->page = s->k->page_size;
-	if (*unable || pin_vfio_open(&s->v, t->v1 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU, why)) {
-		pin_audit_skip(au, "%s", *unable ? unable : why);
+	if (*lacks || (t->mdev ? pin_vfio_mdev_open(&s->v, PIN_VFIO, type, why) :
+				 pin_vfio_open(&s->v, type, why))) {
+		pin_audit_skip(au, "%s", *lacks ? lacks : why);
 		return false;
 	}
 	if (pin_mem_alloc(&s->mem, pin_memkind_find(t->kind), s->k, PAGES)) {
@@ -579,6 +589,330 @@ static void inherited(struct seq *s)
 		unmap(s, "unmap", 0, PAGES, PAGES, 0);
 }
 
+/* --- devices without hardware: what they pin of what is mapped for them --- */
+
+#define PIN	PIN_HELPER_VFIO_IOC_PIN
+#define UNPIN	PIN_HELPER_VFIO_IOC_UNPIN
+#define COPY	PIN_HELPER_VFIO_IOC_COPY
+#define READ	PIN_HELPER_VFIO_READ
+#define WRITE	PIN_HELPER_VFIO_WRITE
+
+static long ask(const struct seq *s, unsigned long number, unsigned int first, unsigned int pages,
+		unsigned int flags)
+{
+	return pin_vfio_mdev(s->v.opened, number, iova_of(s, first), pages * s->page, flags, NULL);
+}
+
+/* Mapped: nothing is pinned by that. */
+static bool offer(struct seq *s, unsigned int first, unsigned int pages)
+{
+	return step(s, "map", 0, 0, map_at(s, first, pages, first));
+}
+
+/* The device asks for [@first, @first + @pages): @more pages were not pinned yet. */
+static bool take(struct seq *s, const char *what, unsigned int first, unsigned int pages,
+		 unsigned int more)
+{
+	return step(s, what, more, 0, ask(s, PIN, first, pages, READ | WRITE));
+}
+
+static bool give(struct seq *s, const char *what, unsigned int first, unsigned int pages,
+		 unsigned int gone)
+{
+	return step(s, what, -(int64_t)gone, 0, ask(s, UNPIN, first, pages, 0));
+}
+
+/* It is refused, and what was pinned until then is let go of. */
+static bool undone(struct seq *s, const char *what, unsigned int pages, long want, long result)
+{
+	const struct pin_predict p = {
+		.acquired = pages, .released = pages, .result = want, .or_result = want,
+		.migrated = pin_vfio_again(s->k, pages),
+	};
+
+	return pin_audit_step(s->au, what, &p, result, 0) && refused(s, what, 0, 0);
+}
+
+/* All of this is unmapped, and @gone pages were pinned. */
+static bool withdraw(struct seq *s, const char *what, unsigned int first, unsigned int pages,
+		     unsigned int gone)
+{
+	uint64_t done;
+	long err = pin_vfio_unmap(&s->v, iova_of(s, first), pages * s->page, 0, &done);
+
+	if (!step(s, what, -(int64_t)gone, 0, err))
+		return false;
+	if (done != pages * s->page)
+		pin_audit_fail(s->au, "%s: says that it unmapped %llu bytes", what,
+			       (unsigned long long)done);
+	return done == pages * s->page;
+}
+
+/* The first @pages pages of those that @v looks at are pinned once. */
+static bool seen(struct seq *s, const char *what, struct pin_view *v, unsigned int pages)
+{
+	const struct pin_predict p = {
+		.acquired = pages, .migrated = pin_vfio_again(s->k, pages),
+	};
+
+	return pages ? pin_audit_held(s->au, what, v, &p) : pin_audit_back(s->au, what, v);
+}
+
+static void mdev_twice(struct seq *s)
+{
+	struct pin_view *v = pin_audit_view(s->au, 0, s->mem.addr, PAGES);
+
+	if (offer(s, 0, PAGES) && take(s, "pin", 0, 8, 8) && take(s, "the same again", 0, 8, 0) &&
+	    take(s, "half of it and more", 4, 8, 4) && seen(s, "pinned", v, 12) &&
+	    give(s, "unpin", 0, 8, 0) && seen(s, "unpin", v, 12) &&
+	    give(s, "unpin a second time", 0, 8, 4) &&
+	    give(s, "unpin what remains", 4, 8, 8) && seen(s, "unpin what remains", v, 0))
+		refused(s, "unpin what is not pinned", -ENOENT, ask(s, UNPIN, 0, 8, 0));
+	pin_view_close(v);
+}
+
+/* User space takes memory back: the device has to let go first. */
+static void mdev_unmap(struct seq *s)
+{
+	struct pin_view *v = pin_audit_view(s->au, 0, s->mem.addr, 8);
+
+	if (offer(s, 0, 8) && offer(s, 8, 8) && take(s, "pin the first", 0, 8, 8) &&
+	    take(s, "a part again", 2, 4, 0) && take(s, "pin of the second", 12, 4, 4) &&
+	    seen(s, "pinned", v, 8) && withdraw(s, "unmap the first", 0, 8, 8) &&
+	    seen(s, "unmap the first", v, 0) &&
+	    refused(s, "it is not pinned", -ENOENT, ask(s, UNPIN, 0, 8, 0)) &&
+	    refused(s, "it cannot be pinned", -EINVAL, ask(s, PIN, 0, 8, READ)) &&
+	    offer(s, 0, 8) && take(s, "pin of both", 4, 6, 6) &&
+	    refused(s, "unmap a part", -EINVAL,
+		    pin_vfio_unmap(&s->v, iova_of(s, 0), s->page, 0, &(uint64_t){ 0 })))
+		withdraw(s, "unmap both", 0, PAGES, 10);
+	pin_view_close(v);
+}
+
+/* A range that is not mapped up to its end, or has no memory there. */
+static void mdev_half(struct seq *s)
+{
+	struct pin_view *v = pin_audit_view(s->au, 0, s->mem.addr, 8);
+
+	if (offer(s, 0, 8) &&
+	    undone(s, "beyond the mapping", 4, -EINVAL, ask(s, PIN, 4, 8, READ)) &&
+	    seen(s, "beyond the mapping", v, 0) && take(s, "pin", 0, 6, 6) &&
+	    undone(s, "beyond it, and partly pinned", 2, -EINVAL, ask(s, PIN, 4, 8, READ)) &&
+	    seen(s, "beyond it, and partly pinned", v, 6) && offer(s, 8, 8) &&
+	    step(s, "munmap", 0, 0, munmap((char *)s->mem.addr + 12 * s->page, s->page)) &&
+	    undone(s, "over a hole", 6, -EFAULT, ask(s, PIN, 4, 12, READ)) &&
+	    give(s, "unpin", 0, 6, 6))
+		seen(s, "unpin", v, 0);
+	pin_view_close(v);
+}
+
+static void mdev_protection(struct seq *s)
+{
+	char *addr = s->mem.addr;
+
+	if (!offer(s, 0, 8) ||
+	    !step(s, "map for reading", 0, 0,
+		  pin_vfio_map(&s->v, addr + 8 * s->page, 8 * s->page, iova_of(s, 8),
+			       VFIO_DMA_MAP_FLAG_READ)))
+		return;
+	refused(s, "neither read nor write", -EINVAL, ask(s, PIN, 0, 8, 0));
+	refused(s, "pin to write", -EPERM, ask(s, PIN, 8, 8, WRITE));
+	undone(s, "pin both to write", 4, -EPERM, ask(s, PIN, 4, 8, READ | WRITE));
+	refused(s, "write", -EPERM,
+		pin_vfio_mdev(s->v.opened, COPY, iova_of(s, 8), 8, WRITE, addr));
+	if (step(s, "pin both to read", 12, 0, ask(s, PIN, 4, 12, READ)))
+		give(s, "unpin", 4, 12, 12);
+}
+
+/* Copied without pins, also from page to page. */
+static void mdev_copy(struct seq *s)
+{
+	char *addr = s->mem.addr, to[64] = "", from[64] = "what the device has written";
+	const uint64_t at = iova_of(s, 4) - sizeof(from) / 2;
+
+	if (offer(s, 0, 8) &&
+	    step(s, "write", 0, 0,
+		 pin_vfio_mdev(s->v.opened, COPY, at, sizeof(from), WRITE, from)) &&
+	    step(s, "read", 0, 0, pin_vfio_mdev(s->v.opened, COPY, at, sizeof(to), READ, to)) &&
+	    (memcmp(from, to, sizeof(to)) ||
+	     memcmp(from, addr + (at - iova_of(s, 0)), sizeof(from))))
+		pin_audit_fail(s->au, "copy: the memory has other data");
+	refused(s, "beyond the mapping", -EINVAL,
+		pin_vfio_mdev(s->v.opened, COPY, iova_of(s, 8), sizeof(to), READ, to));
+}
+
+/* Each page is pinned first and counted then. */
+static void mdev_limit(struct seq *s)
+{
+	const rlim_t room = s->locked_kib * 1024 + 6 * s->page;
+	struct rlimit before, limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &before) || before.rlim_max < room) {
+		pin_audit_skip(s->au, "RLIMIT_MEMLOCK cannot be set to %llu bytes",
+			       (unsigned long long)room);
+		return;
+	}
+	limit = (struct rlimit){ room, before.rlim_max };
+	/* Whoever may lock memory when it is mapped has no limit. */
+	pin_set_cap(CAP_IPC_LOCK, false);
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	if (offer(s, 0, PAGES) &&
+	    undone(s, "pin too much", 7, -ENOMEM, ask(s, PIN, 0, 8, READ)) &&
+	    take(s, "pin as much as may be", 0, 6, 6) &&
+	    undone(s, "one page more", 1, -ENOMEM, ask(s, PIN, 0, 7, READ)) &&
+	    take(s, "the same again", 0, 6, 0) && give(s, "unpin", 0, 6, 0) &&
+	    give(s, "unpin again", 0, 6, 6))
+		take(s, "others", 8, 6, 6);
+	setrlimit(RLIMIT_MEMLOCK, &before);
+	pin_set_cap(CAP_IPC_LOCK, true);
+}
+
+static void mdev_close(struct seq *s)
+{
+	struct pin_vfio *v = &s->v;
+
+	if (!offer(s, 0, PAGES) || !take(s, "pin", 0, 8, 8) || !take(s, "pin more", 4, 8, 4))
+		return;
+	close(v->opened);
+	v->opened = -1;
+	if (!step(s, "close the device", -12, 0, 0))
+		return;
+	v->opened = pin_vfio_device(v->group, v->device);
+	if (!step(s, "open it again", 0, 0, v->opened < 0 ? v->opened : 0) ||
+	    !refused(s, "nothing is pinned", -ENOENT, ask(s, UNPIN, 0, 8, 0)) ||
+	    !take(s, "pin", 0, 8, 8))
+		return;
+	close(v->group);
+	close(v->container);
+	v->group = -1;
+	v->container = -1;
+	step(s, "close group and container", 0, 0, 0);
+}
+
+static void mdev_killed(struct seq *s)
+{
+	struct pin_predict p = { .acquired = PAGES, .migrated = pin_vfio_again(s->k, PAGES) };
+	int ready[2], result = -ECHILD;
+	pid_t pid;
+
+	if (pipe(ready))
+		return;
+	pid = fork();
+	if (!pid) {
+		char why[PIN_WHY_LEN];
+
+		pin_scratch_disown();
+		result = pin_vfio_mdev_open(&s->v, PIN_VFIO, VFIO_TYPE1v2_IOMMU, why) ?:
+			 map_at(s, 0, PAGES, 0) ?: ask(s, PIN, 0, PAGES, READ | WRITE);
+		(void)!write(ready[1], &result, sizeof(result));
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (pid > 0 && read(ready[0], &result, sizeof(result)) != sizeof(result))
+		result = -ECHILD;
+	close(ready[0]);
+	if (pin_audit_step(s->au, "a child pins", &p, result, 0) && pid > 0)
+		locks(s, "a child pins", "its ", PAGES, pin_vfio_locked_kib(pid));
+	if (pid > 0)
+		kill(pid, SIGKILL);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	p = (struct pin_predict){ .released = PAGES };
+	pin_audit_step(s->au, "it is killed", &p, 0, 0);
+}
+
+/* Where such a device is, addresses stay. */
+static void mdev_moved(struct seq *s)
+{
+	uint64_t done;
+
+	if (refused(s, "it cannot change addresses", 0,
+		    ioctl(s->v.container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)) &&
+	    offer(s, 0, PAGES) && take(s, "pin", 0, 8, 8) &&
+	    refused(s, "take the address away", -EBUSY,
+		    pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+				   &done)))
+		give(s, "unpin", 0, 8, 8);
+}
+
+static void mdev_v1(struct seq *s)
+{
+	if (offer(s, 0, PAGES))
+		refused(s, "pin", -EACCES, ask(s, PIN, 0, 8, READ));
+}
+
+/* --- and beside one that has an IOMMU: pinned once for each, counted once --- */
+
+static bool group_comes(struct seq *s, const char *what, int group, int64_t pins)
+{
+	return step(s, what, pins, 0,
+		    ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0);
+}
+
+static void beside(struct seq *s, int group, const char *name)
+{
+	uint64_t done;
+
+	if (!map(s, 0, PAGES) ||
+	    !step(s, "take the address away", 0, 0,
+		  pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
+				 &done)) ||
+	    !refused(s, "the other comes meanwhile", -EBUSY,
+		     ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0) ||
+	    !step(s, "the address again", 0, 0,
+		  pin_vfio_map(&s->v, s->mem.addr, s->mem.len, PIN_VFIO_IOVA,
+			       VFIO_DMA_MAP_FLAG_VADDR)) ||
+	    !group_comes(s, "a second group", group, 0))
+		return;
+	s->v.opened = pin_vfio_device(group, name);
+	if (!step(s, "its device", 0, 0, s->v.opened < 0 ? s->v.opened : 0))
+		return;
+	s->given = 8;
+	if (!take(s, "pin", 0, 8, 8))
+		return;
+	s->given = 0;
+	if (!give(s, "unpin", 0, 8, 8))
+		return;
+	s->given = 8;
+	if (!take(s, "pin again", 0, 8, 8))
+		return;
+	s->given = 0;
+	if (!withdraw(s, "unmap", 0, PAGES, PAGES + 8) || !map(s, 0, PAGES))
+		return;
+	s->given = 8;
+	if (!take(s, "pin for the third time", 0, 8, 8))
+		return;
+	/* What is pinned now is what the second has asked for. */
+	s->given = 0;
+	if (!step(s, "the first group leaves", -PAGES, 0,
+		  ioctl(s->v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0))
+		return;
+	s->given = 8;
+	if (!group_comes(s, "it comes back", s->v.group, PAGES))
+		return;
+	close(s->v.opened);
+	s->v.opened = -1;
+	s->given = 0;
+	step(s, "close the second device", -8, 0, 0);
+}
+
+static void mdev_beside(struct seq *s)
+{
+	const char *name;
+	char why[PIN_WHY_LEN];
+	int group = -1;
+
+	if (!*unable_mdev)
+		group = pin_vfio_mdev_group(&name, why);
+	if (group < 0) {
+		pin_audit_skip(s->au, "%s", *unable_mdev ? unable_mdev : why);
+		return;
+	}
+	beside(s, group, name);
+	close(group);
+}
+
 static const struct test tests[] = {
 	{ "map.overlap", overlap, .kind = "anon" },
 	{ "map.bad", bad_map, .kind = "anon" },
@@ -600,6 +934,17 @@ static const struct test tests[] = {
 	{ "group.leaves", leave, .kind = "anon" },
 	{ "group.second", second_group, .kind = "anon" },
 	{ "group.device_last", device_last, .kind = "anon" },
+	{ "mdev.twice", mdev_twice, .kind = "anon", .mdev = true },
+	{ "mdev.unmap", mdev_unmap, .kind = "anon", .mdev = true },
+	{ "mdev.half", mdev_half, .kind = "anon", .mdev = true },
+	{ "mdev.protection", mdev_protection, .kind = "anon", .mdev = true },
+	{ "mdev.copy", mdev_copy, .kind = "anon", .mdev = true },
+	{ "mdev.limit", mdev_limit, .kind = "anon", .mdev = true },
+	{ "mdev.close", mdev_close, .kind = "anon", .mdev = true },
+	{ "mdev.killed", mdev_killed, .kind = "anon", .mdev = true },
+	{ "mdev.moved", mdev_moved, .kind = "anon", .mdev = true },
+	{ "mdev.v1", mdev_v1, .kind = "anon", .v1 = true, .mdev = true },
+	{ "mdev.beside", mdev_beside, .kind = "anon" },
 };
 
 static void add_tests(struct pin_suite *s)
@@ -611,13 +956,14 @@ static void add_tests(struct pin_suite *s)
 static void setup(struct pin_suite *s)
 {
 	pin_vfio_probe(pin_suite_kernel(s), unable);
+	pin_vfio_mdev_probe(pin_suite_kernel(s), unable_mdev);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "vfio_test",
-		.doc = "Sequences on VFIO type 1: mappings refused and unmapped in parts, groups that leave, devices and processes that end last. Each step must move the counters, and VmLck, by exactly what is predicted.",
+		.doc = "Sequences on VFIO type 1: mappings refused and unmapped in parts, groups that leave, devices and processes that end last; what devices without hardware ask for. Each step must move the counters, and VmLck, by exactly what is predicted.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

@@ -6,7 +6,6 @@
  * their own: VFIO gives each a group.
  */
 #include <linux/capability.h>
-#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -303,6 +302,7 @@ static int phv_probe(struct platform_device *pdev)
 
 static struct platform_driver phv_driver = {
 	.probe = phv_probe,
+	.driver_managed_dma = true, /* the group comes, and goes, later than the bus thinks */
 	.driver = {
 		.name = PIN_HELPER_VFIO_NAME,
 		.suppress_bind_attrs = true,

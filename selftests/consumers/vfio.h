@@ -37,8 +37,12 @@ int pin_vfio_group(const char **device, char *why);
 
 void pin_vfio_close(struct pin_vfio *v);
 
-/* The group of a device without hardware: the same as above. */
+/*
+ * The same for devices without hardware. Those that have a container of their own
+ * are opened, too.
+ */
 int pin_vfio_mdev_probe(const struct pin_kernel *k, char *why);
+int pin_vfio_mdev_open(struct pin_vfio *v, const char *container, unsigned long type, char *why);
 int pin_vfio_mdev_group(const char **device, char *why);
 
 /* The device in such a group, that has a container: a descriptor, or -errno. */

@@ -64,8 +64,11 @@ static int find_devices(const struct pin_kernel *k, char *why)
 int pin_vfio_mdev_probe(const struct pin_kernel *k, char *why)
 {
 	static struct pin_once once;
+	int err = pin_scratch_once(&once, k, find_devices, why);
 
-	return pin_scratch_once(&once, k, find_devices, why);
+	if (!err)
+		err = pin_scratch_module("vfio_iommu_type1", "VFIO_IOMMU_TYPE1", NULL, why);
+	return err < 0 ? err : 0;
 }
 
 int pin_vfio_mdev_group(const char **device, char *why)
@@ -100,15 +103,37 @@ int pin_vfio_mdev(int device, unsigned long number, uint64_t iova, uint64_t len,
 	return ioctl(device, number, &arg) ? -errno : 0;
 }
 
+int pin_vfio_mdev_open(struct pin_vfio *v, const char *container, unsigned long type, char *why)
+{
+	int group = pin_vfio_mdev_group(&v->device, why);
+	int err = group < 0 ? group : pin_vfio_join(v, container, group, type, why);
+
+	if (err)
+		return err;
+	v->opened = pin_vfio_device(v->group, v->device);
+	if (v->opened >= 0)
+		return 0;
+	err = pin_why(why, v->opened, "%s: %s", v->device, strerror(-v->opened));
+	pin_vfio_close(v);
+	return err;
+}
+
 /* --- the consumers --- */
 
-static int probe(const struct pin_kernel *k, char *why)
+static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
 {
-	int err = pin_vfio_mdev_probe(k, why);
+	struct mdev *m = calloc(1, sizeof(*m));
+	int err;
 
-	if (!err)
-		err = pin_scratch_module("vfio_iommu_type1", "VFIO_IOMMU_TYPE1", NULL, why);
-	return err < 0 ? err : 0;
+	if (!m)
+		return pin_why(op->why, -ENOMEM, "out of memory");
+	m->write_memory = write_memory;
+	err = pin_vfio_mdev_open(&m->at, container, VFIO_TYPE1v2_IOMMU, op->why);
+	if (err)
+		free(m);
+	else
+		op->priv = m;
+	return err;
 }
 
 static void mdev_close(struct pin_op *op)
@@ -120,30 +145,6 @@ static void mdev_close(struct pin_op *op)
 	pin_vfio_close(&m->at);
 	free(m);
 	op->priv = NULL;
-}
-
-static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
-{
-	struct mdev *m = calloc(1, sizeof(*m));
-	int err;
-
-	if (!m)
-		return pin_why(op->why, -ENOMEM, "out of memory");
-	op->priv = m;
-	m->write_memory = write_memory;
-	m->at = (struct pin_vfio){ -1, -1, -1, NULL };
-	err = pin_vfio_mdev_group(&m->at.device, op->why);
-	if (err >= 0)
-		err = pin_vfio_join(&m->at, container, err, VFIO_TYPE1v2_IOMMU, op->why);
-	if (!err) {
-		m->at.opened = pin_vfio_device(m->at.group, m->at.device);
-		if (m->at.opened < 0)
-			err = pin_why(op->why, m->at.opened, "%s: %s", m->at.device,
-				      strerror(-m->at.opened));
-	}
-	if (err)
-		mdev_close(op);
-	return err;
 }
 
 static int open_write(struct pin_op *op)
@@ -225,7 +226,7 @@ static long unpin(struct pin_op *op)
 		.doc_case = 2,								\
 		.needs = NEEDS,								\
 		.held = true,								\
-		.probe = probe,								\
+		.probe = pin_vfio_mdev_probe,							\
 		.open = _open,								\
 		.predict = predict,							\
 		.pin = pin,								\
