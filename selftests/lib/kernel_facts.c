@@ -133,6 +133,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
+		.id = "vfio-unmap-deadlock",
+		.consumer = "warns_vfio_mdev_unmap", .target = "*",
+		.from = PIN_KVER(6, 0),
+		.reason = "vfio_notify_dma_unmap() has a device let go, which takes iommu->lock, under a lock that is taken inside of that elsewhere: two threads that unmap what is pinned wait for each other for ever",
+	},
+	{
 		.id = "rds-map-leak",
 		.consumer = "fail_nth_rds_@(mr|ib)*", .target = "*",
 		.from = PIN_KVER(5, 7),
