@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 #include "consumer.h"
+#include "iommufd.h"
 #include "pin_helper_vfio.h"
 #include "scratch.h"
 #include "vfio.h"
 
 #define NEEDS		"pin_helper_vfio.ko, module vfio_iommu_type1"
+#define NEEDS_IOMMUFD	"pin_helper_vfio.ko, modules iommufd, vfio_iommu_type1"
 #define MAX_DEVICES	64
 
 static char groups[MAX_DEVICES][PIN_NODE_LEN];
@@ -29,6 +31,7 @@ static int nr_groups;
 
 struct mdev {
 	bool write_memory;
+	bool iommufd;
 	struct pin_vfio at;
 	long locked_kib;	/* what the pins added to VmLck */
 };
@@ -120,6 +123,22 @@ int pin_vfio_mdev_open(struct pin_vfio *v, const char *container, unsigned long 
 
 /* --- the consumers --- */
 
+static int probe_iommufd(const struct pin_kernel *k, char *why)
+{
+	struct pin_vfio v;
+	int err = 0;
+
+	if (access(PIN_IOMMUFD, F_OK))
+		err = pin_scratch_module("iommufd", "IOMMUFD", NULL, why);
+	if (err >= 0)
+		err = pin_vfio_mdev_probe(k, why);
+	if (!err)
+		err = pin_vfio_mdev_open(&v, PIN_IOMMUFD, VFIO_TYPE1v2_IOMMU, why);
+	if (!err)
+		pin_vfio_close(&v);
+	return err;
+}
+
 static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
 {
 	struct mdev *m = calloc(1, sizeof(*m));
@@ -128,6 +147,7 @@ static int mdev_open(struct pin_op *op, const char *container, bool write_memory
 	if (!m)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	m->write_memory = write_memory;
+	m->iommufd = !strcmp(container, PIN_IOMMUFD);
 	err = pin_vfio_mdev_open(&m->at, container, VFIO_TYPE1v2_IOMMU, op->why);
 	if (err)
 		free(m);
@@ -157,9 +177,35 @@ static int open_read(struct pin_op *op)
 	return mdev_open(op, PIN_VFIO, false);
 }
 
+static int open_iommufd(struct pin_op *op)
+{
+	return mdev_open(op, PIN_IOMMUFD, true);
+}
+
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
-	pin_vfio_predict(op, ((const struct mdev *)op->priv)->write_memory, p);
+	const struct mdev *m = op->priv;
+	const struct pin_access access = { .write = true, .longterm = true, .fast = true };
+
+	if (!m->iommufd) {
+		pin_vfio_predict(op, m->write_memory, p);
+	} else if (((uintptr_t)op->mem->addr | op->mem->len) % op->kernel->page_size) {
+		p->result = -EINVAL;
+		p->or_result = -EINVAL;
+	} else {
+		pin_predict_all_or_nothing(op, &access, p);
+		p->vmpin = p->acquired - p->released;
+	}
+}
+
+/* What the pins add to VmLck: as many as stay. */
+static bool locks_right(const struct pin_op *op, const struct pin_predict *want, long before)
+{
+	struct mdev *m = op->priv;
+
+	m->locked_kib = pin_vfio_locked_kib(getpid()) - before;
+	return m->iommufd || m->locked_kib == (long)(want->acquired - want->released) *
+					      (op->kernel->page_size / 1024);
 }
 
 static long pin(struct pin_op *op)
@@ -180,11 +226,7 @@ static long pin(struct pin_op *op)
 		if (err)
 			pin_vfio_unmap(&m->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
 	}
-	m->locked_kib = pin_vfio_locked_kib(getpid()) - before;
-	if (m->locked_kib != (err ? 0 : (long)(want.acquired - want.released)) *
-			     (op->kernel->page_size / 1024))
-		return -EUCLEAN;
-	return err;
+	return locks_right(op, &want, before) ? err : -EUCLEAN;
 }
 
 /* Once more, and a part of it: pages that are pinned already. */
@@ -216,17 +258,20 @@ static long unpin(struct pin_op *op)
 	return err ? err : done == op->mem->len ? 0 : -EIO;
 }
 
-#define PATH	"vfio_pin_pages > vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote"
-#define MDEV_CONSUMER(_name, _help, _open, ...)						\
+#define PATH(rest)	"vfio_pin_pages > " rest
+#define TYPE1		PATH("vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote")
+#define IOMMUFD		PATH("iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_user_pages_fast")
+
+#define MDEV_CONSUMER(_name, _help, _path, _since, _needs, _probe, _open, ...)		\
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
 		.help = _help,								\
-		.path = PATH,								\
-		.since = "5.6",								\
+		.path = _path,								\
+		.since = _since,							\
 		.doc_case = 2,								\
-		.needs = NEEDS,								\
+		.needs = _needs,							\
 		.held = true,								\
-		.probe = pin_vfio_mdev_probe,							\
+		.probe = _probe,							\
 		.open = _open,								\
 		.predict = predict,							\
 		.pin = pin,								\
@@ -236,7 +281,9 @@ static long unpin(struct pin_op *op)
 		__VA_ARGS__								\
 	}
 
+MDEV_CONSUMER(iommufd_mdev, "iommufd as VFIO: pinned for a device without hardware",
+	      IOMMUFD, "6.2", NEEDS_IOMMUFD, probe_iommufd, open_iommufd, .dirties = true);
 MDEV_CONSUMER(vfio_mdev, "VFIO: pinned for a device without hardware that may write to it",
-	      open_write, .dirties = true);
+	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_write, .dirties = true);
 MDEV_CONSUMER(vfio_mdev_read, "VFIO: pinned for a device without hardware that only reads",
-	      open_read);
+	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_read);
