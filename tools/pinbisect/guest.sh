@@ -13,6 +13,10 @@ fi
 if [ -e /pin_helper.ko ]; then
 	insmod /pin_helper.ko allow_faults=1 || echo "pin_helper.ko cannot be loaded" >/out/problem
 fi
+if [ -e /pin_helper_vfio.ko ]; then
+	modprobe -q vfio
+	insmod /pin_helper_vfio.ko || echo "pin_helper_vfio.ko cannot be loaded" >/out/problem
+fi
 times=$1
 most=$2
 shift 2

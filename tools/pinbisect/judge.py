@@ -18,7 +18,7 @@ LOST = 99               # pinvm's status for a guest without a result
 # How it ended, if not by the command's end.
 CRASH, HANG = "kernel crash", "hang"
 # What programs of the suite find besides themselves; the suite's own guest has more.
-MODULES = "ext4,loop,zram,udmabuf,null_blk"
+MODULES = "ext4,loop,zram,udmabuf,null_blk,vfio_iommu_type1"
 GUEST = ("--disk", "256M:nvme:ext4", "--with-modules", MODULES,
          "--append", "nvme.poll_queues=1 secretmem.enable=1")
 CRASHED = re.compile(r"Kernel panic|Oops|BUG:|Unable to handle|general protection|Internal error")
@@ -77,6 +77,9 @@ class Guest:
                  *(word for text in options.pinvm for word in shlex.split(text)), *extra]
         if options.helper_module:
             words += ["--copy", f"{options.helper_module}:/pin_helper.ko"]
+            beside = Path(options.helper_module).with_name("pin_helper_vfio.ko")
+            if beside.exists():
+                words += ["--copy", f"{beside}:/{beside.name}"]
         words += ["--", *command]
         (folder / "command").write_text(shlex.join(map(str, words)) + "\n")
         with open(folder / "stdout", "wb") as stdout:

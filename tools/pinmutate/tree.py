@@ -132,7 +132,7 @@ class Tree:
         return entry["name"]
 
     def make(self):
-        """Builds image, modules and, once, pin_helper.ko."""
+        """Builds image, modules and, once, pin_helper.ko and that of VFIO."""
         build.check_tools()
         top = checkout()
         builder = build.Builder(self.source, self.build, self.fragments, [f"-j{os.cpu_count()}"])
@@ -147,7 +147,8 @@ class Tree:
         module = next(self.work.glob("kmod/*/pin_helper.ko"), None)
         if result.returncode or not module:
             raise Error(f"pin_helper.ko cannot be built: {result.stderr.strip()}")
-        shutil.copy(module, self.helper)
+        for one in module.parent.glob("pin_helper*.ko"):
+            shutil.copy(one, self.helper.with_name(one.name))
 
     def export(self, target):
         """All that pinvm needs of the build tree, for use elsewhere."""
@@ -157,7 +158,8 @@ class Tree:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.build / name, target / name)
         shutil.copytree(self.build / "lib/modules", target / "lib/modules", symlinks=True)
-        shutil.copy(self.helper, target / "pin_helper.ko")
+        for one in self.work.glob("pin_helper*.ko"):
+            shutil.copy(one, target / one.name)
 
 
 def replace(new, old):
@@ -192,7 +194,7 @@ def difference(mutant, source):
 
 
 def newest(folder):
-    return max(path.stat().st_mtime for path in folder.iterdir())
+    return max(path.stat().st_mtime for path in folder.rglob("*"))
 
 
 def tool(name):

@@ -5,6 +5,7 @@ import fnmatch
 import json
 import re
 import subprocess
+from pathlib import Path
 
 from common import Error, build_dir
 
@@ -15,7 +16,7 @@ DISKS = {
     "an NVMe namespace whose blocks have metadata": ("64M:nvme-meta", "PIN_SCRATCH_NVME_META"),
 }
 DEVICES = {"devices that nobody uses behind an IOMMU": ["-device edu"] * 8}
-HELPER = "pin_helper.ko"
+HELPERS = ("pin_helper.ko", "pin_helper_vfio.ko")
 
 
 def add_option(parser, text):
@@ -62,9 +63,13 @@ def provide(options, helper):
         elif device in DEVICES:
             options.iommu = True
             options.device += DEVICES[device]
-        elif device == HELPER:
-            options.copy.append(f"{helper()}:/{HELPER}")
-            options.insmod.append(f"/{HELPER}")
+        elif device in HELPERS:
+            found = Path(helper()).with_name(device)
+            # Without VFIO there is only the first.
+            if found.exists() and f"/{device}" not in options.insmod:
+                options.copy.append(f"{found}:/{device}")
+                options.insmod.append(f"/{device}")
+                options.modules += ["vfio"] * ("vfio" in device)
         elif device:
             raise Error(f"pinvm does not know how to provide \"{device}\"")
     binaries = [build_dir() / "bin/pinstress",

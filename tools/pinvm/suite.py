@@ -642,8 +642,9 @@ def markdown(verdicts):
 def add_options(one):
     one.add_argument("--arch", choices=ARCHES, help="where the version does not say it")
     one.add_argument("--helper", nargs="?", const="build", metavar="FILE|none",
-                     help="build pin_helper.ko for the kernel, or use FILE, or none; without"
-                     " this, that in build/kmod/RELEASE/ is used if there is one")
+                     help="build pin_helper.ko for the kernel, or use FILE, and that of VFIO"
+                     " if it lies beside, or none; without this, that in build/kmod/RELEASE/ is"
+                     " used if there is one")
     one.add_argument("--selftests", metavar="DIR",
                      help="the suite as built or installed (build/selftests)")
     one.add_argument("--memory", default="2G", metavar="SIZE",
