@@ -198,16 +198,6 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	}
 }
 
-/* What the pins add to VmLck: as many as stay. */
-static bool locks_right(const struct pin_op *op, const struct pin_predict *want, long before)
-{
-	struct mdev *m = op->priv;
-
-	m->locked_kib = pin_vfio_locked_kib(getpid()) - before;
-	return m->iommufd || m->locked_kib == (long)(want->acquired - want->released) *
-					      (op->kernel->page_size / 1024);
-}
-
 static long pin(struct pin_op *op)
 {
 	struct mdev *m = op->priv;
@@ -226,7 +216,12 @@ static long pin(struct pin_op *op)
 		if (err)
 			pin_vfio_unmap(&m->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
 	}
-	return locks_right(op, &want, before) ? err : -EUCLEAN;
+	/* What is pinned is locked: nothing if refused. */
+	m->locked_kib = pin_vfio_locked_kib(getpid()) - before;
+	if (!m->iommufd && m->locked_kib != (err ? 0 : (long)(want.acquired - want.released)) *
+					    (op->kernel->page_size / 1024))
+		return -EUCLEAN;
+	return err;
 }
 
 /* Once more, and a part of it: pages that are pinned already. */
