@@ -62,7 +62,7 @@ run_tests: ## audit the running kernel; TESTS="x_test y_test" runs a subset
 run_tests: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/run_tests.sh $(TESTS)
 
-kmod: ## build pin_helper.ko and its fuzzer; KDIR=headers of the kernel it is for
+kmod: ## build pin_helper.ko, that of VFIO, a fuzzer; KDIR=headers of the kernel it is for
 	+@$(MAKE) --no-print-directory -C kmod-helper/fuzz OUTPUT=$(BUILD)/bin
 	@kmod-helper/build.sh '$(KDIR)' $(BUILD)/kmod
 	$(call hand_back,$(BUILD))

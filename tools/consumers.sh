@@ -32,7 +32,7 @@ Ways to pin that the machines at hand do not have, or that are not worth their p
 |---|---|---|---|
 | RDMA adapters (mlx5, irdma, hfi1, ...) | ib_umem_get > pin_user_pages_fast | hardware; `rdma_test` and `rdma_*` use soft-RoCE and soft-iWARP | `pinstat -- ib_write_bw -d mlx5_0 --report_gbits` (perftest), and its client |
 | RDMA memory windows bound to a region | none of their own | a queue pair that is connected; `rdma_test` opens and closes them | the same, `pinstat -- ibv_rc_pingpong` |
-| VFIO without an IOMMU, mediated devices | vfio_pin_pages > pin_user_pages_remote | VFIO_NOIOMMU is off in Debian's kernels, mediated devices need hardware or the kernel's samples | `modprobe mtty`, then `pinstat -- qemu-system-x86_64 -device vfio-pci,sysfsdev=...` |
+| VFIO without an IOMMU; mediated devices of hardware (kvmgt, ap, ccw) | vfio_pin_pages > pin_user_pages_remote, as `vfio_mdev` | VFIO_NOIOMMU is off in Debian's kernels, and pins nothing; hardware | `pinstat -- qemu-system-x86_64 -device vfio-pci,sysfsdev=...` |
 | KVM guest memory (control), SEV | hva_to_pfn; sev_pin_memory > pin_user_pages_fast | a guest in an emulated guest; AMD's hardware | `pinstat -- qemu-system-x86_64 -accel kvm ...` |
 | userptr of graphics and compute devices | i915_gem_userptr, ivpu, amdxdna, habanalabs: pin_user_pages_fast | hardware | `pinstat -- gem_userptr_blits` (igt-gpu-tools) |
 | io_uring zero-copy receive | io_zcrx_create_area > io_pin_pages | a network card with header split; Debian builds no netdevsim | `pinstat -- iou-zcrx -s -i eth0` (selftests/drivers/net/hw) |

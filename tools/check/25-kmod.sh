@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# pin_helper.ko: builds for each kernel at hand, side by side, without a trace
+# pin_helper.ko, and that of VFIO: builds for each kernel at hand, side by side, without a trace
 # among the sources; works in a guest; refuses what it must.
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +18,7 @@ for kernel in $KERNELS; do
 done
 
 sources() {
-	find kmod-helper selftests/lib/pin_helper.h -printf '%p %T@ %s\n' | sort
+	find kmod-helper selftests/lib/pin_helper*.h -printf '%p %T@ %s\n' | sort
 }
 sources >"$TMP/before"
 
@@ -38,6 +38,8 @@ for kernel in $KERNELS; do
 		module=$(tail -n 1 "$TMP/log.$kernel")
 		if [ -f "$module" ]; then
 			ok "builds for $kernel"
+			[ "$kernel" = 5.10 ] || check "builds that of VFIO for $kernel" \
+				test -f "${module%.ko}_vfio.ko"
 		else
 			not_ok "builds for $kernel" "$(ls -l "$(dirname "$module")" 2>&1)
 $(tail -n 30 "$TMP/log.$kernel")"
@@ -51,7 +53,7 @@ check_equal "nothing is written to the sources" "$(cat "$TMP/before")" "$(source
 if ! have sparse; then
 	skip "sparse" "sparse is not installed: make setup"
 elif [ -n "${kdirs[6.12]}" ]; then
-	check_equal "sparse looked at each file" "$(cd kmod-helper && echo *.c | wc -w)" \
+	check_equal "sparse looked at each file" "$(cd kmod-helper && echo *.c vfio/*.c | wc -w)" \
 		"$(grep -c '^  CHECK ' "$TMP/log.6.12")"
 fi
 
