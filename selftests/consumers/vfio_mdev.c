@@ -253,9 +253,8 @@ static long unpin(struct pin_op *op)
 	return err ? err : done == op->mem->len ? 0 : -EIO;
 }
 
-#define PATH(rest)	"vfio_pin_pages > " rest
-#define TYPE1		PATH("vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote")
-#define IOMMUFD		PATH("iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_user_pages_fast")
+#define TYPE1	"vfio_pin_pages > vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote"
+#define IOMMUFD	"vfio_pin_pages > iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_user_pages_fast"
 
 #define MDEV_CONSUMER(_name, _help, _path, _since, _needs, _probe, _open, ...)		\
 	const struct pin_consumer pin_consumer_##_name = {				\
