@@ -26,6 +26,8 @@
 #include "suite.h"
 
 #define PAGES		16
+#define ROUNDS		40
+#define STUCK_MS	10000
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 #define INTERRUPTS	0xfee00000ull	/* of x86: no memory of a device's */
 #define READ_WRITE	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
@@ -848,6 +850,57 @@ static void mdev_v1(struct seq *s)
 		refused(s, "pin", -EACCES, ask(s, PIN, 0, 8, READ));
 }
 
+/* In a child: the @number-th part of the memory is mapped, pinned and unmapped, often. */
+static void again_and_again(struct seq *s, unsigned int number)
+{
+	const unsigned int first = 8 * number;
+	uint64_t done;
+
+	pin_scratch_disown();
+	for (int i = 0; i < ROUNDS; i++) {
+		if (map_at(s, first, 8, first) || ask(s, PIN, first, 8, READ) ||
+		    pin_vfio_unmap(&s->v, iova_of(s, first), 8 * s->page, 0, &done))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* Two at a time: each has to let go while the other wants to be unmapped. */
+static void mdev_two(struct seq *s)
+{
+	const uint64_t all = 2 * 8 * ROUNDS;
+	const struct pin_predict p = {
+		.acquired = all, .released = all, .migrated = pin_vfio_again(s->k, all),
+	};
+	int left = 2, status, result = 0;
+	pid_t pids[2];
+
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			again_and_again(s, i);
+	}
+	for (int ms = 0; left && ms < STUCK_MS; ms += 10) {
+		for (int i = 0; i < 2; i++) {
+			if (pids[i] > 0 && waitpid(pids[i], &status, WNOHANG) == pids[i]) {
+				result |= status;
+				pids[i] = 0;
+				left--;
+			}
+		}
+		usleep(10000);
+	}
+	if (left)
+		pin_audit_fail(s->au, "two that unmap wait for each other for ever");
+	else
+		pin_audit_step(s->au, "two that unmap", &p, result ? -EIO : 0, 0);
+}
+
+static enum pin_verdict unless_stuck(struct pin_audit *au, const void *arg)
+{
+	return pin_audit_avoid(au, "vfio_mdev_two", "*") ? PIN_XFAIL : run_seq(au, arg);
+}
+
 /* --- and beside one that has an IOMMU: pinned once for each, counted once --- */
 
 static bool group_comes(struct seq *s, const char *what, int group, int64_t pins)
@@ -950,6 +1003,7 @@ static const struct test tests[] = {
 	{ "mdev.killed", mdev_killed, .kind = "anon", .mdev = true },
 	{ "mdev.moved", mdev_moved, .kind = "anon", .mdev = true },
 	{ "mdev.v1", mdev_v1, .kind = "anon", .v1 = true, .mdev = true },
+	{ "mdev.two", mdev_two, .kind = "anon", .mdev = true, .around = unless_stuck },
 	{ "mdev.beside", mdev_beside, .kind = "anon" },
 };
 

@@ -20,6 +20,8 @@
 
 #define NOT_COUNTED	"folio_add_pin() in fs/direct-io.c takes pins that are not counted as acquired"
 
+#define UNMAP_DEADLOCK	"vfio_notify_dma_unmap() has a device let go, which takes iommu->lock, under a lock that is taken inside of that elsewhere: two that unmap what is pinned wait for each other for ever"
+
 /* Who still uses fs/direct-io.c: ext* and xfs do not, exfat and ntfs3 no more. */
 static const struct pin_known_issue known_issues[] = {
 #define LEGACY_DIO(fs, fixed)	{					\
@@ -135,8 +137,12 @@ static const struct pin_known_issue known_issues[] = {
 	{
 		.id = "vfio-unmap-deadlock",
 		.consumer = "warns_vfio_mdev_unmap", .target = "*",
-		.from = PIN_KVER(6, 0),
-		.reason = "vfio_notify_dma_unmap() has a device let go, which takes iommu->lock, under a lock that is taken inside of that elsewhere: two threads that unmap what is pinned wait for each other for ever",
+		.from = PIN_KVER(6, 0), .reason = UNMAP_DEADLOCK,
+	},
+	{
+		.id = "vfio-unmap-deadlock",
+		.consumer = "vfio_mdev_two", .target = "*", .untried = true,
+		.from = PIN_KVER(6, 0), .reason = UNMAP_DEADLOCK,
 	},
 	{
 		.id = "rds-map-leak",

@@ -2,7 +2,7 @@
 // what: VFIO: what a device without an IOMMU lets go of stays charged.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: balanced
 // vm: VmLck does not go back
 // tests: vfio_test=mdev.* matrix_test=vfio_mdev.anon.*

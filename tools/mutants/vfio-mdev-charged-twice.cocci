@@ -3,7 +3,7 @@
 //   without asks for it.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: balanced
 // vm: VmLck too high
 // tests: vfio_test=mdev.beside

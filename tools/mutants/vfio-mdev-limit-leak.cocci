@@ -3,7 +3,7 @@
 //   stays pinned.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: +n/+(n-1), -ENOMEM
 // tests: vfio_test=mdev.limit
 // functions: vfio_pin_page_external

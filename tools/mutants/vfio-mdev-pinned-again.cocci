@@ -3,7 +3,7 @@
 //   charged, again.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: +n/+0 where nothing is to move
 // page: a pin too many
 // vm: VmLck too high

@@ -3,7 +3,7 @@
 //   is charged to nobody.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: balanced
 // vm: VmLck too low
 // tests: vfio_test=mdev.beside

@@ -2,7 +2,7 @@
 // what: VFIO: who pins a page a second time loses it when the first lets go.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: +0/+n too early
 // page: pin too few while the second holds it
 // tests: vfio_test=mdev.twice matrix_test=vfio_mdev.anon.*

@@ -3,7 +3,7 @@
 //   it is not asked to let go: it stays pinned for ever.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: +0/+0 where n are to be released
 // log: WARNING in vfio_remove_dma()
 // tests: vfio_test=mdev.unmap,mdev.beside

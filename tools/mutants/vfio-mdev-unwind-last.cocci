@@ -3,7 +3,7 @@
 //   pinned until then the last page stays so.
 // kind: S
 // files: drivers/vfio/vfio_iommu_type1.c
-// versions: 5.10-
+// versions: 6.1-
 // counter: +n/+(n-1), -EINVAL
 // tests: vfio_test=mdev.half
 // functions: vfio_iommu_type1_pin_pages vfio_remove_dma vfio_dma_do_unmap
