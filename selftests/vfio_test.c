@@ -29,6 +29,7 @@
 #define ROUNDS		40
 #define STUCK_MS	10000
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
+#define MAX_PAGES	"/sys/module/pin_helper_vfio/parameters/max_pages"
 #define INTERRUPTS	0xfee00000ull	/* of x86: no memory of a device's */
 #define READ_WRITE	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
@@ -732,6 +733,37 @@ static void mdev_protection(struct seq *s)
 		give(s, "unpin", 4, 12, 12);
 }
 
+/* What the module itself refuses. */
+static void mdev_bad(struct seq *s)
+{
+	const uint64_t at = iova_of(s, 0), most = pin_read_number(MAX_PAGES, 0);
+	const int device = s->v.opened;
+
+	if (!offer(s, 0, PAGES))
+		return;
+	refused(s, "an unknown flag", -EINVAL, ask(s, PIN, 0, 8, READ | 4));
+	refused(s, "a part of a page", -EINVAL,
+		pin_vfio_mdev(device, PIN, at, s->page / 2, READ, NULL));
+	refused(s, "from inside a page on", -EINVAL,
+		pin_vfio_mdev(device, PIN, at + 512, s->page, READ, NULL));
+	refused(s, "nothing", -EINVAL, ask(s, PIN, 0, 0, READ));
+	refused(s, "beyond the last address", -EINVAL,
+		pin_vfio_mdev(device, PIN, -s->page, 2 * s->page, READ, NULL));
+	refused(s, "more than it may", -EDQUOT,
+		pin_vfio_mdev(device, PIN, at, (most + 1) * s->page, READ, NULL));
+	refused(s, "copy more than a page", -EINVAL,
+		pin_vfio_mdev(device, COPY, at, s->page + 1, READ, s->mem.addr));
+	refused(s, "copy both ways", -EINVAL,
+		pin_vfio_mdev(device, COPY, at, 8, READ | WRITE, s->mem.addr));
+	pin_set_cap(CAP_SYS_ADMIN, false);
+	refused(s, "without CAP_SYS_ADMIN", -EPERM, ask(s, PIN, 0, 8, READ));
+	pin_set_cap(CAP_SYS_ADMIN, true);
+	if (take(s, "pin", 0, 8, 8)) {
+		refused(s, "unpin with a flag", -EINVAL, ask(s, UNPIN, 0, 8, READ));
+		refused(s, "unpin a part", -ENOENT, ask(s, UNPIN, 0, 4, 0));
+	}
+}
+
 /* Copied without pins, also from page to page. */
 static void mdev_copy(struct seq *s)
 {
@@ -997,6 +1029,7 @@ static const struct test tests[] = {
 	{ "mdev.unmap", mdev_unmap, .kind = "anon", .mdev = true },
 	{ "mdev.half", mdev_half, .kind = "anon", .mdev = true },
 	{ "mdev.protection", mdev_protection, .kind = "anon", .mdev = true },
+	{ "mdev.bad", mdev_bad, .kind = "anon", .mdev = true },
 	{ "mdev.copy", mdev_copy, .kind = "anon", .mdev = true },
 	{ "mdev.limit", mdev_limit, .kind = "anon", .mdev = true },
 	{ "mdev.close", mdev_close, .kind = "anon", .mdev = true },
