@@ -7,7 +7,8 @@
 // counter: as without it
 // page: the pin count of large folios is below zero in the end
 // log: the folio's pin count is not 0 when it is freed
-// tests: page_view_test maybe_dma_pinned_test node_test dio_target_test=vfat.*
+// tests: page_view_test maybe_dma_pinned_test node_test
+//   dio_target_test=vfat.*
 //   matrix_test=helper_memfd.*,udmabuf*,uring_*.thp*,dio_*.thp*
 //   geometry_test=udmabuf*,helper_memfd.*,uring_buffers.*
 // functions: folio_add_pin gup_put_folio free_tail_page_prepare bad_page

@@ -5,7 +5,7 @@
 // files: crypto/algif_hash.c
 // versions: 6.5-
 // counter: +N/+less
-// tests: matrix_test=af_alg_* geometry_test=af_alg_* fail_nth_test=af_alg_*
+// tests: matrix_test=af_alg_* geometry_test=af_alg_*
 //   bad_input_test=af_alg_*
 // functions: hash_sendmsg
 

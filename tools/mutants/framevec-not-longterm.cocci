@@ -6,8 +6,8 @@
 // versions: 6.2-
 // counter: balanced
 // page: zone; a mapped file's pages are pinned instead of refused
-// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
-//   limits_test=*.vivid_* userfault_test=vivid_*
+// tests: matrix_test=vivid_* geometry_test=vivid_*
+//   limits_test=memlock*.vivid_*
 // functions: get_vaddr_frames
 
 @@

@@ -7,8 +7,8 @@
 // counter: balanced
 // page: clean, though the server has written
 // data: lost when the page is reclaimed
-// tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
-//   io_error_test=fuse*.* inflight_test=fuse.* dio_target_test=fuse.*
+// tests: matrix_test=fuse_* geometry_test=fuse_* io_error_test=fuse*.*
+//   inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_aio_complete_req
 
 @@

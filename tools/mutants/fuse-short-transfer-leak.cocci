@@ -5,8 +5,8 @@
 // files: fs/fuse/file.c
 // versions: 6.9-6.13
 // counter: +N/+less, a short count
-// tests: matrix_test=fuse_* geometry_test=fuse_* fail_nth_test=fuse_*
-//   io_error_test=fuse*.* inflight_test=fuse.* dio_target_test=fuse.*
+// tests: matrix_test=fuse_* geometry_test=fuse_* io_error_test=fuse*.*
+//   inflight_test=fuse.* dio_target_test=fuse.*
 // functions: fuse_release_user_pages
 
 @@

@@ -5,8 +5,7 @@
 // files: mm/gup.c
 // versions: 5.10-
 // counter: +n/+0, -EFAULT
-// tests: bad_input_test userfault_test=process_vm_*,vfio_*,helper_*
-//   geometry_test=helper_*,process_vm_*,vfio_*
+// tests: bad_input_test geometry_test=helper_*,process_vm_*,vfio_*
 //   matrix_test=helper_*.hole.*,process_vm_*.hole.*,vfio_*.hole.*
 // functions: __get_user_pages
 

@@ -7,7 +7,7 @@
 // counter: +N/+N where -EFAULT was due: memory that is mapped read-only
 // page: pins of pages that must not be written to; not of copies of its own
 // tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
-//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
+//   limits_test=memlock*.rdma_*
 // functions: ib_umem_get
 
 @@

@@ -9,7 +9,7 @@
 // page: clean, though the device has written; or dirty without having been pinned
 //   for that; no -EACCES
 // tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
-//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
+//   limits_test=memlock*.rdma_*
 // functions: ib_umem_check_rereg
 
 @@

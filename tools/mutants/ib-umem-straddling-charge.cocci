@@ -7,7 +7,7 @@
 // counter: balanced
 // vm: VmPin: a page more after each
 // tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
-//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
+//   limits_test=memlock*.rdma_*
 // functions: ib_umem_release
 
 @@

@@ -8,7 +8,7 @@
 // counter: +N/+0
 // log: WARN that an access is not known, or not given up
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: iommufd_access_change_ioas iommufd_access_unpin_pages
 //   iopt_area_remove_access iopt_unmap_iova_range iommufd_ioas_destroy
 

@@ -8,7 +8,7 @@
 // counter: +n/+0, -EFAULT or -EPERM
 // log: WARN that an access is not given up
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   fail_nth_test=iommufd_* limits_test=memlock*.iommufd_*
 // functions: iommufd_access_pin_pages iopt_unmap_iova_range iommufd_ioas_destroy
 //   iopt_release_pages
 

@@ -8,7 +8,7 @@
 // counter: +n/+0, -EFAULT
 // log: WARN of iommufd's own count
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   fail_nth_test=iommufd_* limits_test=memlock*.iommufd_*
 // functions: iopt_fill_domain iopt_release_pages
 
 @@

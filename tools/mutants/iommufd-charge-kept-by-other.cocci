@@ -8,7 +8,7 @@
 // counter: balanced
 // vm: the user's locked memory, of which only a later refusal tells
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: do_update_pinned
 
 @@

@@ -9,7 +9,7 @@
 // page: not pinned, though a device has it
 // log: WARN in iopt_unfill_domain()
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: iopt_unfill_domain iopt_area_unfill_domains iopt_release_pages
 //   iopt_area_unfill_domain batch_unpin
 

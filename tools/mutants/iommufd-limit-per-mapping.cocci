@@ -8,7 +8,7 @@
 // counter: +N/+0 where +N/+N, -ENOMEM is right
 // vm: VmPin above the limit
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: incr_user_locked_vm
 
 @@

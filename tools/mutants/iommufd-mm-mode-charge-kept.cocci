@@ -8,7 +8,7 @@
 // counter: balanced
 // vm: VmLck, with IOMMU_OPTION_RLIMIT_MODE
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: do_update_pinned
 
 @@

@@ -8,7 +8,7 @@
 // counter: balanced, as long as the access is there
 // page: those of the access are not pinned any more, those behind are for good
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: pfn_reader_unpin batch_unpin iopt_pages_unfill_xarray
 //   unpin_user_page_range_dirty_lock
 

@@ -9,7 +9,7 @@
 // counter: balanced
 // page: those of the access are not pinned any more, those behind are for good
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: batch_skip_carry batch_unpin iopt_pages_unfill_xarray
 //   unpin_user_page_range_dirty_lock
 

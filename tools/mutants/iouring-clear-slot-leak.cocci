@@ -6,8 +6,8 @@
 // versions: 6.1-6.12
 // counter: +N/+0
 // tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
-//   bad_input_test=uring_* inflight_test=*.uring.*
+//   limits_test=memlock*.uring_* rlimit_test bad_input_test=uring_*
+//   inflight_test=*.uring.*
 // functions: __io_sqe_buffers_update
 
 @@

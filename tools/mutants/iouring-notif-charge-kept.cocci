@@ -7,8 +7,8 @@
 // counter: +0/+0
 // vm: the user's locked memory, of which only a later refusal tells
 // tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
-//   bad_input_test=uring_* inflight_test=*.uring.*
+//   limits_test=memlock*.uring_* rlimit_test bad_input_test=uring_*
+//   inflight_test=*.uring.*
 // functions: io_notif_tw_complete
 
 @@

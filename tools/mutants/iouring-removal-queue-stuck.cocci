@@ -7,8 +7,8 @@
 // counter: +N/+less, until the next replacement
 // log: the ring's end waits for ever
 // tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
-//   bad_input_test=uring_* inflight_test=*.uring.*
+//   limits_test=memlock*.uring_* rlimit_test bad_input_test=uring_*
+//   inflight_test=*.uring.*
 // functions: io_rsrc_node_ref_zero io_rsrc_ref_quiesce io_ring_exit_work
 
 @@

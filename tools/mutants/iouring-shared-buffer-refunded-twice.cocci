@@ -8,8 +8,8 @@
 // vm: VmPin is too low while one ring still has the buffers, and wraps below
 //   zero when the other lets go
 // tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   fail_nth_test=uring_* limits_test=*.uring_* rlimit_test
-//   bad_input_test=uring_* inflight_test=*.uring.*
+//   limits_test=memlock*.uring_* rlimit_test bad_input_test=uring_*
+//   inflight_test=*.uring.*
 // functions: io_buffer_unmap io_unaccount_mem
 
 @@

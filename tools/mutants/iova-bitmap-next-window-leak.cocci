@@ -7,7 +7,7 @@
 // needs: no-iommu
 // counter: +N/+less
 // tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=*.iommufd_*
+//   limits_test=memlock*.iommufd_*
 // functions: iova_bitmap_advance_to
 
 @@

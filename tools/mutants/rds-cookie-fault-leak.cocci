@@ -5,8 +5,7 @@
 // files: net/rds/rdma.c
 // versions: 6.1-
 // counter: +N/+0, -EFAULT
-// tests: matrix_test=rds_* geometry_test=rds_* fail_nth_test=rds_*
-//   limits_test=*.rds_*
+// tests: matrix_test=rds_* geometry_test=rds_* limits_test=memlock*.rds_*
 // functions: __rds_rdma_map
 
 @@

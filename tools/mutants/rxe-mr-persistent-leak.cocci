@@ -7,7 +7,7 @@
 // counter: +N/+0, -EINVAL
 // vm: VmPin
 // tests: rdma_test matrix_test=rdma_rxe_* geometry_test=rdma_*
-//   fail_nth_test=rdma_* limits_test=*.rdma_* userfault_test=rdma_*
+//   limits_test=memlock*.rdma_*
 // functions: rxe_mr_init_user
 
 @@

@@ -7,7 +7,7 @@
 // counter: +N/+0, -ENOMEM
 // vm: VmPin
 // tests: rdma_test matrix_test=rdma_siw_* geometry_test=rdma_siw_*
-//   fail_nth_test=rdma_siw_* limits_test=*.rdma_siw_*
+//   fail_nth_test=rdma_siw_* limits_test=memlock*.rdma_siw_*
 // functions: siw_umem_release
 
 @@

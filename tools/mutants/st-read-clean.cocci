@@ -7,8 +7,7 @@
 // counter: balanced
 // page: clean, though the drive has written
 // data: lost when the page is reclaimed
-// tests: matrix_test=st_* geometry_test=st_* fail_nth_test=st_*
-//   io_error_test=st.*
+// tests: matrix_test=st_* geometry_test=st_* io_error_test=st.*
 // functions: sgl_unmap_user_pages
 
 @@

@@ -5,8 +5,8 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.12-
 // counter: +(n+1)/+n, or an error where the file ends
-// tests: matrix_test=udmabuf* geometry_test=udmabuf* fail_nth_test=udmabuf*
-//   limits_test=*.udmabuf*
+// tests: matrix_test=udmabuf* geometry_test=udmabuf*
+//   limits_test=memlock*.udmabuf*
 // functions: udmabuf_pin_folios
 
 @@

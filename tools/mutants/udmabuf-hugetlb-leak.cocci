@@ -4,8 +4,8 @@
 // files: drivers/dma-buf/udmabuf.c
 // versions: 6.11-6.12
 // counter: +n/+0 for huge pages
-// tests: matrix_test=udmabuf* geometry_test=udmabuf* fail_nth_test=udmabuf*
-//   limits_test=*.udmabuf*
+// tests: matrix_test=udmabuf* geometry_test=udmabuf*
+//   limits_test=memlock*.udmabuf*
 // functions: unpin_all_folios
 
 @@

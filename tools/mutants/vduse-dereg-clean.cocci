@@ -6,8 +6,8 @@
 // counter: balanced
 // page: clean, though the driver has written
 // data: lost when the page is reclaimed
-// tests: matrix_test=vduse_* geometry_test=vduse_* fail_nth_test=vduse_*
-//   limits_test=*.vduse_*
+// tests: matrix_test=vduse_* geometry_test=vduse_*
+//   limits_test=memlock*.vduse_*
 // functions: vduse_dev_dereg_umem
 
 @@

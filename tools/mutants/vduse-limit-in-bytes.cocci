@@ -6,8 +6,8 @@
 // versions: 6.0-
 // counter: +N/+0 where +0/+0, -ENOMEM is right
 // vm: VmPin above the limit
-// tests: matrix_test=vduse_* geometry_test=vduse_* fail_nth_test=vduse_*
-//   limits_test=*.vduse_*
+// tests: matrix_test=vduse_* geometry_test=vduse_*
+//   limits_test=memlock*.vduse_*
 // functions: vduse_dev_reg_umem
 
 @@

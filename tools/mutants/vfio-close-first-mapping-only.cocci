@@ -6,7 +6,7 @@
 // counter: +N/+less for more than one mapping
 // vm: VmLck
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   limits_test=memlock*.vfio_*
 // functions: vfio_iommu_unmap_unpin_all
 
 @@

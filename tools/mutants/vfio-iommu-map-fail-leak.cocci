@@ -6,7 +6,7 @@
 // versions: 5.12-
 // counter: +N/+less, -ENOMEM
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=memlock*.vfio_*
 // functions: vfio_pin_map_dma
 
 @@

@@ -7,7 +7,7 @@
 // counter: +N/+N, -ENOMEM, where +N/+0 is right
 // vm: VmLck
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   limits_test=memlock*.vfio_*
 // functions: vfio_pin_pages_remote
 
 @@

@@ -8,7 +8,7 @@
 // vm: VmLck of the new owner: 0, and less than 0 once it is unmapped
 // log: WARN in __account_locked_vm()
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   limits_test=memlock*.vfio_*
 // functions: vfio_change_dma_owner __account_locked_vm mm_lock_acct
 
 @@

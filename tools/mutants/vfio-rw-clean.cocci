@@ -8,7 +8,7 @@
 // page: clean, though a device could write
 // data: lost when the page is reclaimed
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   limits_test=memlock*.vfio_*
 // functions: put_pfn
 
 @@

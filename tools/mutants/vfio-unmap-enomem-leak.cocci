@@ -7,7 +7,7 @@
 // counter: +N/+less
 // vm: VmLck
 // tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   fail_nth_test=vfio_* limits_test=*.vfio_* userfault_test=vfio_*
+//   fail_nth_test=vfio_* limits_test=memlock*.vfio_*
 // functions: unmap_unpin_slow
 
 @@

@@ -8,7 +8,6 @@
 // page: clean, though it was written to
 // data: the bit is lost when the page is reclaimed
 // tests: matrix_test=vhost_log.* geometry_test=vhost_log.*
-//   fail_nth_test=vhost_log.*
 // functions: set_bit_to_user
 
 @@

@@ -6,8 +6,7 @@
 // versions: 6.3-
 // counter: +N/+0 for the second address space
 // tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
-//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
-//   userfault_test=vhost_vdpa*
+//   limits_test=memlock*.vhost_vdpa*
 // functions: vhost_vdpa_cleanup
 
 @@

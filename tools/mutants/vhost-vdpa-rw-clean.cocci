@@ -8,8 +8,7 @@
 // page: clean, though the device could write
 // data: lost when the page is reclaimed
 // tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
-//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
-//   userfault_test=vhost_vdpa*
+//   limits_test=memlock*.vhost_vdpa*
 // functions: vhost_vdpa_pa_unmap
 
 @@

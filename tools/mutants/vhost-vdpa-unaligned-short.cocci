@@ -7,8 +7,7 @@
 // counter: +(N-1)/+0
 // vm: VmPin: a page less
 // tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa*
-//   fail_nth_test=vhost_vdpa* limits_test=*.vhost_vdpa*
-//   userfault_test=vhost_vdpa*
+//   limits_test=memlock*.vhost_vdpa*
 // functions: vhost_vdpa_pa_map
 
 @@

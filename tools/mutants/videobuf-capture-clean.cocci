@@ -7,8 +7,8 @@
 // counter: balanced
 // page: clean, though the device has written
 // data: lost when the page is reclaimed
-// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
-//   limits_test=*.vivid_* userfault_test=vivid_*
+// tests: matrix_test=vivid_* geometry_test=vivid_*
+//   limits_test=memlock*.vivid_*
 // functions: vb2_vmalloc_put_userptr
 
 @@

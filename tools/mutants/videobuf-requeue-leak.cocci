@@ -5,8 +5,8 @@
 // files: drivers/media/common/videobuf2/videobuf2-core.c
 // versions: 5.12-
 // counter: +2N/+N
-// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
-//   limits_test=*.vivid_* userfault_test=vivid_*
+// tests: matrix_test=vivid_* geometry_test=vivid_*
+//   limits_test=memlock*.vivid_*
 // functions: __prepare_userptr
 
 @@

@@ -6,8 +6,8 @@
 // versions: 5.12-
 // counter: +N/+0 where +(N+n)/+N is right
 // page: the pages behind are not pinned
-// tests: matrix_test=vivid_* geometry_test=vivid_* fail_nth_test=vivid_*
-//   limits_test=*.vivid_* userfault_test=vivid_*
+// tests: matrix_test=vivid_* geometry_test=vivid_*
+//   limits_test=memlock*.vivid_*
 // functions: __prepare_userptr
 
 @@

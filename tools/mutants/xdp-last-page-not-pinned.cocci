@@ -6,8 +6,8 @@
 // versions: 5.10-
 // counter: +(N-1)/+0
 // data: the end of the umem is no memory of the process
-// tests: matrix_test=xdp_* geometry_test=xdp_* fail_nth_test=xdp_*
-//   limits_test=*.xdp_* rlimit_test bad_input_test=xdp_*
+// tests: matrix_test=xdp_* geometry_test=xdp_* limits_test=memlock*.xdp_*
+//   rlimit_test bad_input_test=xdp_*
 // functions: xdp_umem_reg xdp_umem_pin_pages
 
 @@

@@ -5,8 +5,8 @@
 // versions: 5.4-
 // counter: +N/+0 and success instead of -ENOBUFS
 // vm: the user's locked memory beyond RLIMIT_MEMLOCK
-// tests: matrix_test=xdp_* geometry_test=xdp_* fail_nth_test=xdp_*
-//   limits_test=*.xdp_* rlimit_test bad_input_test=xdp_*
+// tests: matrix_test=xdp_* geometry_test=xdp_* limits_test=memlock*.xdp_*
+//   rlimit_test bad_input_test=xdp_*
 // functions: xdp_umem_account_pages
 
 @@

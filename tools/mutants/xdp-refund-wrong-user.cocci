@@ -6,8 +6,8 @@
 // versions: 5.4-
 // counter: balanced
 // vm: the user's locked memory, of which only a later refusal tells
-// tests: matrix_test=xdp_* geometry_test=xdp_* fail_nth_test=xdp_*
-//   limits_test=*.xdp_* rlimit_test bad_input_test=xdp_*
+// tests: matrix_test=xdp_* geometry_test=xdp_* limits_test=memlock*.xdp_*
+//   rlimit_test bad_input_test=xdp_*
 // functions: xdp_umem_unaccount_pages
 
 @@

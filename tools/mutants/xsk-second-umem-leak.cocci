@@ -5,8 +5,8 @@
 // files: net/xdp/xsk.c
 // versions: 5.10-
 // counter: +N/+0 and success instead of -EBUSY
-// tests: matrix_test=xdp_* geometry_test=xdp_* fail_nth_test=xdp_*
-//   limits_test=*.xdp_* rlimit_test bad_input_test=xdp_*
+// tests: matrix_test=xdp_* geometry_test=xdp_* limits_test=memlock*.xdp_*
+//   rlimit_test bad_input_test=xdp_*
 // functions: xsk_setsockopt xdp_umem_create
 
 @@

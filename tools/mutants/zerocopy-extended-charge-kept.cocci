@@ -7,7 +7,7 @@
 // counter: +0/+0
 // vm: the user's locked memory, of which only a later refusal tells
 // tests: matrix_test=uring_send_zc* uring_test control_test
-//   limits_test=*.uring_send*
+//   limits_test=memlock*.uring_send*
 // functions: mm_account_pinned_pages
 
 @@
