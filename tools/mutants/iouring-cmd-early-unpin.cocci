@@ -8,7 +8,7 @@
 // page: not pinned while a device has it
 // tests: uring_test matrix_test=uring_* geometry_test=uring_*
 //   limits_test=memlock*.uring_* rlimit_test bad_input_test=uring_*
-//   inflight_test=*.uring.*
+//   inflight_test=*.uring.*,nvme.*
 // functions: io_uring_cmd_prep
 
 @@
