@@ -369,6 +369,25 @@ static long xdp_headroom(const struct bench *b, struct pin_predict *p)
 	return xdp(&reg);
 }
 
+/* A socket has one umem. */
+static long xdp_again(const struct bench *b, struct pin_predict *p)
+{
+	const struct xdp_umem_reg reg = {
+		.addr = (uintptr_t)b->good, .len = 4 * b->page, .chunk_size = 2048,
+	};
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	long err;
+
+	if (fd < 0)
+		return -ENOTBLK;
+	want(p, 4, -EBUSY);
+	p->migrated = b->k->movable_memory ? 4 : 0;
+	err = setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ||
+	      setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
 /* --- AF_ALG --- */
 
 /* The result is pinned before the cipher finds that the data was tampered with. */
@@ -411,6 +430,7 @@ static const struct bad list[] = {
 	{ "xdp_umem.wraps", xdp_wraps },
 	{ "xdp_umem.odd_chunk", xdp_chunk },
 	{ "xdp_umem.all_headroom", xdp_headroom },
+	{ "xdp_umem.again", xdp_again },
 	{ "af_alg_aead.wrong_tag", aead_wrong_tag },
 };
 

@@ -252,14 +252,28 @@ static void expect_dirty(const struct run *r)
 				  clean);
 }
 
+/* And what was only read is not. Others have their own reasons to mark memory so. */
+static void expect_clean(const struct run *r)
+{
+	const unsigned int dirtied = r->view && !r->cell->consumer->dirties &&
+				     !strcmp(r->cell->kind->name, "anon") ?
+				     pin_view_dirtied(r->view) : 0;
+
+	if (dirtied)
+		pin_audit_differs(r->au, "page view: %u pages that nobody had to write to are dirty",
+				  dirtied);
+}
+
 static void after_cell(struct pin_audit *au, void *state)
 {
 	struct run *r = state;
 
-	if (r->cell->ending->unmaps)
+	if (r->cell->ending->unmaps) {
 		pin_audit_gone(au, r->cell->ending->name, r->view);
-	else if (pin_audit_back(au, r->cell->ending->name, r->view))
+	} else if (pin_audit_back(au, r->cell->ending->name, r->view)) {
 		expect_dirty(r);
+		expect_clean(r);
+	}
 }
 
 static const char *unfit_cell(const void *arg)

@@ -570,18 +570,42 @@ out:
 }
 
 /*
- * Pages shared with a child are pinned for reading, for which the process gets some
- * of its own. They are mapped for reading only, and its first write is to go to them.
+ * Pages shared with a child, or that were, are pinned for reading, for which the process
+ * gets some of its own. They are mapped for reading only, and its first write is to go to
+ * them.
  */
-static enum pin_verdict written(struct pin_audit *au, const void *kind)
+static const struct written {
+	const char *name, *kind;
+	bool was;		/* the child has ended */
+} writtens[] = {
+	{ "written.cow", "cow", false },
+	{ "written.alone", "anon", true },
+	{ "written.alone_thp", "thp", true },
+	{ "written.alone_hugetlb", "hugetlb", true },
+};
+
+static void share_for_a_moment(void)
 {
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static enum pin_verdict written(struct pin_audit *au, const void *arg)
+{
+	const struct written *w = arg;
 	struct pin_bench b;
 	int seen;
 
 	if (pin_audit_kernel(au)->version < PIN_KVER(5, 19))
 		return pin_audit_skip(au, "pins for reading unshare pages since Linux 5.19");
-	if (!pin_bench_open(&b, au, kind, PAGES))
+	if (!pin_bench_open(&b, au, w->kind, PAGES))
 		return PIN_SKIP;
+	if (w->was)
+		share_for_a_moment();
 	if (pin_bench_take(&b, PIN_HELPER_PIN, 0)) {
 		pin_bench_write(&b, 'p');
 		for (size_t at = 0; at < b.m.len; at += b.k->page_size) {
@@ -831,7 +855,8 @@ static void add_tests(struct pin_suite *s)
 			      threats[i].kind);
 	pin_suite_add(s, stays_exclusive, &no, "exclusive.anon");
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
-	pin_suite_add(s, written, "cow", "written.cow");
+	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)
+		pin_suite_add(s, written, &writtens[i], "%s", writtens[i].name);
 	pin_suite_add(s, fails, "anon", "fails.anon");
 	pin_suite_add(s, fails, "memfd", "fails.memfd");
 	pin_suite_add(s, fails, "thp_part", "fails.thp_part");

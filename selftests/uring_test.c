@@ -57,6 +57,7 @@ struct test {
 	/* Where several tests have one body: */
 	const struct clone_case *clone;
 	bool removed;		/* from the table before it is cancelled */
+	bool shuffled;		/* pages of a folio are not in its order: not coalesced */
 	bool ours_first;	/* let go, then the other process */
 	int signal;		/* that ends the other process; 0: by itself */
 };
@@ -667,10 +668,75 @@ static void cancel_in_flight(struct seq *s, const struct pin_mem *m)
 
 /* --- I/O with fixed buffers adds no pin --- */
 
+/* Each page has a byte of its own. */
+static char byte_of(size_t page)
+{
+	return 0x3c ^ (page * 7 + page / 256);
+}
+
+static void fill_pages(const struct pin_mem *m)
+{
+	for (size_t i = 0; i < m->len; i++)
+		((char *)m->addr)[i] = byte_of(i / m->kernel->page_size);
+}
+
+/* What is from byte @from on is what was written. */
+static bool is_whole(struct seq *s, const struct pin_mem *m, size_t from, const char *what)
+{
+	for (size_t i = from; i < m->len; i++) {
+		if (((char *)m->addr)[i] != byte_of(i / s->page)) {
+			pin_audit_fail(s->au, "%s: byte %zu is not what was written", what, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* From byte @skip of the buffer to its end, by its address or (@fixed) as buffer 0. */
+static long move(struct seq *s, const struct pin_mem *m, int fd, size_t skip, bool write,
+		 bool fixed)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+	void *at = (char *)m->addr + skip;
+
+	if (write)
+		io_uring_prep_write_fixed(sqe, fd, at, m->len - skip, skip, 0);
+	else if (fixed)
+		io_uring_prep_read_fixed(sqe, fd, at, m->len - skip, skip, 0);
+	else
+		io_uring_prep_read(sqe, fd, at, m->len - skip, skip);
+	return pin_uring_submit_one(&s->ring);
+}
+
+/* To a file and back, from the whole buffer and from within. */
+static void move_both_ways(struct seq *s, const struct pin_mem *m, int fd, size_t skip)
+{
+	struct want w = { .result = m->len - skip };
+
+	fill_pages(m);
+	if (!step(s, "write", w, move(s, m, fd, skip, true, true)))
+		return;
+	memset((char *)m->addr + skip, 0, m->len - skip);
+	/* By its address: pinned once more, for the time of the read. */
+	if (s->k->dio_pins) {
+		w.acquired = m->pages - skip / s->page;
+		w.released = w.acquired;
+	}
+	if (!step(s, "read by address", w, move(s, m, fd, skip, false, false)) ||
+	    !is_whole(s, m, skip, "read by address"))
+		return;
+	memset((char *)m->addr + skip, 0, m->len - skip);
+	w = (struct want){ .result = m->len - skip };
+	if (step(s, "read", w, move(s, m, fd, skip, false, true)))
+		is_whole(s, m, skip, "read");
+}
+
 static void fixed_io(struct seq *s, const struct pin_mem *m)
 {
 	const struct iovec iov = { m->addr, m->len };
 	struct want w = { m->pages, pin_uring_coalesced(m), pin_uring_accounted(m), 0 };
+	/* A few pages behind what may be the border of two folios. */
+	const size_t within = (m->pages / 2 + 3) * s->page;
 	char why[PIN_WHY_LEN];
 	int fd = pin_dio_file(m->len, why);
 
@@ -678,30 +744,34 @@ static void fixed_io(struct seq *s, const struct pin_mem *m)
 		pin_audit_skip(s->au, "%s", why);
 		return;
 	}
+	if (s->t->shuffled) {
+		w.released = 0;
+		pin_audit_restart(s->au);
+	}
 	step(s, "file", nothing, 0);
-	step(s, "register", w, io_uring_register_buffers(&s->ring, &iov, 1));
-	memset(m->addr, 0x3c, m->len);
-	io_uring_prep_write_fixed(io_uring_get_sqe(&s->ring), fd, m->addr, m->len, 0, 0);
-	step(s, "write", (struct want){ .result = m->len }, pin_uring_submit_one(&s->ring));
-	memset(m->addr, 0, m->len);
-	io_uring_prep_read_fixed(io_uring_get_sqe(&s->ring), fd, m->addr, m->len, 0, 0);
-	step(s, "read", (struct want){ .result = m->len }, pin_uring_submit_one(&s->ring));
-	/* By its address: pinned once more, for the time of the read. */
-	io_uring_prep_read(io_uring_get_sqe(&s->ring), fd, m->addr, m->len, 0);
-	w = (struct want){ .result = m->len };
-	if (s->k->dio_pins) {
-		w.acquired = m->pages;
-		w.released = m->pages;
+	if (step(s, "register", w, io_uring_register_buffers(&s->ring, &iov, 1))) {
+		move_both_ways(s, m, fd, 0);
+		move_both_ways(s, m, fd, within);
+		unregister(s);
 	}
-	step(s, "read by address", w, pin_uring_submit_one(&s->ring));
-	for (size_t i = 0; i < m->len; i++) {
-		if (((char *)m->addr)[i] != 0x3c) {
-			pin_audit_fail(s->au, "byte %zu is not what was written", i);
-			break;
-		}
-	}
-	unregister(s);
 	close(fd);
+}
+
+/* Pages of a large folio in another order than its own. */
+static void shuffled_io(struct seq *s, const struct pin_mem *m)
+{
+	char *place = mmap(NULL, s->page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *first = (char *)m->addr + 2 * s->page, *second = first + s->page;
+	const int how = MREMAP_MAYMOVE | MREMAP_FIXED;
+
+	if (place == MAP_FAILED ||
+	    mremap(first, s->page, s->page, how, place) == MAP_FAILED ||
+	    mremap(second, s->page, s->page, how, first) == MAP_FAILED ||
+	    mremap(place, s->page, s->page, how, second) == MAP_FAILED) {
+		pin_audit_skip(s->au, "pages cannot be moved: %s", strerror(errno));
+		return;
+	}
+	fixed_io(s, m);
 }
 
 /* --- rings of another size --- */
@@ -1361,6 +1431,10 @@ static const struct test tests[] = {
 	{ "fixed_io.anon", fixed_io, .pages = 64 },
 	{ "fixed_io.anon_unaligned", fixed_io, .kind = "anon_unaligned", .pages = 64 },
 	{ "fixed_io.thp", fixed_io, .kind = "thp" },
+	{ "fixed_io.thp_part", fixed_io, .kind = "thp_part", .pages = 64 },
+	{ "fixed_io.two_thp", fixed_io, .row = &two_huge },
+	{ "fixed_io.thp_shuffled", shuffled_io, .kind = "thp_part", .pages = 64,
+	  .shuffled = true },
 	{ "sqpoll.anon", fixed_io, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.close", one_iovec_closed, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.thp", fixed_io, .flags = IORING_SETUP_SQPOLL, .kind = "thp" },

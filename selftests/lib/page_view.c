@@ -415,6 +415,19 @@ unsigned int pin_view_clean(const struct pin_view *v, size_t nr)
 	return clean;
 }
 
+unsigned int pin_view_dirtied(const struct pin_view *v)
+{
+	unsigned int dirtied = 0;
+
+	for (size_t i = 0; i < v->nr; i++) {
+		const struct pin_helper_page *b = &v->before[i], *p = &v->now[i];
+
+		dirtied += b->flags & p->flags & PIN_HELPER_PAGE_PRESENT && b->pfn == p->pfn &&
+			   !of_file(p) && p->flags & ~b->flags & PIN_HELPER_PAGE_DIRTY;
+	}
+	return dirtied;
+}
+
 struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
 				       const struct pin_kernel *k)
 {

@@ -72,6 +72,9 @@ struct pin_view_pins pin_view_foretold(const struct pin_predict *pin,
  */
 unsigned int pin_view_clean(const struct pin_view *v, size_t nr);
 
+/* The other way round: pages that are dirty since it was opened. */
+unsigned int pin_view_dirtied(const struct pin_view *v);
+
 /* As last seen; index: page of the buffer. */
 const struct pin_helper_page *pin_view_page(const struct pin_view *v, size_t index);
 
