@@ -252,15 +252,15 @@ static void expect_dirty(const struct run *r)
 				  clean);
 }
 
-/* And what was only read is not. Others have their own reasons to mark memory so. */
+/* And what was only read is not. */
 static void expect_clean(const struct run *r)
 {
-	const unsigned int dirtied = r->view && !r->cell->consumer->dirties &&
+	const unsigned int dirtied = r->view && r->cell->consumer->only_read &&
 				     !strcmp(r->cell->kind->name, "anon") ?
 				     pin_view_dirtied(r->view) : 0;
 
 	if (dirtied)
-		pin_audit_differs(r->au, "page view: %u pages that nobody had to write to are dirty",
+		pin_audit_differs(r->au, "page view: %u pages were only read and are dirty",
 				  dirtied);
 }
 

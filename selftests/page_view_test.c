@@ -2,16 +2,18 @@
 /*
  * The two views, tried on errors made on purpose by the helper module
  * (allow_faults=1): which of them sees what. Each error is undone, and then
- * neither may see anything.
+ * neither may see anything. And pages that the page view cannot know before.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "bench.h"
 
 #define PAGES		16
+#define SETTLED_NS	200000000ull	/* what is on its way to the LRU is there by then */
 #define BAD		3	/* pages with which it goes wrong */
 #define HUGEPAGES	2
 
@@ -33,6 +35,18 @@ static const struct error errors[] = {
 	/* 1023 references are left on a small page: with that of its mapping, a pin. */
 	{ "put_of_pin", PIN_HELPER_FAULT_PUT_PIN, false, 1, true, true, true },
 	{ "extra_pin", PIN_HELPER_FAULT_EXTRA_PIN, false, 1, true, true, true },
+};
+
+/* Memory that comes into being when it is pinned. */
+static const struct fresh {
+	const char *consumer, *kind;
+	const char *like;	/* the same, but that it was there before */
+} freshes[] = {
+	{ "helper_memfd", "memfd_fresh", "memfd" },
+	{ "helper_memfd", "memfd_hugetlb_fresh", "memfd_hugetlb" },
+	{ "udmabuf", "memfd_fresh", "memfd" },
+	{ "udmabuf", "memfd_hugetlb_fresh", "memfd_hugetlb" },
+	{ "udmabuf_list", "memfd_fresh", "memfd" },
 };
 
 struct subject {
@@ -201,6 +215,94 @@ out:
 	return PIN_PASS;
 }
 
+/*
+ * What is pinned of a file that has no pages yet cannot be looked at before. When all
+ * is let go of, and mapped, the file and the mapping alone have it. @refs: what the
+ * file makes of that, if not 0; else it is asked for.
+ */
+static unsigned int referenced_by_others(struct pin_bench *b, int *refs)
+{
+	const uint64_t deadline = pin_now_ns() + SETTLED_NS;
+	struct pin_helper_page *pages;
+	unsigned int wrong;
+
+	do {
+		pin_view_drain_lru();
+		pages = pin_bench_look(b);
+		wrong = !pages;
+		if (pages && !*refs)
+			*refs = pages->refcount - pages->mapcount;
+		for (unsigned int i = 0; pages && i < b->m.pages; i++)
+			wrong += !pages[i].index && pages[i].refcount - pages[i].mapcount != *refs;
+		free(pages);
+	} while (wrong && pin_now_ns() < deadline);
+	return wrong;
+}
+
+/* Of such a file that has pages. */
+static int file_references(struct pin_audit *au, const char *kind)
+{
+	struct pin_bench b;
+	int refs = 0;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return 0;
+	pin_view_drain_lru();
+	if (referenced_by_others(&b, &refs))
+		pin_audit_fail(au, "pages of %s are not alike", kind);
+	pin_bench_close(&b);
+	return refs;
+}
+
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static enum pin_verdict fresh(struct pin_audit *au, const void *arg)
+{
+	static const struct pin_strain no_strain = {
+		.stage = PIN_NR_STAGES, .begin = do_nothing, .end = do_nothing,
+	};
+	const struct fresh *f = arg;
+	const struct pin_consumer *c = pin_consumer_find(f->consumer);
+	struct pin_predict want = { .acquired = 0 };
+	char why[PIN_WHY_LEN];
+	struct pin_attempt a;
+	struct pin_bench b;
+	struct pin_op op = { .consumer = c, .mem = &b.m };
+	int refs = file_references(au, f->like);
+	unsigned int wrong;
+
+	if (!refs)
+		return PIN_SKIP;
+	if (c->probe && c->probe(pin_audit_kernel(au), why))
+		return pin_audit_skip(au, "%s", why);
+	if (!pin_bench_open(&b, au, f->kind, PAGES))
+		return PIN_SKIP;
+	op.kernel = b.k;
+	pin_audit_restart(au);
+	if (pin_attempt(&op, &no_strain, &a)) {
+		pin_audit_skip(au, "%s", op.why);
+		goto out;
+	}
+	want.acquired = a.pin.acquired;
+	want.released = want.acquired;
+	want.migrated = a.pin.migrated;
+	want.result = a.pin.result;
+	want.or_result = a.pin.or_result;
+	if (pin_audit_step(au, "pin and let go", &want, a.pinned, 0)) {
+		pin_bench_write(&b, 1);
+		wrong = referenced_by_others(&b, &refs);
+		if (wrong)
+			pin_audit_fail(au, "%u pages or folios have other references than file and mapping make",
+				       wrong);
+	}
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* A leak must fail a test of the suite by the page view alone. */
 static enum pin_verdict leaking_test(struct pin_audit *au, const void *arg)
 {
@@ -261,6 +363,9 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, cancel_out, "anon", "cancel_out.anon");
 	pin_suite_add(s, cancel_out, "memfd", "cancel_out.memfd");
 	pin_suite_add(s, fails_a_test, "anon", "leak.fails_a_test");
+	for (size_t i = 0; i < sizeof(freshes) / sizeof(freshes[0]); i++)
+		pin_suite_add(s, fresh, &freshes[i], "fresh.%s.%s", freshes[i].consumer,
+			      freshes[i].kind);
 }
 
 static void setup(struct pin_suite *s)

@@ -408,6 +408,7 @@ const struct pin_consumer pin_consumer_af_alg_hash = {
 	.path = "hash_sendmsg > extract_iter_to_sg > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 5,
+	.only_read = true,
 	.needs = NEEDS,
 	.probe = probe_hash,
 	.open = open_hash,

@@ -122,6 +122,7 @@ const struct pin_consumer pin_consumer_aio_write = {
 	.path = "aio_write > bio_iov_iter_get_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.only_read = true,
 	.probe = probe,
 	.open = aio_open,
 	.predict = predict_write,

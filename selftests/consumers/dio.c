@@ -251,6 +251,7 @@ const struct pin_consumer pin_consumer_dio_write = {
 	.path = "bio_iov_iter_get_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.only_read = true,
 	.probe = pin_dio_probe,
 	.open = pin_dio_open,
 	.predict = predict_write,

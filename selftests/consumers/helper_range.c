@@ -233,6 +233,7 @@ const struct pin_consumer pin_consumer_helper_pin_fast = {
 	.path = "pin_user_pages_fast; unpin_user_page",
 	.since = "5.6",
 	.doc_case = 1,
+	.only_read = true,
 	.needs = NEEDS,
 	.held = true,
 	.probe = probe,

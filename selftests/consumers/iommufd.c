@@ -799,7 +799,8 @@ IOMMUFD_CONSUMER(iommufd_map_bits, "iommufd: the same, pinned and entered in its
 		 .dirties = true);
 IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
-		 open_map_read, HELD(use, unpin));
+		 open_map_read, HELD(use, unpin),
+		 .only_read = true);
 IOMMUFD_CONSUMER(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
 		 "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
 		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap),

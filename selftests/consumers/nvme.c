@@ -446,11 +446,11 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 NVME_CONSUMER(nvme_passthru_read, "an NVMe read by ioctl", "nvme_user_cmd > nvme_map_user_request",
 	      probe, open_read, pin_by_ioctl, .dirties = true);
 NVME_CONSUMER(nvme_passthru_write, "an NVMe write by ioctl", "nvme_user_cmd > nvme_map_user_request",
-	      probe, open_write, pin_by_ioctl);
+	      probe, open_write, pin_by_ioctl, .only_read = true);
 NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
 	      probe_uring, open_uring_read, pin_by_uring, .dirties = true);
 NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
-	      probe_uring, open_uring_write, pin_by_uring);
+	      probe_uring, open_uring_write, pin_by_uring, .only_read = true);
 
 const struct pin_consumer pin_consumer_nvme_passthru_long = {
 	.name = "nvme_passthru_long",

@@ -295,6 +295,7 @@ const struct pin_consumer pin_consumer_nvme_meta_write = {
 	.path = META_PATH,
 	.since = "6.8",
 	.doc_case = 1,
+	.only_read = true,
 	.needs = NEEDS,
 	.probe = probe,
 	.open = open_write,

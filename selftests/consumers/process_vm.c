@@ -107,6 +107,7 @@ const struct pin_consumer pin_consumer_process_vm_readv = {
 	.since = "5.6",
 	.any_byte = true,
 	.doc_case = 1,
+	.only_read = true,
 	.probe = probe,
 	.open = vm_open,
 	.predict = predict_read,

@@ -568,6 +568,7 @@ const struct pin_consumer pin_consumer_rdma_rxe_mr_read = {
 	.path = RDMA_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.only_read = true,
 	.needs = NEEDS,
 	.held = true,
 	.charged = true,

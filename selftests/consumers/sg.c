@@ -442,16 +442,17 @@ static void sg_close(struct pin_op *op)
 SG_CONSUMER(bsg_read, "a SCSI read by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
 	    probe_bsg, open_bsg_read, predict, .dirties = true);
 SG_CONSUMER(bsg_write, "a SCSI write by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
-	    probe_bsg, open_bsg_write, predict);
+	    probe_bsg, open_bsg_write, predict, .only_read = true);
 SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
 	    probe_sg, open_sg_read, predict, .dirties = true);
 SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
-	    probe_sg, open_sg_write, predict);
+	    probe_sg, open_sg_write, predict, .only_read = true);
 SG_CONSUMER(sg_io_read, "a SCSI read by ioctl of a disk", "scsi_ioctl > sg_io",
 	    probe_block, open_block_read, predict, .dirties = true);
 SG_CONSUMER(sg_io_readv, "a SCSI read by ioctl of a disk, of two pieces in a page",
 	    "scsi_ioctl > sg_io", probe_block, open_block_readv, predict_vectored, .dirties = true);
 SG_CONSUMER(sg_io_write, "a SCSI write by ioctl of a disk", "scsi_ioctl > sg_io",
-	    probe_block, open_block_write, predict);
+	    probe_block, open_block_write, predict, .only_read = true);
 SG_CONSUMER(sg_io_writev, "a SCSI write by ioctl of a disk, of two pieces in a page",
-	    "scsi_ioctl > sg_io", probe_block, open_block_writev, predict_vectored);
+	    "scsi_ioctl > sg_io", probe_block, open_block_writev, predict_vectored,
+	    .only_read = true);

@@ -315,6 +315,7 @@ const struct pin_consumer pin_consumer_st_write = {
 	.path = "st_write > sgl_map_user_pages > pin_user_pages_fast",
 	.since = "5.8",
 	.doc_case = 1,
+	.only_read = true,
 	.needs = NEEDS,
 	.probe = probe,
 	.open = open_write,

@@ -164,6 +164,7 @@ const struct pin_consumer pin_consumer_uring_write = {
 	.path = "io_write > bio_iov_iter_get_pages > iov_iter_extract_pages > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
+	.only_read = true,
 	.retries = true,
 	.probe = probe,
 	.open = rw_open,

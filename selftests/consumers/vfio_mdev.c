@@ -280,4 +280,4 @@ MDEV_CONSUMER(iommufd_mdev, "iommufd as VFIO: pinned for a device without hardwa
 MDEV_CONSUMER(vfio_mdev, "VFIO: pinned for a device without hardware that may write to it",
 	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_write, .dirties = true);
 MDEV_CONSUMER(vfio_mdev_read, "VFIO: pinned for a device without hardware that only reads",
-	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_read);
+	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_read, .only_read = true);

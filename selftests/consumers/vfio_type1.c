@@ -374,6 +374,7 @@ const struct pin_consumer pin_consumer_vfio_type1_read = {
 	.path = VFIO_PATH,
 	.since = "5.6",
 	.doc_case = 2,
+	.only_read = true,
 	.needs = NEEDS,
 	.held = true,
 	.charged = true,

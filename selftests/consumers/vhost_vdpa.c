@@ -303,6 +303,7 @@ const struct pin_consumer pin_consumer_vhost_vdpa_read = {
 	.path = VDPA_PATH,
 	.since = "5.7",
 	.doc_case = 2,
+	.only_read = true,
 	.needs = NEEDS,
 	.held = true,
 	.charged = true,

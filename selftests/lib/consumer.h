@@ -68,6 +68,7 @@ struct pin_consumer {
 	bool confines;		/* open() takes rights from the process for good */
 	bool exec_hangs;	/* execve() meanwhile waits for ever, even for SIGKILL */
 	bool dirties;		/* marks dirty what was written to, as it lets go */
+	bool only_read;		/* the memory is: not to be marked dirty */
 	bool charged;		/* RLIMIT_MEMLOCK bounds what is held so at a time */
 	bool retries;		/* pins anew each time a busy device sends it away */
 	/* How many pages it wants, of kinds that are not huge; NULL: any number. */
