@@ -872,6 +872,74 @@ static enum pin_verdict run_sg(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/*
+ * The disk has as much to do as it takes: who does not want to wait is sent away, by the
+ * device, when his memory is pinned.
+ */
+#define REQUESTS	4
+
+static long read_while_busy(struct pin_audit *au, int fd, const struct pin_mem *m)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	const unsigned int pins = k->dio_pins ? 1 : 0, more = k->dio_pins ? PAGES - REQUESTS : 0;
+	const struct pin_predict taken = { .acquired = REQUESTS * pins };
+	const struct pin_predict away = {
+		.acquired = more, .released = more, .result = -EAGAIN, .or_result = -EAGAIN,
+	};
+	const struct pin_predict gone = { .released = REQUESTS * pins };
+	struct iocb cb[REQUESTS], *list[REQUESTS];
+	struct io_event events[REQUESTS];
+	struct iovec iov = {
+		(char *)m->addr + REQUESTS * k->page_size, m->len - REQUESTS * k->page_size,
+	};
+	aio_context_t ctx = 0;
+	long n;
+
+	memset(cb, 0, sizeof(cb));
+	for (int i = 0; i < REQUESTS; i++) {
+		cb[i].aio_lio_opcode = IOCB_CMD_PREAD;
+		cb[i].aio_fildes = fd;
+		cb[i].aio_buf = (uintptr_t)m->addr + i * k->page_size;
+		cb[i].aio_nbytes = k->page_size;
+		cb[i].aio_offset = (off_t)i << 20;	/* apart: none joins another */
+		list[i] = &cb[i];
+	}
+	if (syscall(SYS_io_setup, REQUESTS, &ctx))
+		return -errno;
+	n = syscall(SYS_io_submit, ctx, REQUESTS, list);
+	if (pin_audit_step(au, "keep it busy", &taken, n == REQUESTS ? 0 : -errno, 0)) {
+		n = preadv2(fd, &iov, 1, 0, RWF_NOWAIT);
+		pin_audit_step(au, "read, but not wait", &away, n < 0 ? -errno : n, 0);
+	}
+	n = syscall(SYS_io_getevents, ctx, REQUESTS, REQUESTS, events, NULL);
+	pin_audit_step(au, "done", &gone, n == REQUESTS ? 0 : -errno, 0);
+	syscall(SYS_io_destroy, ctx);
+	return 0;
+}
+
+static enum pin_verdict run_busy(struct pin_audit *au, const void *arg)
+{
+	char why[PIN_WHY_LEN];
+	struct pin_mem m;
+	int fd, err = pin_scsi_slow_sg(COMMAND_NS, why);
+
+	(void)arg;
+	fd = err ?: pin_scsi_narrow_disk(REQUESTS, why);
+	if (fd < 0)
+		return pin_audit_skip(au, "%s", why);
+	if (pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), PAGES)) {
+		pin_audit_skip(au, "%s", m.why);
+	} else {
+		pin_audit_restart(au);
+		err = read_while_busy(au, fd, &m);
+		if (err)
+			pin_audit_skip(au, "AIO: %s", strerror(-err));
+		pin_mem_free(&m);
+	}
+	close(fd);
+	return PIN_PASS;
+}
+
 /* All memory at one place for each direction, all endings everywhere. */
 static bool wanted(const struct site *st, size_t kind, const struct ending *e)
 {
@@ -908,6 +976,7 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, run_fuse, &fuse_cells[i], "fuse.file_shared.%s",
 			      fuse_cells[i].name);
 	pin_suite_add(s, run_nvme, NULL, "nvme.anon.unregister");
+	pin_suite_add(s, run_busy, NULL, "sd.anon.nowait");
 	for (size_t i = 0; i < NR_SG_CELLS; i++)
 		pin_suite_add(s, run_sg, &sg_cells[i], "sg.file_shared.%s", sg_cells[i].name);
 }

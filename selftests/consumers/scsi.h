@@ -35,6 +35,12 @@ int pin_scsi_tape_refuses(const struct pin_mem *m, long *result, char *why);
  */
 int pin_scsi_slow_sg(unsigned long ns, char *why);
 
+/*
+ * That disk, open for direct I/O, which takes @requests at a time and no more (4 or above).
+ * A descriptor, or -errno and @why.
+ */
+int pin_scsi_narrow_disk(unsigned int requests, char *why);
+
 /* Read the first @len bytes of that disk, directly. 0, or -errno. */
 long pin_scsi_sg_read(void *data, size_t len);
 

@@ -374,6 +374,21 @@ int pin_scsi_slow_sg(unsigned long ns, char *why)
 	return probe_sg(NULL, why) ?: pin_scratch_setting(DELAY_NS, value, why);
 }
 
+int pin_scsi_narrow_disk(unsigned int requests, char *why)
+{
+	char path[256], value[16];
+	int fd, err = probe_block(NULL, why);
+
+	snprintf(path, sizeof(path), "/sys/block/%s/queue/nr_requests",
+		 nodes[BY_BLOCK] + strlen("/dev/"));
+	snprintf(value, sizeof(value), "%u", requests);
+	err = err ?: pin_scratch_setting(path, value, why);
+	if (err)
+		return err;
+	fd = open(nodes[BY_BLOCK], O_RDWR | O_DIRECT | O_CLOEXEC);
+	return fd < 0 ? pin_why(why, -errno, "%s: %s", nodes[BY_BLOCK], strerror(errno)) : fd;
+}
+
 /* @high: most significant byte of where on the disk. */
 static long sg_read(unsigned char high, void *data, size_t len)
 {
