@@ -354,9 +354,11 @@ static int by_uring(const struct pin_mem *m, long *result, char *why)
 static const struct command {
 	const char *name;
 	int (*call)(const struct pin_mem *m, long *result, char *why);
+	long result;
 } commands[] = {
-	{ "nvme.read", by_ioctl }, { "nvme.uring_read", by_uring },
-	{ "sg.read", pin_scsi_read_beyond }, { "st.write", pin_scsi_tape_refuses },
+	{ "nvme.read", by_ioctl, -EIO }, { "nvme.uring_read", by_uring, -EIO },
+	{ "sg.read", pin_scsi_read_beyond, -EIO }, { "sd.no_sense", pin_scsi_no_sense, -EFAULT },
+	{ "st.write", pin_scsi_tape_refuses, -EIO },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -365,7 +367,7 @@ static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
 {
 	const struct command *c = arg;
 	const struct pin_kernel *k = pin_audit_kernel(au);
-	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	struct pin_predict want = { .result = c->result, .or_result = c->result };
 	char why[PIN_WHY_LEN];
 	struct pin_mem mem;
 	long result;

@@ -52,6 +52,8 @@ struct sg {
 	enum way way;
 	bool write_memory;
 	bool vectored;
+	bool both;		/* says that it goes both ways */
+	bool no_sense;		/* has no room for what the device says of an error */
 	int fd;
 	unsigned int pages;
 };
@@ -240,6 +242,16 @@ static int open_sg_read(struct pin_op *op)
 	return sg_open(op, BY_SG, true);
 }
 
+static int open_sg_both(struct pin_op *op)
+{
+	int err = sg_open(op, BY_SG, true);
+	struct sg *s = op->priv;
+
+	if (!err)
+		s->both = true;
+	return err;
+}
+
 static int open_sg_write(struct pin_op *op)
 {
 	return sg_open(op, BY_SG, false);
@@ -335,11 +347,12 @@ static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len
 	struct iovec iov[VECTOR];
 	struct sg_io_hdr io = {
 		.interface_id = 'S',
-		.dxfer_direction = s->write_memory ? SG_DXFER_FROM_DEV : SG_DXFER_TO_DEV,
+		.dxfer_direction = s->both ? SG_DXFER_TO_FROM_DEV :
+				   s->write_memory ? SG_DXFER_FROM_DEV : SG_DXFER_TO_DEV,
 		.cmd_len = CDB_LEN,
 		.cmdp = cdb,
 		.mx_sb_len = sizeof(sense),
-		.sbp = sense,
+		.sbp = s->no_sense ? (unsigned char *)BLOCK : sense,
 		.iovec_count = s->vectored ? cut(iov, data, len) : 0,
 		.dxfer_len = len,
 		.dxferp = s->vectored ? iov : data,
@@ -390,17 +403,17 @@ int pin_scsi_narrow_disk(unsigned int requests, char *why)
 }
 
 /* @high: most significant byte of where on the disk. */
-static long sg_read(unsigned char high, void *data, size_t len)
+static long disk_read(const struct sg *like, unsigned char high, void *data, size_t len)
 {
-	const struct sg s = {
-		.way = BY_SG, .write_memory = true,
-		.fd = open(nodes[BY_SG], O_RDWR | O_CLOEXEC),
-	};
+	struct sg s = *like;
 	unsigned char cdb[CDB_LEN] = {
 		READ_10, [2] = high, [7] = len / BLOCK >> 8, [8] = len / BLOCK,
 	};
-	long err = s.fd < 0 ? -errno : by_sg(&s, cdb, data, len);
+	long err;
 
+	s.write_memory = true;
+	s.fd = open(nodes[s.way], O_RDWR | O_CLOEXEC);
+	err = s.fd < 0 ? -errno : by_sg(&s, cdb, data, len);
 	if (s.fd >= 0)
 		close(s.fd);
 	return err;
@@ -408,7 +421,7 @@ static long sg_read(unsigned char high, void *data, size_t len)
 
 long pin_scsi_sg_read(void *data, size_t len)
 {
-	return sg_read(0, data, len);
+	return disk_read(&(struct sg){ .way = BY_SG }, 0, data, len);
 }
 
 int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why)
@@ -416,7 +429,17 @@ int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why)
 	int err = probe_sg(m->kernel, why);
 
 	if (!err)
-		*result = sg_read(0xff, m->addr, m->len);
+		*result = disk_read(&(struct sg){ .way = BY_SG }, 0xff, m->addr, m->len);
+	return err;
+}
+
+int pin_scsi_no_sense(const struct pin_mem *m, long *result, char *why)
+{
+	int err = probe_block(m->kernel, why);
+
+	if (!err)
+		*result = disk_read(&(struct sg){ .way = BY_BLOCK, .no_sense = true }, 0xff,
+				    m->addr, m->len);
 	return err;
 }
 
@@ -458,6 +481,8 @@ SG_CONSUMER(bsg_read, "a SCSI read by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
 	    probe_bsg, open_bsg_read, predict, .dirties = true);
 SG_CONSUMER(bsg_write, "a SCSI write by bsg", "bsg_ioctl > scsi_bsg_sg_io_fn",
 	    probe_bsg, open_bsg_write, predict, .only_read = true);
+SG_CONSUMER(sg_dio_both, "a SCSI read by /dev/sgN, direct, as a command that goes both ways",
+	    "sg_ioctl > sg_start_req", probe_sg, open_sg_both, predict, .dirties = true);
 SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
 	    probe_sg, open_sg_read, predict, .dirties = true);
 SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
