@@ -5,7 +5,7 @@
 // files: block/fops.c
 // versions: 6.5-
 // counter: +N/+0, -EAGAIN
-// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*
+// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*,sd.*
 //   io_error_test=device.* matrix_test=dio_* geometry_test=dio_*
 // functions: __blkdev_direct_IO_simple
 

@@ -7,7 +7,7 @@
 // counter: balanced
 // page: clean, though the device has written
 // data: lost when the page is reclaimed
-// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*
+// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*,sd.*
 //   io_error_test=device.* matrix_test=dio_* geometry_test=dio_*
 // functions: __blkdev_direct_IO_simple
 

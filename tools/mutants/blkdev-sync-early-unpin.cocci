@@ -7,7 +7,7 @@
 // counter: balanced, but released too early
 // page: not pinned while a device has it
 // data: of a page that the process lets go of meanwhile
-// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*
+// tests: dio_target_test=loop*.*,zram.*,dm_*.* inflight_test=dm.*,sd.*
 //   io_error_test=device.* matrix_test=dio_* geometry_test=dio_*
 // functions: __blkdev_direct_IO_simple
 

@@ -6,7 +6,7 @@
 // versions: 6.5-
 // counter: +N/+N where -EFAULT was due: memory that is mapped read-only
 // data: written to where it must not be
-// tests: matrix_test=sg_*,bsg_* geometry_test=sg_* io_error_test=sg.*
+// tests: matrix_test=sg_*,bsg_* geometry_test=sg_* io_error_test=sg.*,sd.*
 //   inflight_test=sg.*
 // functions: sg_start_req
 

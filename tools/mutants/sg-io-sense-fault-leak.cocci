@@ -5,7 +5,7 @@
 // files: drivers/scsi/scsi_ioctl.c
 // versions: 6.5-
 // counter: +N/+0, -EFAULT
-// tests: matrix_test=sg_*,bsg_* geometry_test=sg_* io_error_test=sg.*
+// tests: matrix_test=sg_*,bsg_* geometry_test=sg_* io_error_test=sg.*,sd.*
 //   inflight_test=sg.*
 // functions: scsi_complete_sghdr_rq
 
