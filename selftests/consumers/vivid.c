@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "consumer.h"
@@ -32,6 +33,8 @@ struct queue {
 	int fd;
 	size_t picture;		/* bytes */
 	bool buffers;
+	char *other;		/* memory for two pictures, queued before; or NULL */
+	size_t other_len;
 };
 
 static bool is_vivid(const char *name_file)
@@ -113,6 +116,8 @@ static void vivid_close(struct pin_op *op)
 		return;
 	if (q->fd >= 0)
 		close(q->fd);
+	if (q->other)
+		munmap(q->other, q->other_len);
 	free(q);
 	op->priv = NULL;
 }
@@ -187,20 +192,86 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	}
 }
 
-static long pin(struct pin_op *op)
+static long enqueue(const struct queue *q, const void *addr, size_t len)
 {
-	struct queue *q = op->priv;
 	struct v4l2_buffer buffer = {
 		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
 		.memory = V4L2_MEMORY_USERPTR,
-		.m.userptr = (uintptr_t)op->mem->addr,
-		.length = op->mem->len,
+		.m.userptr = (uintptr_t)addr,
+		.length = len,
 	};
+
+	return ioctl(q->fd, VIDIOC_QBUF, &buffer) ? -errno : 0;
+}
+
+static long pin(struct pin_op *op)
+{
+	struct queue *q = op->priv;
 
 	if (!q->buffers && request_buffers(q->fd, 2))
 		return -errno;
 	q->buffers = true;
-	return ioctl(q->fd, VIDIOC_QBUF, &buffer) ? -errno : 0;
+	return enqueue(q, op->mem->addr, op->mem->len);
+}
+
+/* --- a buffer that is queued again with other memory --- */
+
+static int open_again(struct pin_op *op)
+{
+	const size_t ps = op->kernel->page_size;
+	int err = vivid_open(op);
+	struct queue *q = op->priv;
+
+	if (err)
+		return err;
+	q->other_len = 2 * ((q->picture + ps - 1) & ~(ps - 1));
+	q->other = mmap(NULL, q->other_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	if (q->other == MAP_FAILED) {
+		q->other = NULL;
+		err = pin_why(op->why, -errno, "mmap: %s", strerror(errno));
+		vivid_close(op);
+		return err;
+	}
+	madvise(q->other, q->other_len, MADV_NOHUGEPAGE);
+	memset(q->other, 1, q->other_len);
+	return 0;
+}
+
+/* With one picture's worth, which is let go of for two, and these for op->mem. */
+static void predict_again(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct queue *q = op->priv;
+	const uint64_t other = q->other_len / op->kernel->page_size * 3 / 2;
+
+	predict(op, p);
+	if (op->kernel->version < PIN_KVER(5, 12))
+		return;
+	p->acquired += other;
+	p->released += other;
+	if (op->kernel->movable_memory)
+		p->migrated += other;
+}
+
+/* It stays pinned when the queue stops, until the buffer is queued again. */
+static long stop(const struct queue *q)
+{
+	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+	return ioctl(q->fd, VIDIOC_STREAMOFF, &type) ? -errno : 0;
+}
+
+static long pin_again(struct pin_op *op)
+{
+	struct queue *q = op->priv;
+	long err;
+
+	if (!q->buffers && request_buffers(q->fd, 2))
+		return -errno;
+	q->buffers = true;
+	err = enqueue(q, q->other, q->other_len / 2) ?: stop(q);
+	err = err ?: enqueue(q, q->other, q->other_len) ?: stop(q);
+	return err ?: enqueue(q, op->mem->addr, op->mem->len);
 }
 
 /* One picture into it. */
@@ -250,6 +321,24 @@ const struct pin_consumer pin_consumer_vivid_userptr = {
 	.open = vivid_open,
 	.predict = predict,
 	.pin = pin,
+	.use = use,
+	.unpin = unpin,
+	.close = vivid_close,
+};
+
+const struct pin_consumer pin_consumer_vivid_again = {
+	.name = "vivid_again",
+	.help = "V4L2 buffer in the user's memory, after it was in other memory",
+	.path = "vb2_ioctl_qbuf > __prepare_userptr > vb2_create_framevec > get_vaddr_frames > pin_user_pages_fast",
+	.since = "5.12",
+	.doc_case = 2,
+	.needs = NEEDS,
+	.held = true,
+	.dirties = true,
+	.probe = probe,
+	.open = open_again,
+	.predict = predict_again,
+	.pin = pin_again,
 	.use = use,
 	.unpin = unpin,
 	.close = vivid_close,
