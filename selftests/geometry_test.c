@@ -58,6 +58,8 @@ static const struct shape shapes[] = {
 	{ .kind = "thp_then_hole", .pages = 64, .only = "vhost_vdpa*", .whole = "*" },
 	/* The second bio has a page, or none, and the third none: the first is at work. */
 	{ .kind = "hole", .name = "second_bio", .pages = 512, .only = "*", .whole = "*" },
+	/* A page holds pointers to 512: what they tell of is at work, too. */
+	{ .kind = "hole", .name = "second_list", .pages = 1100, .only = "*", .whole = "*" },
 };
 
 static const char *name_of(const struct shape *shape)
@@ -232,12 +234,15 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	/* Some need a buffer of a certain size: more draws than pieces, if these are few. */
 	unsigned int draws = shape->only || pieces > PIECES ? pieces : PIECES;
 	bool whole_first = shape->whole && !fnmatch(shape->whole, cell->consumer->name, 0);
-	char why[PIN_WHY_LEN];
+	char why[PIN_WHY_LEN], name[48];
 	bool right = true;
 	int err;
 
 	if (!pin_probe_passed(au, cell->consumer))
 		return PIN_SKIP;
+	snprintf(name, sizeof(name), "geometry_%s", name_of(shape));
+	if (pin_audit_avoid(au, name, cell->consumer->name))
+		return PIN_XFAIL;
 	err = pin_actor_start(&r.actor);
 	if (err)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));

@@ -20,6 +20,8 @@
 #define PAGES		16
 #define MS		1000000ull
 
+#define UNLIKE		-1	/* off by another number each time */
+
 static char *memory;	/* PAGES pages, written */
 
 static long read_pages(unsigned int pages)
@@ -37,9 +39,10 @@ static long read_pages(unsigned int pages)
 /* @arg: pages that the prediction is off by. */
 static enum pin_verdict inner(struct pin_audit *au, const void *arg)
 {
-	const int *off = arg;
-	struct pin_predict want = {
-		.acquired = PAGES + *off, .released = PAGES + *off,
+	static int tries;
+	const int off = *(const int *)arg == UNLIKE ? ++tries : *(const int *)arg;
+	const struct pin_predict want = {
+		.acquired = PAGES + off, .released = PAGES + off,
 		.result = PAGES, .or_result = PAGES,
 	};
 
@@ -135,6 +138,11 @@ static enum pin_verdict must_fail(struct pin_audit *au, const void *arg)
 	return must_say(au, arg, 1, PIN_FAIL, "a wrong test was not failed");
 }
 
+static enum pin_verdict must_fail_unlike(struct pin_audit *au, const void *arg)
+{
+	return must_say(au, arg, UNLIKE, PIN_FAIL, "a test that is wrong each time was not failed");
+}
+
 static enum pin_verdict must_not_fail(struct pin_audit *au, const void *arg)
 {
 	char text[1024];
@@ -172,6 +180,7 @@ static void add_tests(struct pin_suite *s)
 	} tests[] = {
 		{ "quiet.right", must_pass, &none },
 		{ "quiet.wrong", must_fail, &none },
+		{ "quiet.unlike", must_fail_unlike, &none },
 		{ "heavy.right", must_not_fail, &heavy },
 		{ "heavy.wrong", must_not_pass, &heavy },
 		{ "tempting.right", must_not_fail, &tempting },

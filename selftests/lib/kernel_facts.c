@@ -20,6 +20,8 @@
 
 #define NOT_COUNTED	"folio_add_pin() in fs/direct-io.c takes pins that are not counted as acquired"
 
+#define CHUNK_LEAK	"vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever"
+
 #define UNMAP_DEADLOCK	"vfio_notify_dma_unmap() has a device let go, which takes iommu->lock, under a lock that is taken inside of that elsewhere: two that unmap what is pinned wait for each other for ever"
 
 /* Who still uses fs/direct-io.c: ext* and xfs do not, exfat and ntfs3 no more. */
@@ -126,7 +128,13 @@ static const struct pin_known_issue known_issues[] = {
 		.id = "vhost-vdpa-chunk-leak",
 		.consumer = "fail_nth_vhost_vdpa*", .target = "anon",
 		.from = PIN_KVER(5, 10),
-		.reason = "vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever",
+		.reason = CHUNK_LEAK,
+	},
+	{
+		.id = "vhost-vdpa-chunk-leak",
+		.consumer = "geometry_second_list", .target = "vhost_vdpa?(_read)",
+		.from = PIN_KVER(5, 10), .untried = true,
+		.reason = CHUNK_LEAK,
 	},
 	{
 		.id = "iommufd-account-gone",
@@ -211,7 +219,7 @@ static const struct pin_known_issue *find_issue(const struct pin_kernel *k, bool
 		    (!issue->until || k->version < issue->until) &&
 		    issue->untried == untried &&
 		    !fnmatch(issue->consumer, consumer, FNM_EXTMATCH) &&
-		    !fnmatch(issue->target, target, 0))
+		    !fnmatch(issue->target, target, FNM_EXTMATCH))
 			return issue;
 	}
 	return NULL;

@@ -62,7 +62,7 @@ int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c);
 struct pin_known_issue {
 	const char *id;
 	const char *consumer;		/* fnmatch pattern, with FNM_EXTMATCH */
-	const char *target;		/* fnmatch pattern: file system or device */
+	const char *target;		/* the same: file system, device or other */
 	unsigned int from, until;	/* PIN_KVER(); until 0: not fixed yet */
 	bool untried;			/* it does too much harm to be tried */
 	const char *reason;
