@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "proc.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_READ	22
@@ -547,9 +548,24 @@ static int map_memfd_hugetlb(struct pin_mem *m, unsigned int pages, int flags)
 	return map_hugetlb(m, pages, MAP_SHARED | flags, m->fd);
 }
 
-/* Reserved by the mapping, but not touched. */
+static long long pool_has(const struct pin_mem *m, const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/%s",
+		 m->kernel->pmd_size / 1024, what);
+	return pin_read_number(path, 0);
+}
+
+/*
+ * Reserved by the mapping, but not touched. A kernel that has lost a reservation on an
+ * error path, as 6.12 does, may stop when it is to use one.
+ */
 static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
 {
+	if (pool_has(m, "resv_hugepages") < 0 ||
+	    pool_has(m, "resv_hugepages") > pool_has(m, "nr_hugepages"))
+		return fail(m, -EBUSY, "reservations of huge pages are below zero, for want of memory once: boot anew");
 	return map_memfd_hugetlb(m, pages, 0);
 }
 
@@ -560,7 +576,7 @@ static int alloc_memfd_hugetlb_unreserved(struct pin_mem *m, unsigned int pages)
 
 static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 {
-	int err = alloc_memfd_hugetlb_fresh(m, pages);
+	int err = map_memfd_hugetlb(m, pages, 0);
 
 	return err ?: touch_hugetlb(m);
 }
