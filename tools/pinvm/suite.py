@@ -648,7 +648,8 @@ def add_options(one):
     one.add_argument("--selftests", metavar="DIR",
                      help="the suite as built or installed (build/selftests)")
     one.add_argument("--memory", default="2G", metavar="SIZE",
-                     help="of the guest (%(default)s)")
+                     help="of the guest (%(default)s); one of amd64 gets 2 GiB more, of which a"
+                     " page of 1 GiB is set aside, unless memory is to be movable")
     one.add_argument("--movable", metavar="SIZE",
                      help="so much of it in ZONE_MOVABLE, for the tests that need it")
     one.add_argument("--hotplug", metavar="SIZE",
