@@ -29,6 +29,8 @@
 #define ALLOW_DIO	"/sys/module/sg/parameters/allow_dio"
 #define DELAY_NS	"/sys/bus/pseudo/drivers/scsi_debug/ndelay"
 #define PIECE		(96 << 10)	/* bytes: any SCSI host takes that */
+#define BIO_PAGES	256
+#define WHOLE		8192	/* pages: more than any test has */
 #define BLOCK		512
 #define READ_10		0x28
 #define WRITE_10	0x2a
@@ -252,6 +254,17 @@ static int open_sg_both(struct pin_op *op)
 	return err;
 }
 
+/* In one command: of several bios, if pages lie together. */
+static int open_sg_whole(struct pin_op *op)
+{
+	int err = sg_open(op, BY_SG, true);
+	struct sg *s = op->priv;
+
+	if (!err)
+		s->pages = WHOLE;
+	return err;
+}
+
 static int open_sg_write(struct pin_op *op)
 {
 	return sg_open(op, BY_SG, false);
@@ -461,6 +474,14 @@ static void sg_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
+/* What a bio has no room for is given back, and pinned again for the next one. */
+static void predict_whole(const struct pin_op *op, struct pin_predict *p)
+{
+	predict(op, p);
+	if (op->mem->pages > BIO_PAGES && p->acquired)
+		p->migrated = op->mem->pages;
+}
+
 #define SG_CONSUMER(_name, _help, _path, _probe, _open, _predict, ...)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\
@@ -485,6 +506,8 @@ SG_CONSUMER(sg_dio_both, "a SCSI read by /dev/sgN, direct, as a command that goe
 	    "sg_ioctl > sg_start_req", probe_sg, open_sg_both, predict, .dirties = true);
 SG_CONSUMER(sg_dio_read, "a SCSI read by /dev/sgN, direct", "sg_ioctl > sg_start_req",
 	    probe_sg, open_sg_read, predict, .dirties = true);
+SG_CONSUMER(sg_dio_whole, "a SCSI read by /dev/sgN, direct, all in one command",
+	    "sg_ioctl > sg_start_req", probe_sg, open_sg_whole, predict_whole, .dirties = true);
 SG_CONSUMER(sg_dio_write, "a SCSI write by /dev/sgN, direct", "sg_ioctl > sg_start_req",
 	    probe_sg, open_sg_write, predict, .only_read = true);
 SG_CONSUMER(sg_io_read, "a SCSI read by ioctl of a disk", "scsi_ioctl > sg_io",

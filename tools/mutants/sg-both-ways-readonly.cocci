@@ -8,6 +8,9 @@
 // data: written to where it must not be
 // tests: matrix_test=sg_*,bsg_* geometry_test=sg_* io_error_test=sg.*,sd.*
 //   inflight_test=sg.*
+// equivalent: the direction is asked for with a vector only, and a vector is never
+//   direct: sg_start_req() maps that by copying. One buffer goes by the request's own
+//   direction.
 // functions: sg_start_req
 
 @@
