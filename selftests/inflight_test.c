@@ -889,6 +889,7 @@ static int read_while_busy(struct pin_audit *au, int fd, const struct pin_mem *m
 	const struct pin_predict gone = { .released = REQUESTS * pins };
 	struct iocb cb[REQUESTS], *list[REQUESTS];
 	struct io_event events[REQUESTS];
+	struct timespec at_once = { 0 };
 	struct iovec iov = {
 		(char *)m->addr + REQUESTS * k->page_size, m->len - REQUESTS * k->page_size,
 	};
@@ -907,7 +908,7 @@ static int read_while_busy(struct pin_audit *au, int fd, const struct pin_mem *m
 	if (syscall(SYS_io_setup, REQUESTS, &ctx))
 		return -errno;
 	n = syscall(SYS_io_submit, ctx, REQUESTS, list);
-	if (n == REQUESTS && syscall(SYS_io_getevents, ctx, 1, 1, events, &(struct timespec){ 0 })) {
+	if (n == REQUESTS && syscall(SYS_io_getevents, ctx, 1, 1, events, &at_once)) {
 		syscall(SYS_io_destroy, ctx);
 		pin_audit_restart(au);
 		pin_audit_skip(au, "this kernel's scsi_debug does not take its time with several commands");
