@@ -872,12 +872,56 @@ static enum pin_verdict run_sg(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* Requests that the disk takes at a time. */
+#define REQUESTS	4
+#define ROOMY		64
+
+/* Who waits for the data has it pinned for as long. */
+static enum pin_verdict run_waiting(struct pin_audit *au, const void *arg)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	const unsigned int pins = k->dio_pins ? PAGES : 0;
+	const struct pin_predict taken = { .acquired = pins }, gone = { .released = pins };
+	struct pin_snapshot before = { .ns = 0 };
+	int fd, status = 0, err;
+	char why[PIN_WHY_LEN];
+	struct pin_mem m;
+	pid_t pid;
+
+	(void)arg;
+	err = pin_scsi_slow_sg(COMMAND_NS, why);
+	fd = err ?: pin_scsi_narrow_disk(ROOMY, why);
+	if (fd < 0)
+		return pin_audit_skip(au, "%s", why);
+	if (pin_mem_alloc(&m, pin_memkind_find("anon"), k, PAGES)) {
+		close(fd);
+		return pin_audit_skip(au, "%s", m.why);
+	}
+	pin_audit_restart(au);
+	pin_counters_read_total(pin_audit_counters(au), &before);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		_exit(pread(fd, m.addr, m.len, 0) != (ssize_t)m.len);
+	}
+	await_pins(au, &before, pins);
+	if (pin_audit_step(au, "wait", &taken, pid < 0 ? -errno : 0, 0)) {
+		if (waitpid(pid, &status, 0) != pid || status)
+			pin_audit_fail(au, "the read failed");
+		pin_audit_step(au, "done", &gone, 0, 0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	close(fd);
+	pin_mem_free(&m);
+	return PIN_PASS;
+}
+
 /*
  * The disk has as much to do as it takes: who does not want to wait is sent away, by the
  * device, when his memory is pinned.
  */
-#define REQUESTS	4
-
 static int read_while_busy(struct pin_audit *au, int fd, const struct pin_mem *m)
 {
 	const struct pin_kernel *k = pin_audit_kernel(au);
@@ -984,6 +1028,7 @@ static void add_tests(struct pin_suite *s)
 			      fuse_cells[i].name);
 	pin_suite_add(s, run_nvme, NULL, "nvme.anon.unregister");
 	pin_suite_add(s, run_busy, NULL, "sd.anon.nowait");
+	pin_suite_add(s, run_waiting, NULL, "sd.anon.wait");
 	for (size_t i = 0; i < NR_SG_CELLS; i++)
 		pin_suite_add(s, run_sg, &sg_cells[i], "sg.file_shared.%s", sg_cells[i].name);
 }

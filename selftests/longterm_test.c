@@ -48,9 +48,9 @@ static unsigned int in_movable(const struct pin_bench *b, const struct pin_helpe
 
 /* --- what is refused --- */
 
-static enum pin_verdict refused(struct pin_audit *au, const void *arg)
+static enum pin_verdict refuse(struct pin_audit *au, const struct subject *sub,
+			       unsigned int pages)
 {
-	const struct subject *sub = arg;
 	const struct pin_access access = {
 		.write = sub->flags & PIN_HELPER_WRITE,
 		.longterm = true,
@@ -62,7 +62,7 @@ static enum pin_verdict refused(struct pin_audit *au, const void *arg)
 	struct pin_bench b;
 	int err;
 
-	if (!pin_bench_open(&b, au, sub->kind, PAGES))
+	if (!pin_bench_open(&b, au, sub->kind, pages))
 		return PIN_SKIP;
 	op.kernel = b.k;
 	op.mem = &b.m;
@@ -77,6 +77,17 @@ static enum pin_verdict refused(struct pin_audit *au, const void *arg)
 		return pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
 	}
 	return PIN_PASS;
+}
+
+static enum pin_verdict refused(struct pin_audit *au, const void *arg)
+{
+	return refuse(au, arg, PAGES);
+}
+
+/* One page is still on its way to the LRU. */
+static enum pin_verdict refused_fresh(struct pin_audit *au, const void *arg)
+{
+	return refuse(au, arg, 1);
 }
 
 /* A page that may be written to is taken by the lockless walk, and dropped. */
@@ -635,6 +646,10 @@ static enum pin_verdict two_pinners(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+static const struct subject fresh_secret = {
+	"secretmem", PIN_HELPER_PIN_FAST, 0, false,
+};
+
 static const struct subject refusals[] = {
 	{ "file_shared", PIN_HELPER_PIN, PIN_HELPER_WRITE, false },
 	{ "file_shared", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
@@ -681,6 +696,7 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		pin_suite_add(s, refused, &refusals[i], "refused.%s.%s.%s", refusals[i].kind,
 			      way_name(&refusals[i]), access_name(&refusals[i]));
+	pin_suite_add(s, refused_fresh, &fresh_secret, "refused.secretmem.fresh");
 	pin_suite_add(s, refused_writable, NULL, "refused.file_shared.writable");
 	for (size_t i = 0; i < sizeof(allowances) / sizeof(allowances[0]); i++)
 		pin_suite_add(s, allowed, &allowances[i], "allowed.%s.%s.%s",
