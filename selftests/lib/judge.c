@@ -7,6 +7,7 @@
 #include "suite_internal.h"
 
 #define MAX_ATTEMPTS	10	/* in quiet moments, while outcomes contradict */
+#define ONCE		"once, then not again"
 #define CONFIRMATIONS	3	/* equal outcomes on end, once in doubt */
 #define REST_NS		(200 * MS)	/* a process that was killed has let go by then */
 
@@ -256,8 +257,8 @@ static void remember(char **once, const struct pin_test *t, const struct pin_aud
  * Pins came to stay, or went, once, said the counters or the pages: a race in
  * the kernel, unless there is any sign of another program that did it.
  */
-static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_t left,
-			       unsigned int stuck, const char *once)
+static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, const char *when,
+			       int64_t left, unsigned int stuck, const char *once)
 {
 	char who[128] = "other programs pinned pages during this run";
 	bool foreign = s->foreign_traffic;
@@ -265,8 +266,8 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, int64_
 	if (!foreign && !s->counters.own)
 		foreign = pin_foreign_changed(&s->holders, who, sizeof(who));
 	snprintf(au->text, sizeof(au->text),
-		 "%snot each time, but %+lld pages stayed %s: %s\n",
-		 foreign ? "inconclusive: " : "", (long long)(left ?: stuck),
+		 "%s%s, %+lld pages stayed %s: %s\n",
+		 foreign ? "inconclusive: " : "", when, (long long)(left ?: stuck),
 		 left ? "outstanding" : "pinned, says the page view", foreign ? who :
 		 "a race in the kernel, as nothing shows another program that took or dropped pins");
 	if (once)
@@ -414,7 +415,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	if (open && (all_off.acquired || all_off.released))
 		left = left_behind(s, outstanding);
 	if (open && (left || s->pages_stuck != stuck))
-		judge_unreproduced(s, &au, left, s->pages_stuck - stuck, once);
+		judge_unreproduced(s, &au, attempts < MAX_ATTEMPTS ? ONCE : "not each time",
+				   left, s->pages_stuck - stuck, once);
 	free(once);
 	/* The difference of a test that fails is its own, else somebody's. */
 	if (au.verdict != PIN_FAIL)
@@ -570,7 +572,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		struct pin_audit au;
 
 		begin_audit(s, &au);
-		judge_unreproduced(s, &au, left, s->pages_stuck - stuck, once);
+		judge_unreproduced(s, &au, ONCE, left, s->pages_stuck - stuck, once);
 		pin_settle_verdict(s, &s->tests[lo], &au);
 	}
 out:
