@@ -350,10 +350,10 @@ static unsigned int most_for_ring(const struct pin_op *op)
 	return strncmp(op->consumer->name, "uring_", 6) ? 0 : RING_PAGES;
 }
 
-/* The smallest limit that is enough beside @used pages, or -errno. */
-static long limit_needed(struct pin_op *op, unsigned int used, char *why)
+/* The smallest limit that is enough beside @used pages, with @rings in all, or -errno. */
+static long limit_needed(struct pin_op *op, unsigned int used, unsigned int rings, char *why)
 {
-	const unsigned int pages = used + op->mem->pages, ring = most_for_ring(op);
+	const unsigned int pages = used + op->mem->pages, ring = rings * most_for_ring(op);
 	long fit = fits(op, pages - 1, why);
 
 	if (fit)
@@ -388,16 +388,18 @@ static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg
 {
 	struct pin_op held = *op;
 	struct pin_mem mem;
-	long err, alone, beside, after;
+	long err, alone, beside, after, pages, ring;
 
 	held.mem = &mem;
 	err = get_memory(&held, MEMLOCK_PAGES, why) ?: prepare_memlock(op, 2, why);
 	if (err)
 		return unless_not_allowed(err);
-	alone = limit_needed(op, 0, why);
+	alone = limit_needed(op, 0, 1, why);
 	if (alone < 0)
 		return unless_not_allowed(alone);
-	expect_limit(op, "alone", alone, op->mem->pages, op->mem->pages + most_for_ring(op));
+	pages = op->mem->pages;
+	ring = most_for_ring(op);
+	expect_limit(op, "alone", alone, pages, pages + ring);
 	set_soft(RLIMIT_MEMLOCK, RLIM_INFINITY);
 	err = op->consumer->open ? op->consumer->open(&held) : 0;
 	if (err)
@@ -407,16 +409,16 @@ static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg
 		op->consumer->close(&held);
 		return err;
 	}
-	beside = limit_needed(op, alone, why);
+	beside = limit_needed(op, pages, 2, why);
 	set_soft(RLIMIT_MEMLOCK, RLIM_INFINITY);
 	err = pin_close_by_child(&held, getuid() + 1);
 	if (beside < 0 || err)
 		return beside < 0 ? beside : pin_why(why, -ECHILD, "the child: %ld", err);
-	expect_limit(op, "beside as many", beside, 2 * alone, 2 * alone);
-	after = limit_needed(op, 0, why);
+	expect_limit(op, "beside as many", beside, 2 * pages, 2 * (pages + ring));
+	after = limit_needed(op, 0, 1, why);
 	if (after < 0)
 		return after;
-	expect_limit(op, "after as many", after, alone, alone);
+	expect_limit(op, "after as many", after, pages, pages + ring);
 	return 0;
 }
 

@@ -48,8 +48,8 @@ static unsigned int in_movable(const struct pin_bench *b, const struct pin_helpe
 
 /* --- what is refused --- */
 
-static enum pin_verdict refuse(struct pin_audit *au, const struct subject *sub,
-			       unsigned int pages)
+static enum pin_verdict try_long(struct pin_audit *au, const struct subject *sub,
+				 unsigned int pages)
 {
 	const struct pin_access access = {
 		.write = sub->flags & PIN_HELPER_WRITE,
@@ -81,13 +81,13 @@ static enum pin_verdict refuse(struct pin_audit *au, const struct subject *sub,
 
 static enum pin_verdict refused(struct pin_audit *au, const void *arg)
 {
-	return refuse(au, arg, PAGES);
+	return try_long(au, arg, PAGES);
 }
 
 /* One page is still on its way to the LRU. */
 static enum pin_verdict refused_fresh(struct pin_audit *au, const void *arg)
 {
-	return refuse(au, arg, 1);
+	return try_long(au, arg, 1);
 }
 
 /* A page that may be written to is taken by the lockless walk, and dropped. */
