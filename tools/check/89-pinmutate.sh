@@ -166,7 +166,7 @@ says "the older again" 0 '1 mutants: 1 caught' "$pinmutate" report --results "$T
 row caught newer no "the newer still counts"
 check_match "what the unmodified kernel fails is told" '.*no mutant: matrix_test b[.]' \
 	"$(cat "$RESULTS/mutants.md")"
-check_match "what is not measured is told" '.add-pin-.*.zero-page-pinned.' \
+check_match "what is not measured is told" '.add-pin-.*.zerocopy-extended-charge-kept.' \
 	"$(cat "$RESULTS/mutants.md")"
 says "a folder without results" 2 'no results in' "$pinmutate" report --results "$TMP"
 unset RESULTS
