@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
 
+#include "argument.h"
 #include "internal.h"
 
 static unsigned long max_pages_file = 1ul << (30 - PAGE_SHIFT);
@@ -296,13 +297,7 @@ static long pin_helper_ioctl(struct file *opened, unsigned int number,
 		return -EPERM;
 	if (!command)
 		return -ENOTTY;
-	if (get_user(size, (u32 __user *)at))
-		return -EFAULT;
-	if (size < sizeof(u64))
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	error = copy_struct_from_user(&argument, command->size, at, size);
+	error = ph_get_argument(&argument, command->size, at, &size);
 	if (error)
 		return error;
 	/* It may have been changed between the two looks. */

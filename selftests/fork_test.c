@@ -318,15 +318,6 @@ static void learn_delay(bool late)
 		delay.step = delay.step * 3 / 4;
 }
 
-/* Faults of this thread, those of its pins among them. */
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_minflt;
-}
-
 static void await_fork(void)
 {
 	while (atomic_load(&forks.done) != atomic_load(&forks.ordered))
@@ -356,13 +347,13 @@ static int race_round(struct pin_audit *au, struct io_uring *ring, const struct 
 {
 	const char value = round % 100 + 1;
 	const struct iovec iov = { m->addr, m->len };
-	long page, before = faults();
+	long page, before = pin_faults();
 	int err;
 
 	order_fork();
 	err = io_uring_register_buffers(ring, &iov, 1);
 	/* Pages that fork() has been at are copied; some others, too, such as the stack's. */
-	learn_delay(faults() - before > m->pages / 2);
+	learn_delay(pin_faults() - before > m->pages / 2);
 	if (err) {
 		await_fork();
 		return err;

@@ -810,15 +810,24 @@ static long clean_pages(const struct pin_mem *m, long page)
 	return n;
 }
 
-static void read_by_sg(struct pin_audit *au, const struct sg_cell *cell, struct pin_mem *m)
+/* Of the SCSI disk, directly, into all of @m: by @fd, or by /dev/sgN if that is -1. */
+static long read_disk(int fd, struct pin_mem *m)
 {
-	const struct pin_kernel *k = pin_audit_kernel(au);
-	const unsigned int pins = k->dio_pins ? PAGES : 0;
-	const struct pin_predict taken = { .acquired = pins }, gone = { .released = pins };
+	ssize_t n;
+
+	if (fd < 0)
+		return pin_scsi_sg_read(m->addr, m->len);
+	n = pread(fd, m->addr, m->len, 0);
+	return n < 0 ? -errno : n == (ssize_t)m->len ? 0 : -EIO;
+}
+
+/* A process that does and waits for it, with its pages pinned: its pid, or < 0. */
+static pid_t start_waiting(struct pin_audit *au, int fd, struct pin_mem *m)
+{
+	const unsigned int pins = pin_audit_kernel(au)->dio_pins ? PAGES : 0;
+	const struct pin_predict taken = { .acquired = pins };
 	struct pin_snapshot before = { .ns = 0 };
-	int status = 0;
 	pid_t pid;
-	long lost;
 
 	memset(m->addr, OLD, m->len);
 	pin_audit_restart(au);
@@ -827,10 +836,21 @@ static void read_by_sg(struct pin_audit *au, const struct sg_cell *cell, struct 
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pin_scratch_disown();
-		_exit(pin_scsi_sg_read(m->addr, m->len) ? 1 : 0);
+		_exit(read_disk(fd, m) ? 1 : 0);
 	}
 	await_pins(au, &before, pins);
 	pin_audit_step(au, "submit", &taken, pid < 0 ? -errno : 0, 0);
+	return pid;
+}
+
+static void read_by_sg(struct pin_audit *au, const struct sg_cell *cell, struct pin_mem *m)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	const struct pin_predict gone = { .released = k->dio_pins ? PAGES : 0 };
+	pid_t pid = start_waiting(au, -1, m);
+	int status = 0;
+	long lost;
+
 	if (pid < 0)
 		return;
 	if (cell->killed)
@@ -876,43 +896,40 @@ static enum pin_verdict run_sg(struct pin_audit *au, const void *arg)
 #define REQUESTS	4
 #define ROOMY		64
 
+/* That disk, slow, and so many requests wide, and memory for it: a descriptor, or skipped. */
+static int slow_disk(struct pin_audit *au, unsigned int requests, struct pin_mem *m)
+{
+	char why[PIN_WHY_LEN];
+	int fd = pin_scsi_slow_sg(COMMAND_NS, why) ?: pin_scsi_narrow_disk(requests, why);
+
+	if (fd < 0) {
+		pin_audit_skip(au, "%s", why);
+		return fd;
+	}
+	if (!pin_mem_alloc(m, pin_memkind_find("anon"), pin_audit_kernel(au), PAGES))
+		return fd;
+	pin_audit_skip(au, "%s", m->why);
+	close(fd);
+	return -ENOMEM;
+}
+
 /* Who waits for the data has it pinned for as long. */
 static enum pin_verdict run_waiting(struct pin_audit *au, const void *arg)
 {
-	const struct pin_kernel *k = pin_audit_kernel(au);
-	const unsigned int pins = k->dio_pins ? PAGES : 0;
-	const struct pin_predict taken = { .acquired = pins }, gone = { .released = pins };
-	struct pin_snapshot before = { .ns = 0 };
-	int fd, status = 0, err;
-	char why[PIN_WHY_LEN];
+	const struct pin_predict gone = {
+		.released = pin_audit_kernel(au)->dio_pins ? PAGES : 0,
+	};
 	struct pin_mem m;
+	int fd = slow_disk(au, ROOMY, &m), status = 0;
 	pid_t pid;
 
 	(void)arg;
-	err = pin_scsi_slow_sg(COMMAND_NS, why);
-	fd = err ?: pin_scsi_narrow_disk(ROOMY, why);
 	if (fd < 0)
-		return pin_audit_skip(au, "%s", why);
-	if (pin_mem_alloc(&m, pin_memkind_find("anon"), k, PAGES)) {
-		close(fd);
-		return pin_audit_skip(au, "%s", m.why);
-	}
-	pin_audit_restart(au);
-	pin_counters_read_total(pin_audit_counters(au), &before);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pin_scratch_disown();
-		_exit(pread(fd, m.addr, m.len, 0) != (ssize_t)m.len);
-	}
-	await_pins(au, &before, pins);
-	if (pin_audit_step(au, "wait", &taken, pid < 0 ? -errno : 0, 0)) {
-		if (waitpid(pid, &status, 0) != pid || status)
-			pin_audit_fail(au, "the read failed");
-		pin_audit_step(au, "done", &gone, 0, 0);
-	}
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
+		return PIN_SKIP;
+	pid = start_waiting(au, fd, &m);
+	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
+		pin_audit_fail(au, "the read failed");
+	pin_audit_step(au, "done", &gone, 0, 0);
 	close(fd);
 	pin_mem_free(&m);
 	return PIN_PASS;
@@ -970,23 +987,17 @@ static int read_while_busy(struct pin_audit *au, int fd, const struct pin_mem *m
 
 static enum pin_verdict run_busy(struct pin_audit *au, const void *arg)
 {
-	char why[PIN_WHY_LEN];
 	struct pin_mem m;
-	int fd, err = pin_scsi_slow_sg(COMMAND_NS, why);
+	int fd = slow_disk(au, REQUESTS, &m), err;
 
 	(void)arg;
-	fd = err ?: pin_scsi_narrow_disk(REQUESTS, why);
 	if (fd < 0)
-		return pin_audit_skip(au, "%s", why);
-	if (pin_mem_alloc(&m, pin_memkind_find("anon"), pin_audit_kernel(au), PAGES)) {
-		pin_audit_skip(au, "%s", m.why);
-	} else {
-		pin_audit_restart(au);
-		err = read_while_busy(au, fd, &m);
-		if (err)
-			pin_audit_skip(au, "AIO: %s", strerror(-err));
-		pin_mem_free(&m);
-	}
+		return PIN_SKIP;
+	pin_audit_restart(au);
+	err = read_while_busy(au, fd, &m);
+	if (err)
+		pin_audit_skip(au, "AIO: %s", strerror(-err));
+	pin_mem_free(&m);
 	close(fd);
 	return PIN_PASS;
 }

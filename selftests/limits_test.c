@@ -106,15 +106,6 @@ static long get_memory(struct pin_op *op, unsigned int pages, char *why)
 	return err;
 }
 
-static void do_nothing(void *arg)
-{
-	(void)arg;
-}
-
-static const struct pin_strain no_strain = {
-	.stage = PIN_NR_STAGES, .begin = do_nothing, .end = do_nothing,
-};
-
 static long attempt(struct pin_op *op, const struct pin_strain *s, char *why)
 {
 	struct pin_attempt a;
@@ -239,7 +230,7 @@ static long attempt_in_time(struct pin_op *op, bool must, char *why)
 	long err;
 
 	do {
-		err = attempt(op, &no_strain, why);
+		err = attempt(op, NULL, why);
 		if (err ? err != -ENOMEM : !must || shared->succeeded != before)
 			return err;
 		pin_sleep_ns(1000000);
@@ -328,7 +319,7 @@ static long fits(struct pin_op *op, unsigned int pages, char *why)
 	long err;
 
 	set_soft(RLIMIT_MEMLOCK, pages * op->kernel->page_size);
-	err = pin_attempt(op, &no_strain, &a);
+	err = pin_attempt(op, NULL, &a);
 	if (err == -ENOMEM)
 		return 0;	/* not even for a ring */
 	if (err) {
@@ -517,7 +508,7 @@ static long memcg(const struct pin_actor *a, struct pin_op *op, long arg, char *
 	if (!err)
 		err = get_memory(op, PAGES, why);
 	if (!err)
-		err = attempt(op, &no_strain, why);
+		err = attempt(op, NULL, why);
 	for (int i = 0; !err && i < SLACKS; i++) {
 		squeeze.slack = i * op->kernel->page_size;
 		alarm(TOO_LONG_S);
@@ -571,7 +562,7 @@ static long many_pages(const struct pin_actor *a, struct pin_op *op, long arg, c
 	op->mem->pages = pages;
 	op->mem->hole = pages;
 	op->mem->folio_pages = huge / page;
-	return attempt(op, &no_strain, why);
+	return attempt(op, NULL, why);
 }
 
 /* A length for which even the table of pages is too long, few of them mapped. */
@@ -590,22 +581,13 @@ static long beyond(const struct pin_actor *a, struct pin_op *op, long arg, char 
 	op->mem->len = len;
 	op->mem->pages = INT32_MAX;
 	op->mem->hole = PAGES - 1;
-	return attempt(op, &no_strain, why);
+	return attempt(op, NULL, why);
 }
 
 static char *map_huge(size_t huge)
 {
 	return mmap(NULL, huge, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-}
-
-static long long pool_has(const char *what, size_t huge)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/%s", huge / 1024,
-		 what);
-	return pin_read_number(path, 0);
 }
 
 /*
@@ -638,7 +620,8 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 		return pin_why(why, -errno, "mmap: %s", strerror(errno));
 	m->map_len = huge;
 	/* Those that somebody has let go of meanwhile. */
-	while (pool_has("free_hugepages", huge) > pool_has("resv_hugepages", huge)) {
+	while (pin_hugetlb_pool(huge, "free_hugepages") >
+	       pin_hugetlb_pool(huge, "resv_hugepages")) {
 		if (map_huge(huge) == MAP_FAILED)
 			return pin_why(why, -EBUSY, "somebody else is at the pool of huge pages");
 	}
@@ -647,7 +630,7 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 	m->pages = m->len / page;
 	m->hole = m->pages;
 	m->folio_pages = huge / page;
-	return attempt(op, &no_strain, why);
+	return attempt(op, NULL, why);
 }
 
 static const struct limit limits[] = {

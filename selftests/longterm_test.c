@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "proc.h"
 #include "scratch.h"
 
 #define PAGES		64
@@ -195,14 +195,6 @@ static const char *dax_dir(char *why)
 	return dir;
 }
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_minflt;
-}
-
 /* Map a new file of @dir, for pin_bench_close() to undo. */
 static int map_dax(struct pin_bench *b, const char *dir, const struct dax_subject *sub, char *why)
 {
@@ -232,13 +224,13 @@ static int map_dax(struct pin_bench *b, const char *dir, const struct dax_subjec
 	b->m.len = len;
 	b->m.pages = len / b->k->page_size;
 	b->m.folio_pages = 1;
-	before = faults();
+	before = pin_faults();
 	/* A write would put an ordinary page there. */
 	if (sub->map == MAP_PRIVATE)
 		pin_bench_differ(b, 0);
 	else
 		pin_bench_write(b, 1);
-	if (sub->huge && faults() - before > 1)
+	if (sub->huge && pin_faults() - before > 1)
 		return pin_why(why, -EOPNOTSUPP, "the file is not mapped as a huge page: its blocks lie elsewhere");
 	return 0;
 }

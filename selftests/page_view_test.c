@@ -254,16 +254,8 @@ static int file_references(struct pin_audit *au, const char *kind)
 	return refs;
 }
 
-static void do_nothing(void *arg)
-{
-	(void)arg;
-}
-
 static enum pin_verdict fresh(struct pin_audit *au, const void *arg)
 {
-	static const struct pin_strain no_strain = {
-		.stage = PIN_NR_STAGES, .begin = do_nothing, .end = do_nothing,
-	};
 	const struct fresh *f = arg;
 	const struct pin_consumer *c = pin_consumer_find(f->consumer);
 	struct pin_predict want = { .acquired = 0 };
@@ -282,7 +274,7 @@ static enum pin_verdict fresh(struct pin_audit *au, const void *arg)
 		return PIN_SKIP;
 	op.kernel = b.k;
 	pin_audit_restart(au);
-	if (pin_attempt(&op, &no_strain, &a)) {
+	if (pin_attempt(&op, NULL, &a)) {
 		pin_audit_skip(au, "%s", op.why);
 		goto out;
 	}

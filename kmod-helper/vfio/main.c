@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "argument.h"
 #include "compat.h"
 #include "pin_helper_vfio.h"
 
@@ -198,13 +199,7 @@ static long phv_ioctl(struct vfio_device *vfio, unsigned int number, unsigned lo
 		return -ENOTTY;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (get_user(size, (u32 __user *)at))
-		return -EFAULT;
-	if (size < sizeof(u64))
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	error = copy_struct_from_user(&arg, sizeof(arg), at, size);
+	error = ph_get_argument(&arg, sizeof(arg), at, &size);
 	if (error)
 		return error;
 	if (arg.flags & ~(PIN_HELPER_VFIO_READ | PIN_HELPER_VFIO_WRITE) ||

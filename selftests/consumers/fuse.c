@@ -51,8 +51,7 @@ struct server {
 	bool write_memory;
 	bool async;		/* several requests at a time, for those who do not wait */
 	aio_context_t ctx;	/* or 0 */
-	bool fails;		/* to transfer all: by ... */
-	enum pin_fuse_answer fails_by;
+	enum pin_fuse_answer does;	/* what transfers ask for, or less */
 	void *clean;		/* before it answers a read; or NULL */
 	size_t clean_len;
 	size_t max_write;
@@ -95,13 +94,13 @@ static void serve(struct server *s)
 	struct fuse_open_out *opened = out;
 	struct fuse_write_out *written = out;
 	const bool transfer = in->opcode == FUSE_READ || in->opcode == FUSE_WRITE;
-	const unsigned int part = s->fails && s->fails_by == PIN_FUSE_HALVES ? 2 : 1;
+	const unsigned int part = s->does == PIN_FUSE_HALVES ? 2 : 1;
 	size_t len = 0;
 
 	memset(out, 0, 256);
-	if (s->fails && transfer && s->fails_by == PIN_FUSE_ENDS)
+	if (transfer && s->does == PIN_FUSE_ENDS)
 		_exit(0);
-	if (s->fails && transfer && s->fails_by == PIN_FUSE_REFUSES) {
+	if (transfer && s->does == PIN_FUSE_REFUSES) {
 		reply(s, in->unique, -EIO, 0);
 		return;
 	}
@@ -364,8 +363,7 @@ static int file_of(const struct pin_kernel *k, const struct server *like, char *
 int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_fuse_answer answer, bool async,
 			  char *why)
 {
-	return file_of(k, &(struct server){ .fails = true, .fails_by = answer, .async = async },
-		       why);
+	return file_of(k, &(struct server){ .does = answer, .async = async }, why);
 }
 
 int pin_fuse_cleaning_file(const struct pin_mem *m, size_t dirty, char *why)
@@ -418,62 +416,31 @@ static long fuse_aio(struct pin_op *op)
 	return pin_transfer_aio_by(s->ctx, s->file, !s->write_memory, &iov, 1, 0, 0);
 }
 
-const struct pin_consumer pin_consumer_fuse_aio_read = {
-	.name = "fuse_aio_read",
-	.help = "direct read of a FUSE file by io_submit, several requests at a time",
-	.path = "fuse_direct_IO > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast; fuse_aio_complete_req",
-	.since = "6.9",
-	.doc_case = 1,
-	.needs = NEEDS,
-	.dirties = true,
-	.probe = probe,
-	.open = open_aio_read,
-	.predict = predict,
-	.pin = fuse_aio,
-	.close = fuse_close,
-};
+#define FUSE_CONSUMER(_name, _help, _path, _open, _pin, ...)				\
+	const struct pin_consumer pin_consumer_##_name = {				\
+		.name = #_name,								\
+		.help = _help,								\
+		.path = _path,								\
+		.since = "6.9",								\
+		.doc_case = 1,								\
+		.needs = NEEDS,								\
+		.probe = probe,								\
+		.open = _open,								\
+		.predict = predict,							\
+		.pin = _pin,								\
+		.close = fuse_close,							\
+		__VA_ARGS__								\
+	}
+#define PINS	" > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast"
+#define AIO	"fuse_direct_IO" PINS "; fuse_aio_complete_req"
 
-const struct pin_consumer pin_consumer_fuse_aio_write = {
-	.name = "fuse_aio_write",
-	.help = "direct write to a FUSE file by io_submit, several requests at a time",
-	.path = "fuse_direct_IO > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast; fuse_aio_complete_req",
-	.since = "6.9",
-	.doc_case = 1,
-	.only_read = true,
-	.needs = NEEDS,
-	.probe = probe,
-	.open = open_aio_write,
-	.predict = predict,
-	.pin = fuse_aio,
-	.close = fuse_close,
-};
-
-const struct pin_consumer pin_consumer_fuse_read = {
-	.name = "fuse_read",
-	.help = "direct read of a FUSE file: the server writes to memory",
-	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
-	.since = "6.9",
-	.doc_case = 1,
-	.needs = NEEDS,
-	.dirties = true,
-	.probe = probe,
-	.open = open_read,
-	.predict = predict,
-	.pin = fuse_read,
-	.close = fuse_close,
-};
-
-const struct pin_consumer pin_consumer_fuse_write = {
-	.name = "fuse_write",
-	.help = "direct write to a FUSE file: the server reads memory",
-	.path = "fuse_direct_io > fuse_get_user_pages > iov_iter_extract_pages > pin_user_pages_fast",
-	.since = "6.9",
-	.doc_case = 1,
-	.only_read = true,
-	.needs = NEEDS,
-	.probe = probe,
-	.open = open_write,
-	.predict = predict,
-	.pin = fuse_write,
-	.close = fuse_close,
-};
+FUSE_CONSUMER(fuse_aio_read,
+	      "direct read of a FUSE file by io_submit, several requests at a time",
+	      AIO, open_aio_read, fuse_aio, .dirties = true);
+FUSE_CONSUMER(fuse_aio_write,
+	      "direct write to a FUSE file by io_submit, several requests at a time",
+	      AIO, open_aio_write, fuse_aio, .only_read = true);
+FUSE_CONSUMER(fuse_read, "direct read of a FUSE file: the server writes to memory",
+	      "fuse_direct_io" PINS, open_read, fuse_read, .dirties = true);
+FUSE_CONSUMER(fuse_write, "direct write to a FUSE file: the server reads memory",
+	      "fuse_direct_io" PINS, open_write, fuse_write, .only_read = true);

@@ -7,8 +7,9 @@
 #define PIN_FUSE_REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
 
 enum pin_fuse_answer {
+	PIN_FUSE_DOES_ALL,
 	PIN_FUSE_REFUSES,	/* each transfer, with EIO */
-	PIN_FUSE_HALVES,	/* does half of what each request asks for */
+	PIN_FUSE_HALVES,	/* half of what each request asks for */
 	PIN_FUSE_ENDS,		/* with the first transfer: ENOTCONN from then on */
 };
 

@@ -277,58 +277,29 @@ static long pin(struct pin_op *op)
 	return err;
 }
 
-#define VDPA_PATH	"vhost_vdpa_process_iotlb_update > vhost_vdpa_pa_map > pin_user_pages"
+#define VDPA_CONSUMER(_name, _help, _since, _open, ...)					\
+	const struct pin_consumer pin_consumer_##_name = {				\
+		.name = #_name,								\
+		.help = _help,								\
+		.path = "vhost_vdpa_process_iotlb_update > vhost_vdpa_pa_map > pin_user_pages",	\
+		.since = _since,							\
+		.doc_case = 2,								\
+		.needs = NEEDS,								\
+		.held = true,								\
+		.charged = true,							\
+		.probe = probe,								\
+		.open = _open,								\
+		.predict = predict,							\
+		.pin = pin,								\
+		.unpin = unpin,								\
+		.close = vdpa_close,							\
+		__VA_ARGS__								\
+	}
 
-const struct pin_consumer pin_consumer_vhost_vdpa = {
-	.name = "vhost_vdpa",
-	.help = "memory of a virtio device in user space",
-	.path = VDPA_PATH,
-	.since = "5.7",
-	.doc_case = 2,
-	.needs = NEEDS,
-	.held = true,
-	.charged = true,
-	.dirties = true,
-	.probe = probe,
-	.open = open_write,
-	.predict = predict,
-	.pin = pin,
-	.unpin = unpin,
-	.close = vdpa_close,
-};
-
-const struct pin_consumer pin_consumer_vhost_vdpa_read = {
-	.name = "vhost_vdpa_read",
-	.help = "the same, of which the device only reads",
-	.path = VDPA_PATH,
-	.since = "5.7",
-	.doc_case = 2,
-	.only_read = true,
-	.needs = NEEDS,
-	.held = true,
-	.charged = true,
-	.probe = probe,
-	.open = open_read,
-	.predict = predict,
-	.pin = pin,
-	.unpin = unpin,
-	.close = vdpa_close,
-};
-
-const struct pin_consumer pin_consumer_vhost_vdpa_spaces = {
-	.name = "vhost_vdpa_spaces",
-	.help = "memory of a virtio device, half of it in an address space of its own",
-	.path = VDPA_PATH,
-	.since = "5.19",
-	.doc_case = 2,
-	.needs = NEEDS,
-	.held = true,
-	.charged = true,
-	.dirties = true,
-	.probe = probe,
-	.open = open_spaces,
-	.predict = predict,
-	.pin = pin,
-	.unpin = unpin,
-	.close = vdpa_close,
-};
+VDPA_CONSUMER(vhost_vdpa, "memory of a virtio device in user space", "5.7", open_write,
+	      .dirties = true);
+VDPA_CONSUMER(vhost_vdpa_read, "the same, of which the device only reads", "5.7", open_read,
+	      .only_read = true);
+VDPA_CONSUMER(vhost_vdpa_spaces,
+	      "memory of a virtio device, half of it in an address space of its own", "5.19",
+	      open_spaces, .dirties = true);

@@ -308,38 +308,27 @@ static long unpin(struct pin_op *op)
 	return request_buffers(q->fd, 0);
 }
 
-const struct pin_consumer pin_consumer_vivid_userptr = {
-	.name = "vivid_userptr",
-	.help = "V4L2 buffer in the user's memory",
-	.path = "vb2_ioctl_qbuf > vb2_create_framevec > get_vaddr_frames > pin_user_pages_fast",
-	.since = "5.12",
-	.doc_case = 2,
-	.needs = NEEDS,
-	.held = true,
-	.dirties = true,
-	.probe = probe,
-	.open = vivid_open,
-	.predict = predict,
-	.pin = pin,
-	.use = use,
-	.unpin = unpin,
-	.close = vivid_close,
-};
+#define PINS	" > get_vaddr_frames > pin_user_pages_fast"
 
-const struct pin_consumer pin_consumer_vivid_again = {
-	.name = "vivid_again",
-	.help = "V4L2 buffer in the user's memory, after it was in other memory",
-	.path = "vb2_ioctl_qbuf > __prepare_userptr > vb2_create_framevec > get_vaddr_frames > pin_user_pages_fast",
-	.since = "5.12",
-	.doc_case = 2,
-	.needs = NEEDS,
-	.held = true,
-	.dirties = true,
-	.probe = probe,
-	.open = open_again,
-	.predict = predict_again,
-	.pin = pin_again,
-	.use = use,
-	.unpin = unpin,
-	.close = vivid_close,
-};
+#define VIVID_CONSUMER(_name, _help, _way, _open, _predict, _pin)			\
+	const struct pin_consumer pin_consumer_##_name = {				\
+		.name = #_name,								\
+		.help = _help,								\
+		.path = "vb2_ioctl_qbuf > " _way "vb2_create_framevec" PINS,		\
+		.since = "5.12",							\
+		.doc_case = 2,								\
+		.needs = NEEDS,								\
+		.held = true,								\
+		.dirties = true,							\
+		.probe = probe,								\
+		.open = _open,								\
+		.predict = _predict,							\
+		.pin = _pin,								\
+		.use = use,								\
+		.unpin = unpin,								\
+		.close = vivid_close,							\
+	}
+
+VIVID_CONSUMER(vivid_userptr, "V4L2 buffer in the user's memory", "", vivid_open, predict, pin);
+VIVID_CONSUMER(vivid_again, "V4L2 buffer in the user's memory, after it was in other memory",
+	       "__prepare_userptr > ", open_again, predict_again, pin_again);

@@ -11,7 +11,7 @@ const char *const pin_stage_names[PIN_NR_STAGES] = {
 
 static bool begin(const struct pin_strain *s, enum pin_stage stage, struct pin_attempt *a)
 {
-	if (s->stage != stage)
+	if (!s || s->stage != stage)
 		return false;
 	a->reached = true;
 	s->begin(s->arg);

@@ -34,8 +34,8 @@ struct pin_attempt {
 };
 
 /*
- * Make the attempt with op->mem, which is there. Returns 0, or what open()
- * failed with and op->why.
+ * Make the attempt with op->mem, which is there; @strain: NULL if nothing is in the
+ * way. Returns 0, or what open() failed with and op->why.
  */
 int pin_attempt(struct pin_op *op, const struct pin_strain *strain,
 		struct pin_attempt *a);

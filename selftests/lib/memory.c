@@ -548,23 +548,16 @@ static int map_memfd_hugetlb(struct pin_mem *m, unsigned int pages, int flags)
 	return map_hugetlb(m, pages, MAP_SHARED | flags, m->fd);
 }
 
-static long long pool_has(const struct pin_mem *m, const char *what)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/%s",
-		 m->kernel->pmd_size / 1024, what);
-	return pin_read_number(path, 0);
-}
-
 /*
  * Reserved by the mapping, but not touched. A kernel that has lost a reservation on an
  * error path, as 6.12 does, may stop when it is to use one.
  */
 static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
 {
-	if (pool_has(m, "resv_hugepages") < 0 ||
-	    pool_has(m, "resv_hugepages") > pool_has(m, "nr_hugepages"))
+	const size_t size = m->kernel->pmd_size;
+	const long long reserved = pin_hugetlb_pool(size, "resv_hugepages");
+
+	if (reserved < 0 || reserved > pin_hugetlb_pool(size, "nr_hugepages"))
 		return fail(m, -EBUSY, "reservations of huge pages are below zero, for want of memory once: boot anew");
 	return map_memfd_hugetlb(m, pages, 0);
 }

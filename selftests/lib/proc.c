@@ -97,6 +97,23 @@ long long pin_read_number(const char *path, long long fallback)
 	return n;
 }
 
+long long pin_hugetlb_pool(size_t size, const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%zukB/%s", size / 1024,
+		 what);
+	return pin_read_number(path, 0);
+}
+
+long pin_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
+}
+
 long pin_meminfo(const char *name)
 {
 	const size_t len = strlen(name);

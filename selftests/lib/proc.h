@@ -8,6 +8,7 @@
 #define PIN_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct pin_statement {
@@ -39,5 +40,11 @@ long pin_meminfo(const char *name);
 
 /* The first number in the file @path, or @fallback. */
 long long pin_read_number(const char *path, long long fallback);
+
+/* @what (nr_hugepages, ...) of the pool of hugetlb pages of @size bytes; 0: no such pool. */
+long long pin_hugetlb_pool(size_t size, const char *what);
+
+/* Faults of this thread without I/O, those of its pins among them. */
+long pin_faults(void);
 
 #endif
