@@ -912,7 +912,10 @@ static void check_pages(struct run *r, const char *what, struct pin_view *v, uns
 	else if (n == (long)r->len && r->transfer != pin_transfer_fixed &&
 		 f->p.acquired >= r->mem.pages)
 		wrong = clean_pages(r, v, n);
-	if (wrong)
+	if (wrong && r->unwritten && !r->write &&
+	    pin_audit_excuse(r->au, "hole_dio", r->site->target->name))
+		pin_audit_note(r->au, "page view: %u pages were cleared and are not dirty", wrong);
+	else if (wrong)
 		pin_audit_differs(r->au, "page view: %u pages were %s", wrong,
 				  r->write ? "only read and are dirty" :
 					     "written to and are not dirty");

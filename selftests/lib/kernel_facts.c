@@ -20,6 +20,8 @@
 
 #define NOT_COUNTED	"folio_add_pin() in fs/direct-io.c takes pins that are not counted as acquired"
 
+#define HOLE_CLEAN	"a direct read of a hole clears pages by the kernel's own mapping, in fs/direct-io.c, and does not mark them dirty: if they are of a file, what was read can be lost"
+
 #define CHUNK_LEAK	"vhost_vdpa_pa_map() forgets the run of pages that it could not map if it mapped one before: these stay pinned for ever"
 
 #define UNMAP_DEADLOCK	"vfio_notify_dma_unmap() has a device let go, which takes iommu->lock, under a lock that is taken inside of that elsewhere: two that unmap what is pinned wait for each other for ever"
@@ -42,6 +44,18 @@ static const struct pin_known_issue known_issues[] = {
 	LEGACY_DIO("affs", 0),
 	LEGACY_DIO("ocfs2", 0),
 #undef LEGACY_DIO
+	{
+		.id = "dio-hole-not-dirtied",
+		.consumer = "hole_dio", .target = "@(udf|jfs|nilfs2|affs|ocfs2)",
+		.from = PIN_KVER(6, 5),
+		.reason = HOLE_CLEAN,
+	},
+	{
+		.id = "dio-hole-not-dirtied",
+		.consumer = "hole_dio", .target = "ntfs3",
+		.from = PIN_KVER(6, 5), .until = PIN_KVER(7, 0),
+		.reason = HOLE_CLEAN,
+	},
 	{
 		.id = "fork-shares-pinned-hugetlb",
 		.consumer = "fork_data", .target = "hugetlb",
