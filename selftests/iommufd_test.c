@@ -460,6 +460,53 @@ static void two_domains(struct seq *s)
 		step(s, "the second goes", -PAGES, 0, pin_iommufd_destroy(s->fd, second));
 }
 
+/*
+ * What a device has written to is noted in a bitmap that is pinned in parts: what it wrote
+ * to first is in the first of them, and what it wrote to last in another, which begins
+ * with the page of that bit.
+ */
+static void bitmap_in_parts(struct seq *s)
+{
+	const size_t part = s->page / sizeof(void *), behind = 32, rest = 7;
+	const size_t bytes = (part + behind + rest) * s->page, len = bytes * 8;
+	const uint64_t last = PIN_IOMMUFD_IOVA + (part + behind) * s->page * 8;
+	const uint64_t mapped = len / s->page;
+	const unsigned char *bits;
+	char *memory, *bitmap;
+	bool noted;
+
+	if (s->k->version < PIN_KVER(6, 7)) {
+		pin_audit_skip(s->au, "what devices write to is noted since Linux 6.7");
+		return;
+	}
+	if (s->page > 4096) {
+		pin_audit_skip(s->au, "%zu MiB would have to be pinned: pages of 4 KiB", len >> 20);
+		return;
+	}
+	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bitmap = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	bits = (const unsigned char *)bitmap;
+	if (!step(s, "memory", 0, 0, memory == MAP_FAILED || bitmap == MAP_FAILED ? -ENOMEM : 0))
+		return;
+	if (new_space(s) && attach(s, 0) &&
+	    step(s, "a domain that notes", 0, 0, pin_iommufd_tracking(s->fd, &s->space)) &&
+	    step(s, "map", mapped, 0,
+		 pin_iommufd_map(s->fd, s->space.ioas, memory, len, PIN_IOMMUFD_IOVA, true)) &&
+	    step(s, "the first is written to", 0, 0,
+		 pin_iommufd_written(s->k, s->fd, s->space.hwpt, PIN_IOMMUFD_IOVA)) &&
+	    step(s, "and the last", 0, 0,
+		 pin_iommufd_written(s->k, s->fd, s->space.hwpt, last)) &&
+	    momentary(s, "which is noted", part + rest, 0,
+		      pin_iommufd_bitmap(s->fd, s->space.hwpt, PIN_IOMMUFD_IOVA, bitmap, bytes))) {
+		noted = bits[0] == 0xff && bits[(part + behind) * s->page] == 0xff;
+		step(s, "in the right place", 0, 0, noted ? 0 : -EIO);
+		step(s, "unmap", -(int64_t)mapped, 0, unmap_all(s));
+	}
+	munmap(memory, len);
+	munmap(bitmap, bytes);
+}
+
 /* --- a mapping in pieces, as VFIO's first interface has it --- */
 
 static bool cut(struct seq *s, const char *what, unsigned int first, unsigned int pages,
@@ -644,6 +691,7 @@ static const struct test tests[] = {
 	{ "access.device", access_device, "anon" },
 	{ "access.replaced", access_replaced, "anon" },
 	{ "access.second_fails", access_second, "anon" },
+	{ "bitmap.in_parts", bitmap_in_parts, "anon" },
 	{ "attach.hole", attach_hole, "alias" },
 	{ "attach.second_fails", attach_second, "anon" },
 	{ "copy.around", copy_around, "anon" },

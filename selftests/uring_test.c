@@ -556,6 +556,29 @@ static void remove_in_flight(struct seq *s, const struct pin_mem *m)
 	}
 }
 
+/*
+ * All slots are emptied while a request uses the buffer of the first. Up to 6.12 what
+ * leaves a slot later waits for what left before it; since then it goes at once.
+ */
+static void remove_all_in_flight(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov[3] = { piece(m, 0, 64), piece(m, 0, 3), piece(m, 7, 5) };
+	static const struct iovec none[SIZE(iov)];
+	const uint64_t others = s->k->version < PIN_KVER(6, 13) ? 0 : 3 + 5;
+	const uint64_t rest = 64 + 3 + 5 - others;
+	int pipefd[2];
+
+	step(s, "fill", (struct want){ 72, 0, 72, 3 }, update(s, 0, iov, NULL, 3));
+	if (start_read(s, m, pipefd)) {
+		step(s, "remove all", (struct want){ 0, others, -(int64_t)others, 3 },
+		     update(s, 0, none, NULL, 3));
+		dwell(s);
+		step(s, "while it reads", nothing, 0);
+		finish_read(s, m, pipefd);
+		step(s, "the read is done", (struct want){ 0, rest, -(int64_t)rest, 0 }, 0);
+	}
+}
+
 static void *unregister_thread(void *arg)
 {
 	return (void *)(intptr_t)io_uring_unregister_buffers(arg);
@@ -1422,6 +1445,7 @@ static const struct test tests[] = {
 	{ "update.bad_tag", update_bad_tag, .slots = 2, .pages = 8 },
 	{ "update.tags", tags, .slots = 4, .pages = 16 },
 	{ "in_flight.remove", remove_in_flight, .slots = 2, .pages = 64 },
+	{ "in_flight.remove_all", remove_all_in_flight, .slots = 3, .pages = 64 },
 	{ "in_flight.unregister", unregister_in_flight, .pages = 64 },
 	{ "in_flight.unregister_interrupted", unregister_interrupted, .pages = 64 },
 	{ "in_flight.close", close_in_flight, .pages = 64 },

@@ -237,6 +237,37 @@ int pin_iommufd_domain(int fd, struct pin_iommufd_space *s, uint32_t flags)
 	return 0;
 }
 
+int pin_iommufd_tracking(int fd, struct pin_iommufd_space *s)
+{
+	struct set_tracking on = { .size = sizeof(on), .flags = TRACKING_ON };
+	int err = pin_iommufd_domain(fd, s, HWPT_TRACKING);
+
+	if (err)
+		return err;
+	on.hwpt = s->hwpt;
+	return ioctl(fd, SET_TRACKING, &on) ? -errno : 0;
+}
+
+int pin_iommufd_written(const struct pin_kernel *k, int fd, uint32_t hwpt, uint64_t iova)
+{
+	const size_t io_page = IO_PAGE(k);
+	const uint64_t first = 1;
+	struct test t = { .dirty = { 0, iova, io_page, io_page, (uintptr_t)&first } };
+
+	return test(fd, TEST_DIRTY, hwpt, &t);
+}
+
+int pin_iommufd_bitmap(int fd, uint32_t hwpt, uint64_t iova, void *bitmap, size_t bytes)
+{
+	/* A bit for each byte: as large a bitmap of as small a space as can be. */
+	struct get_bitmap g = {
+		.size = sizeof(g), .hwpt = hwpt, .iova = iova, .length = bytes * 8, .page = 1,
+		.data = (uintptr_t)bitmap,
+	};
+
+	return ioctl(fd, GET_BITMAP, &g) ? -errno : 0;
+}
+
 int pin_iommufd_destroy(int fd, uint32_t id)
 {
 	struct destroy d = { sizeof(d), id };
@@ -343,18 +374,6 @@ int pin_iommufd_probe(const struct pin_kernel *k, char *why)
 			     strerror(-err)) : 0;
 }
 
-/* A domain that notes what its device writes to, in place of the device's own. */
-static int new_tracking(struct iommu *i)
-{
-	struct set_tracking on = { .size = sizeof(on), .flags = TRACKING_ON };
-	int err = pin_iommufd_domain(i->fd, &i->first, HWPT_TRACKING);
-
-	if (err)
-		return err;
-	on.hwpt = i->first.hwpt;
-	return ioctl(i->fd, SET_TRACKING, &on) ? -errno : 0;
-}
-
 static int probe_tracking(const struct pin_kernel *k, char *why)
 {
 	struct iommu i = { .way = BITMAP };
@@ -363,7 +382,8 @@ static int probe_tracking(const struct pin_kernel *k, char *why)
 	if (err)
 		return err;
 	i.fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
-	err = i.fd < 0 ? -errno : new_space(i.fd, &i.first, true) ?: new_tracking(&i);
+	err = i.fd < 0 ? -errno : new_space(i.fd, &i.first, true) ?:
+				  pin_iommufd_tracking(i.fd, &i.first);
 	close(i.fd);
 	return err ? pin_why(why, err, "iommufd does not note what devices write to here (%s): Linux 6.7 or later",
 			     strerror(-err)) : 0;
@@ -426,7 +446,7 @@ static int iommu_open(struct pin_op *op, enum way way)
 		err = i->access < 0 ? i->access : 0;
 	}
 	if (!err && way == BITMAP)
-		err = new_tracking(i) ?: new_page(op);
+		err = pin_iommufd_tracking(i->fd, &i->first) ?: new_page(op);
 	if (err) {
 		pin_why(op->why, err, PIN_IOMMUFD ": %s", strerror(-err));
 		iommu_close(op);
@@ -668,28 +688,22 @@ static bool bits_are_set(const unsigned char *bitmap, size_t bytes)
 static long pin_bitmap(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
-	const size_t io_page = IO_PAGE(op->kernel);
-	const uint64_t first = 1;
-	/* A bit for each byte: as large a bitmap of as small a space as can be. */
-	struct get_bitmap g = {
-		.size = sizeof(g), .hwpt = i->first.hwpt, .iova = PIN_IOMMUFD_IOVA,
-		.length = bitmap_bytes(op) * 8, .page = 1, .data = (uintptr_t)op->mem->addr,
-	};
-	struct test t = { .dirty = { 0, PIN_IOMMUFD_IOVA, io_page, io_page, (uintptr_t)&first } };
+	const size_t bytes = bitmap_bytes(op);
 	struct pin_gup gup;
 	int err = -EINVAL;
 
-	if (g.length)
+	if (bytes)
 		err = pin_iommufd_map(i->fd, i->first.ioas, i->other, op->kernel->page_size,
 				      PIN_IOMMUFD_IOVA, true);
 	if (err)
 		return err;
 	gup_bitmap(op, &gup);
-	err = test(i->fd, TEST_DIRTY, i->first.hwpt, &t);
-	if (!err && ioctl(i->fd, GET_BITMAP, &g))
-		err = -errno;
+	err = pin_iommufd_written(op->kernel, i->fd, i->first.hwpt, PIN_IOMMUFD_IOVA);
+	if (!err)
+		err = pin_iommufd_bitmap(i->fd, i->first.hwpt, PIN_IOMMUFD_IOVA, op->mem->addr,
+					 bytes);
 	pin_iommufd_unmap_all(i->fd, i->first.ioas);
-	if (!err && gup.pinned && !bits_are_set(op->mem->addr, io_page / 8))
+	if (!err && gup.pinned && !bits_are_set(op->mem->addr, IO_PAGE(op->kernel) / 8))
 		err = -EIO;
 	return err;
 }

@@ -44,6 +44,15 @@ int pin_iommufd_attach(int fd, struct pin_iommufd_space *s);
 /* A domain apart from that of the last device, which remains. */
 int pin_iommufd_domain(int fd, struct pin_iommufd_space *s, uint32_t flags);
 
+/* The same, that notes what its device writes to (6.7), and what it has noted. */
+int pin_iommufd_tracking(int fd, struct pin_iommufd_space *s);
+
+/* The device writes to one of its own pages, of half the size of a page, at @iova. */
+int pin_iommufd_written(const struct pin_kernel *k, int fd, uint32_t hwpt, uint64_t iova);
+
+/* Sets bits for what was written to from @iova on: a bit of @bitmap for each byte. */
+int pin_iommufd_bitmap(int fd, uint32_t hwpt, uint64_t iova, void *bitmap, size_t bytes);
+
 /* A device, a domain or a space. */
 int pin_iommufd_destroy(int fd, uint32_t id);
 

@@ -37,5 +37,6 @@ identifier src, expected;
 +	    !(folio_test_anon(src) && folio_test_large(src) &&
 +	      folio_maybe_dma_pinned(src)))
  		return -EAGAIN;
++	expected = folio_ref_count(src);
  ...>
  }
