@@ -8,6 +8,7 @@
 #include <linux/errqueue.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "consumers/dio.h"
+#include "proc.h"
 #include "suite.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -41,6 +43,7 @@
 #endif
 
 #define PAGES	16	/* fits a pipe */
+#define SHORT	100	/* bytes: several are in one packet */
 
 struct buffer {
 	char *p;
@@ -104,41 +107,90 @@ static int tcp_pair(int pair[2])
 	return pair[1] < 0 ? -errno : 0;
 }
 
+/* A connection whose first end sends without copying. */
+static int zerocopy_pair(int pair[2])
+{
+	const int one = 1;
+	int err = tcp_pair(pair);
+
+	if (!err && setsockopt(pair[0], SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)))
+		err = -errno;
+	return err;
+}
+
+/* Read @bytes, and wait until the kernel has let go of the pages that they came from. */
+static long drain_zerocopy(const int pair[2], size_t bytes)
+{
+	char control[128], data[4096];
+	struct msghdr msg = { .msg_control = control, .msg_controllen = sizeof(control) };
+	struct pollfd p = { .fd = pair[0] };
+
+	while (bytes) {
+		const ssize_t n = read(pair[1], data, bytes < sizeof(data) ? bytes : sizeof(data));
+
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		bytes -= n;
+	}
+	if (poll(&p, 1, 5000) != 1 || recvmsg(pair[0], &msg, MSG_ERRQUEUE) < 0)
+		return -ETIMEDOUT;
+	return 0;
+}
+
 static long do_zerocopy(struct buffer *b)
 {
-	struct msghdr msg = { 0 };
-	char control[128], data[4096];
-	struct pollfd p;
-	int pair[2], one = 1;
-	size_t sent, got = 0;
-	long n, err = tcp_pair(pair);
+	int pair[2];
+	long n, err = zerocopy_pair(pair);
 
-	if (err)
-		goto out;
-	if (setsockopt(pair[0], SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one))) {
-		err = -errno;
-		goto out;
+	if (!err) {
+		n = send(pair[0], b->p, b->len, MSG_ZEROCOPY);
+		err = n > 0 ? drain_zerocopy(pair, n) : -errno;
 	}
-	n = send(pair[0], b->p, b->len, MSG_ZEROCOPY);
-	if (n <= 0) {
-		err = -errno;
-		goto out;
-	}
-	for (sent = n; got < sent; got += n) {
-		n = read(pair[1], data, sizeof(data));
-		if (n <= 0)
-			break;
-	}
-	/* The completion: the kernel has let go of the pages. */
-	p = (struct pollfd){ .fd = pair[0] };
-	msg.msg_control = control;
-	msg.msg_controllen = sizeof(control);
-	if (poll(&p, 1, 5000) != 1 || recvmsg(pair[0], &msg, MSG_ERRQUEUE) < 0)
-		err = -ETIMEDOUT;
-out:
 	close(pair[0]);
 	close(pair[1]);
 	return err;
+}
+
+/*
+ * Sends that share a packet share a notification, and what they charge to the
+ * user's RLIMIT_MEMLOCK comes back with it: many times more in all than there is
+ * room for at once.
+ */
+static long send_charged(const struct buffer *b)
+{
+	const rlim_t room = PAGES * b->page;
+	const struct rlimit limit = { room, room };
+	int pair[2];
+	long err = pin_become_ordinary() ?: zerocopy_pair(pair);
+
+	if (!err && setrlimit(RLIMIT_MEMLOCK, &limit))
+		err = -errno;
+	for (int i = 0; !err && i < 4 * PAGES; i++) {
+		int cork = 1;
+
+		setsockopt(pair[0], IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+		for (int j = 0; !err && j < 3; j++) {
+			if (send(pair[0], b->p + j * b->page, SHORT, MSG_ZEROCOPY) != SHORT)
+				err = -errno;
+		}
+		cork = 0;
+		setsockopt(pair[0], IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+		if (!err)
+			err = drain_zerocopy(pair, 3 * SHORT);
+	}
+	return err;
+}
+
+static long do_zerocopy_charged(struct buffer *b)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-send_charged(b));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
 }
 
 static long do_vm_readv_nothing(struct buffer *b)
@@ -405,6 +457,7 @@ static const struct control controls[] = {
 	{ "vmsplice.gift", do_vmsplice_gift, 0, NULL },
 	{ "vmsplice.splice", do_vmsplice_splice, 0, NULL },
 	{ "msg_zerocopy", do_zerocopy, 0, NULL },
+	{ "msg_zerocopy.charged", do_zerocopy_charged, 0, NULL },
 	{ "process_vm.nothing", do_vm_readv_nothing, 0, NULL },
 	{ "process_vm.nobody", do_vm_readv_nobody, 0, NULL },
 	{ "proc_mem.read", do_mem_read, 0, NULL },

@@ -8,17 +8,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -42,7 +39,6 @@
 #define TOO_LONG_S	5
 /* Long-term pins had a table of folios, of at most that many (until 6.12). */
 #define MANY_PAGES	(524288 + 1)
-#define ORDINARY_UID	2147470000	/* and up: users without processes */
 
 #define CGROUP		"/sys/fs/cgroup"
 #define PRESENT		16	/* pages, and as many behind them are not there yet */
@@ -184,26 +180,6 @@ static long as(const struct pin_actor *a, struct pin_op *op, long arg, char *why
 
 /* --- RLIMIT_MEMLOCK --- */
 
-/* All powers of root but that over the limit. */
-static long become_ordinary(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	if (geteuid())
-		return 0;
-	if (syscall(SYS_capget, &head, data) || prctl(PR_SET_KEEPCAPS, 1) ||
-	    setresuid(ORDINARY_UID + getpid() % 10000, -1, -1) ||
-	    setresuid(-1, ORDINARY_UID + getpid() % 10000, ORDINARY_UID + getpid() % 10000))
-		return -errno;
-	data[0].permitted &= ~(1u << CAP_IPC_LOCK | 1u << CAP_SYS_RESOURCE);
-	data[0].effective = data[0].permitted;
-	data[1].effective = data[1].permitted;
-	data[0].inheritable = 0;
-	data[1].inheritable = 0;
-	return syscall(SYS_capset, &head, data) ? -errno : 0;
-}
-
 /* By default it is 64 KiB on 5.10. */
 static long allow_locked(rlim_t bytes, char *why)
 {
@@ -266,7 +242,7 @@ static long prepare_memlock(struct pin_op *op, unsigned int times, char *why)
 	if (!err)
 		err = allow_locked(times * (op->mem->pages + RING_PAGES) * op->kernel->page_size,
 				   why);
-	return err ?: become_ordinary();
+	return err ?: pin_become_ordinary();
 }
 
 /* Enough: there must be room, as nothing has been used up by the refusals. */

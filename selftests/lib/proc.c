@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proc.h"
+
+#define ORDINARY_UID	2147470000	/* and up: users without processes */
 
 int pin_statement_read(pid_t pid, struct pin_statement *s)
 {
@@ -69,6 +72,25 @@ bool pin_drop_ipc_lock(void)
 
 	return pin_have_cap(CAP_IPC_LOCK) && !setrlimit(RLIMIT_MEMLOCK, &none) &&
 	       !pin_set_cap(CAP_IPC_LOCK, false);
+}
+
+int pin_become_ordinary(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	const uid_t uid = ORDINARY_UID + getpid() % 10000;
+
+	if (geteuid())
+		return 0;
+	if (syscall(SYS_capget, &head, data) || prctl(PR_SET_KEEPCAPS, 1) ||
+	    setresuid(uid, -1, -1) || setresuid(-1, uid, uid))
+		return -errno;
+	data[0].permitted &= ~(1u << CAP_IPC_LOCK | 1u << CAP_SYS_RESOURCE);
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	data[0].inheritable = 0;
+	data[1].inheritable = 0;
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
 bool pin_file_begins(const char *path, const char *word)

@@ -32,6 +32,13 @@ int pin_set_cap(int cap, bool effective);
  */
 bool pin_drop_ipc_lock(void);
 
+/*
+ * Become a user who has no other process, with all powers of root but that over
+ * RLIMIT_MEMLOCK: what is locked counts from nothing. Not undone. Whoever is not
+ * root stays who he is. Returns 0 or -errno.
+ */
+int pin_become_ordinary(void);
+
 /* Does the file @path begin with @word? */
 bool pin_file_begins(const char *path, const char *word);
 

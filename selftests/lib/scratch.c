@@ -32,6 +32,7 @@
 
 #define MAX_UNDO	256
 #define THAW_S		15	/* nothing stays frozen longer than that */
+#define STUCK_S		60	/* who is still at it then waits for ever */
 
 enum undo_kind {
 	UNDO_WRITE,	/* path, value */
@@ -126,26 +127,56 @@ static int undo_once(const struct undo *u)
 	return 0;
 }
 
-/* Processes of a crashed test may take a moment to let go. */
-static void undo_now(const struct undo *u)
-{
-	int err = 0;
-
-	for (int tries = 0; tries < 200; tries++) {
-		err = undo_once(u);
-		if (!err || err == -ENOENT)
-			return;
-		usleep(tries < 50 ? 2000 : 20000);
-	}
-	fprintf(stderr, "# could not restore %s: %s\n", u->path, strerror(-err));
-}
-
 static time_t seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec;
+}
+
+/* Processes of a crashed test may take a moment to let go. */
+static int undo_repeated(const struct undo *u)
+{
+	int err = 0;
+
+	for (int tries = 0; tries < 200; tries++) {
+		err = undo_once(u);
+		if (!err || err == -ENOENT)
+			return 0;
+		usleep(tries < 50 ? 2000 : 20000);
+	}
+	return err;
+}
+
+/*
+ * By a process of its own, which has nothing that anyone waits for: a kernel that has
+ * lost a reference may not let it return. Returns whether it did.
+ */
+static bool undo_now(const struct undo *u)
+{
+	const time_t start = seconds();
+	int null, status = 0;
+	pid_t pid = fork(), done;
+
+	if (!pid) {
+		null = open("/dev/null", O_RDWR);
+		for (int fd = 0; fd < 3; fd++)
+			dup2(null, fd);
+		_exit(-undo_repeated(u));
+	}
+	do {
+		done = waitpid(pid, &status, WNOHANG);
+		if (!done)
+			usleep(1000);
+	} while (!done && seconds() - start < STUCK_S);
+	if (!done)
+		fprintf(stderr, "# could not restore %s: process %d is still at it after %d s\n",
+			u->path, pid, STUCK_S);
+	else if (done < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
+		fprintf(stderr, "# could not restore %s: %s\n", u->path,
+			strerror(done < 0 ? errno : WEXITSTATUS(status)));
+	return done;
 }
 
 /* Thaw what has been frozen for too long: -1, or ms until the next look. */
@@ -190,6 +221,7 @@ static void __attribute__((noreturn)) janitor_main(int fd)
 {
 	static struct undo list[MAX_UNDO];
 	struct pollfd orders = { .fd = fd, .events = POLLIN };
+	bool stuck = false;
 	char answer[64];
 	int n = 0, at;
 
@@ -224,8 +256,8 @@ static void __attribute__((noreturn)) janitor_main(int fd)
 			break;
 	}
 	while (n--)
-		undo_now(&list[n]);
-	_exit(0);
+		stuck |= !undo_now(&list[n]);
+	_exit(stuck);
 }
 
 int pin_scratch_start(void)
@@ -253,13 +285,16 @@ void pin_scratch_disown(void)
 	janitor_fd = -1;
 }
 
-void pin_scratch_end(void)
+bool pin_scratch_end(void)
 {
+	int status = 0;
+
 	pin_scratch_disown();
 	if (janitor > 0)
-		while (waitpid(janitor, NULL, 0) < 0 && errno == EINTR)
+		while (waitpid(janitor, &status, 0) < 0 && errno == EINTR)
 			;
 	janitor = 0;
+	return !status;
 }
 
 /* Tell the janitor; @answer, of sizeof(u->value), may be NULL. */

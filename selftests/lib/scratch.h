@@ -18,8 +18,11 @@
 /* Start the janitor: call once, before any of the below. 0 or -errno. */
 int pin_scratch_start(void);
 
-/* Undo everything, last change first, and wait for it. */
-void pin_scratch_end(void);
+/*
+ * Undo everything, last change first, and wait for it. False: something of it never
+ * returned, which is said on stderr; a process that belongs to nobody is left with it.
+ */
+bool pin_scratch_end(void);
 
 /* In a child: the janitor is not to wait for us. */
 void pin_scratch_disown(void);

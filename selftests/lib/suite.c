@@ -452,7 +452,7 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 		.quiet_wait_ns = 10000 * MS,
 	};
 	static char out[1 << 16];
-	bool all_skipped;
+	bool all_skipped, restored;
 	unsigned int nr;
 	int err;
 
@@ -528,7 +528,8 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	}
 	if (program->cleanup)
 		program->cleanup(&s);
-	pin_scratch_end();
+	fflush(stdout);
+	restored = pin_scratch_end();
 	if (pin_record_close())
 		ksft_exit_fail_msg("the JSON results could not be written whole\n");
 	if (s.verdicts[PIN_INCONCLUSIVE])
@@ -540,7 +541,9 @@ int pin_suite_main(const struct pin_program *program, int argc, char **argv)
 	}
 	if (s.attribute)
 		attribute_failed(&s, nr);
-	if (s.verdicts[PIN_FAIL])
+	if (!restored)
+		ksft_print_msg("the kernel does not let go of what the tests used\n");
+	if (s.verdicts[PIN_FAIL] || !restored)
 		ksft_exit_fail();
 	if (all_skipped) {
 		ksft_print_cnts();
