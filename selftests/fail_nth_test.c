@@ -548,7 +548,9 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 static void add_tests(struct pin_suite *s)
 {
 	static const char *const kinds[] = { "anon", "thp", "hugetlb", "hole" };
-	static const char *const files[] = { "memfd", "memfd_hugetlb" };
+	static const char *const files[] = {
+		"memfd", "memfd_hugetlb", "memfd_hugetlb_border",
+	};
 
 	every_one = getenv("PIN_EVERY_ALLOCATION");
 	for (unsigned int i = 0; i < pin_nr_consumers; i++) {

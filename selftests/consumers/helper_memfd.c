@@ -46,17 +46,12 @@ static int memfd_open(struct pin_op *op)
 	return 0;
 }
 
-static bool all_in_memfd(const struct pin_mem *m)
-{
-	return !strncmp(m->kind->name, "memfd", strlen("memfd"));
-}
-
 /* The result is the number of pages, as for ranges. */
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct pin_mem *m = op->mem;
 
-	if (!all_in_memfd(m)) {
+	if (!pin_mem_in_memfd(m)) {
 		/* No file, a file that is no memfd, or one that is too short. */
 		p->result = m->fd < 0 ? -EBADF : -EINVAL;
 		p->or_result = p->result;
@@ -77,7 +72,7 @@ static long pin(struct pin_op *op)
 		.way = PIN_HELPER_PIN_MEMFD,
 		.flags = PIN_HELPER_WRITE,
 		.target = op->mem->fd,
-		.addr = (char *)op->mem->addr - (char *)op->mem->map,
+		.addr = pin_mem_offset(op->mem),
 		.length = op->mem->len,
 	};
 	int err = pin_helper_take(h->fd, &take);

@@ -34,6 +34,7 @@
 #define HWPT_ALLOC	COMMAND(9)
 #define SET_TRACKING	COMMAND(11)
 #define GET_BITMAP	COMMAND(12)
+#define IOAS_MAP_FILE	COMMAND(15)
 #define TEST		COMMAND(32)
 
 #define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
@@ -43,6 +44,7 @@
 #define HWPT_TRACKING	(1u << 1)
 #define TRACKING_ON	(1u << 0)
 #define OPTION_SET	0
+#define VFIO_IOAS_GET	0
 #define VFIO_IOAS_SET	1
 
 struct destroy {
@@ -56,6 +58,12 @@ struct ioas_alloc {
 struct ioas_map {
 	uint32_t size, flags, ioas, reserved;
 	uint64_t addr, length, iova;
+};
+
+struct ioas_map_file {
+	uint32_t size, flags, ioas;
+	int32_t fd;
+	uint64_t start, length, iova;
 };
 
 struct ioas_copy {
@@ -204,6 +212,15 @@ int pin_iommufd_for_vfio(int fd, uint32_t ioas)
 	return ioctl(fd, VFIO_IOAS, &v) ? -errno : 0;
 }
 
+int pin_iommufd_of_vfio(int fd, uint32_t *ioas)
+{
+	struct vfio_ioas v = { .size = sizeof(v), .op = VFIO_IOAS_GET };
+	int err = ioctl(fd, VFIO_IOAS, &v) ? -errno : 0;
+
+	*ioas = v.ioas;
+	return err;
+}
+
 int pin_iommufd_space(int fd, struct pin_iommufd_space *s)
 {
 	struct ioas_alloc a = { .size = sizeof(a) };
@@ -290,6 +307,22 @@ int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_
 	return ioctl(fd, IOAS_MAP, &m) ? -errno : 0;
 }
 
+int pin_iommufd_map_file(int fd, uint32_t ioas, int memfd, uint64_t start, size_t len,
+			 uint64_t iova, bool write)
+{
+	struct ioas_map_file m = {
+		.size = sizeof(m),
+		.flags = MAP_FIXED_IOVA | MAP_READABLE | (write ? MAP_WRITEABLE : 0),
+		.ioas = ioas,
+		.fd = memfd,
+		.start = start,
+		.length = len,
+		.iova = iova,
+	};
+
+	return ioctl(fd, IOAS_MAP_FILE, &m) ? -errno : 0;
+}
+
 int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len)
 {
 	struct ioas_unmap u = { sizeof(u), ioas, iova, len };
@@ -372,6 +405,30 @@ int pin_iommufd_probe(const struct pin_kernel *k, char *why)
 	close(fd);
 	return err ? pin_why(why, err, "no device of iommufd's own test: kernel option IOMMUFD_TEST (%s)",
 			     strerror(-err)) : 0;
+}
+
+int pin_iommufd_probe_file(int fd, char *why)
+{
+	struct pin_iommufd_space s = { .ioas = 0 };
+	int err = pin_iommufd_space(fd, &s);
+
+	if (!err)
+		err = pin_iommufd_map_file(fd, s.ioas, -1, 0, 1, PIN_IOMMUFD_IOVA, true);
+	return err == -EBADF ? 0 :
+		pin_why(why, err, "iommufd does not map files here (%s): Linux 6.13 or later",
+			strerror(-err));
+}
+
+static int probe_file(const struct pin_kernel *k, char *why)
+{
+	int fd, err = pin_iommufd_probe(k, why);
+
+	if (err)
+		return err;
+	fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
+	err = pin_iommufd_probe_file(fd, why);
+	close(fd);
+	return err;
 }
 
 static int probe_tracking(const struct pin_kernel *k, char *why)
@@ -504,20 +561,26 @@ static int open_attach(struct pin_op *op)
 	return iommu_open(op, ATTACHED);
 }
 
+/*
+ * The pages of the test's devices are half as large; those of a driver are not, nor
+ * what is mapped without huge pages.
+ */
+static size_t grain(const struct pin_op *op)
+{
+	const struct iommu *i = op->priv;
+	const bool whole = i->access >= 0 || i->way == MAPPED_BITS;
+
+	return op->kernel->page_size / (whole ? 1 : 2);
+}
+
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct iommu *i = op->priv;
 	const struct pin_access access = {
 		.write = i->way != MAPPED_READ, .longterm = true, .fast = true,
 	};
-	/*
-	 * The pages of the test's devices are half as large; those of a driver are not,
-	 * nor what is mapped without huge pages.
-	 */
-	const bool whole = i->access >= 0 || i->way == MAPPED_BITS;
-	const long grain = op->kernel->page_size / (whole ? 1 : 2);
 
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain - 1)) {
+	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain(op) - 1)) {
 		/* What is mapped is of no use to that device. */
 		p->result = i->way == ATTACHED ? -EADDRINUSE : -EINVAL;
 		p->or_result = p->result;
@@ -526,6 +589,25 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	pin_predict_all_or_nothing(op, &access, p);
 	if (!p->result)
 		p->vmpin = op->mem->pages;
+}
+
+void pin_iommufd_predict_file(const struct pin_op *op, size_t grain, struct pin_predict *p)
+{
+	const struct pin_mem *m = op->mem;
+
+	if (!pin_mem_in_memfd(m) || (pin_mem_offset(m) | m->len) & (grain - 1)) {
+		p->result = m->fd < 0 ? -EBADF : -EINVAL;
+		p->or_result = p->result;
+		return;
+	}
+	p->acquired = m->pages;
+	p->vmpin = m->pages;
+	p->migrated = op->kernel->movable_memory ? m->pages : 0;
+}
+
+static void predict_file(const struct pin_op *op, struct pin_predict *p)
+{
+	pin_iommufd_predict_file(op, grain(op), p);
 }
 
 static void predict_rw(const struct pin_op *op, struct pin_predict *p)
@@ -582,6 +664,10 @@ static int map(const struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
 
+	if (op->consumer->by_file)
+		return pin_iommufd_map_file(i->fd, i->first.ioas, op->mem->fd,
+					    pin_mem_offset(op->mem), op->mem->len,
+					    PIN_IOMMUFD_IOVA, true);
 	return pin_iommufd_map(i->fd, i->first.ioas, op->mem->addr, op->mem->len,
 			       PIN_IOMMUFD_IOVA, i->way != MAPPED_READ);
 }
@@ -781,10 +867,15 @@ static long unpin_attach(struct pin_op *op)
 	.since = "6.2", .doc_case = 2, .held = true, .charged = true,			\
 	.probe = pin_iommufd_probe, .predict = predict, .pin = _pin, .use = _use, .unpin = _unpin
 #define HELD(_use, _unpin)	HELD_BY(pin, _use, _unpin)
+#define FILE_HELD(_use, _unpin)								\
+	.since = "6.13", .doc_case = 2, .held = true, .charged = true, .by_file = true,	\
+	.dirties = true, .probe = probe_file, .predict = predict_file, .pin = pin,	\
+	.use = _use, .unpin = _unpin
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
 	.predict = _predict, .pin = _pin
 
+#define FILE_PINS	" > pin_memfd_pages > memfd_pin_folios, folio_add_pins"
 #define PINS		" > pfn_reader_user_pin > pin_user_pages_fast"
 
 IOMMUFD_CONSUMER(iommufd_access, "iommufd: accessed by a driver in the kernel, without a device",
@@ -815,6 +906,15 @@ IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_map_read, HELD(use, unpin),
 		 .only_read = true);
+IOMMUFD_CONSUMER(iommufd_file, "iommufd: a memfd, mapped for a device that may write to it",
+		 "iommufd_ioas_map_file > iopt_map_pages > iopt_area_fill_domains" FILE_PINS,
+		 open_map, FILE_HELD(use, unpin));
+IOMMUFD_CONSUMER(iommufd_file_access, "iommufd: a memfd, accessed by a driver in the kernel",
+		 "iommufd_access_pin_pages > iopt_pages_fill_xarray" FILE_PINS,
+		 open_access, FILE_HELD(NULL, unpin_access));
+IOMMUFD_CONSUMER(iommufd_file_bits, "iommufd: a memfd, pinned and entered in the device's tables bit by bit",
+		 "iommufd_ioas_map_file > iopt_map_pages > iopt_area_fill_domains" FILE_PINS,
+		 open_map_bits, FILE_HELD(use, unpin));
 IOMMUFD_CONSUMER(iommufd_bitmap, "iommufd: which pages a device has written to is noted there",
 		 "iommufd_hwpt_get_dirty_bitmap > iova_bitmap_set > pin_user_pages_fast",
 		 open_bitmap, TRANSIENT("6.7", probe_tracking, predict_bitmap, pin_bitmap),

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernel_facts.h"
+#include "consumer.h"
 
 #define PIN_IOMMUFD		"/dev/iommu"
 #define PIN_IOMMUFD_IOVA	(1ull << 24)	/* where the test's domains begin */
@@ -20,6 +20,12 @@ struct pin_iommufd_space {
 
 /* 0, or a negative errno and the reason with its cure in @why. */
 int pin_iommufd_probe(const struct pin_kernel *k, char *why);
+
+/* Can files be mapped? @fd is /dev/iommu; the same. */
+int pin_iommufd_probe_file(int fd, char *why);
+
+/* What pinning op->mem, mapped by its file, does: in units of @grain bytes. */
+void pin_iommufd_predict_file(const struct pin_op *op, size_t grain, struct pin_predict *p);
 
 /* All of these return 0 or -errno; @fd is /dev/iommu. */
 
@@ -35,6 +41,7 @@ int pin_iommufd_option(int fd, uint32_t option, uint32_t object, uint64_t value)
 
 /* The space that VFIO's ioctls are for, which /dev/iommu knows, too. */
 int pin_iommufd_for_vfio(int fd, uint32_t ioas);
+int pin_iommufd_of_vfio(int fd, uint32_t *ioas);
 
 int pin_iommufd_space(int fd, struct pin_iommufd_space *s);
 
@@ -58,6 +65,10 @@ int pin_iommufd_destroy(int fd, uint32_t id);
 
 int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_t iova,
 		    bool write);
+
+/* The same of a memfd, from byte @start on (6.13). */
+int pin_iommufd_map_file(int fd, uint32_t ioas, int memfd, uint64_t start, size_t len,
+			 uint64_t iova, bool write);
 int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len);
 int pin_iommufd_unmap_all(int fd, uint32_t ioas);
 

@@ -89,8 +89,7 @@ static int open_list_bad(struct pin_op *op)
 /* Where in the file the buffer starts: whole pages only. */
 static size_t offset(const struct pin_op *op)
 {
-	const struct pin_mem *m = op->mem;
-	const size_t at = (char *)m->addr - (char *)m->map;
+	const size_t at = pin_mem_offset(op->mem);
 
 	return at / op->kernel->page_size * op->kernel->page_size;
 }

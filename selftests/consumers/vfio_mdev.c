@@ -139,6 +139,18 @@ static int probe_iommufd(const struct pin_kernel *k, char *why)
 	return err;
 }
 
+static int probe_iommufd_file(const struct pin_kernel *k, char *why)
+{
+	int fd, err = probe_iommufd(k, why);
+
+	if (err)
+		return err;
+	fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
+	err = pin_iommufd_probe_file(fd, why);
+	close(fd);
+	return err;
+}
+
 static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
 {
 	struct mdev *m = calloc(1, sizeof(*m));
@@ -187,7 +199,9 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	const struct mdev *m = op->priv;
 	const struct pin_access access = { .write = true, .longterm = true, .fast = true };
 
-	if (!m->iommufd) {
+	if (op->consumer->by_file) {
+		pin_iommufd_predict_file(op, op->kernel->page_size, p);
+	} else if (!m->iommufd) {
 		pin_vfio_predict(op, m->write_memory, p);
 	} else if (((uintptr_t)op->mem->addr | op->mem->len) % op->kernel->page_size) {
 		p->result = -EINVAL;
@@ -196,6 +210,16 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		pin_predict_all_or_nothing(op, &access, p);
 		p->vmpin = p->acquired - p->released;
 	}
+}
+
+static int map_file(const struct pin_op *op)
+{
+	const struct mdev *m = op->priv;
+	uint32_t ioas;
+
+	return pin_iommufd_of_vfio(m->at.container, &ioas) ?:
+	       pin_iommufd_map_file(m->at.container, ioas, op->mem->fd, pin_mem_offset(op->mem),
+				    op->mem->len, PIN_VFIO_IOVA, true);
 }
 
 static long pin(struct pin_op *op)
@@ -209,7 +233,8 @@ static long pin(struct pin_op *op)
 	uint64_t done;
 
 	predict(op, &want);
-	err = pin_vfio_map(&m->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
+	err = op->consumer->by_file ? map_file(op) :
+	      pin_vfio_map(&m->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
 	if (!err) {
 		err = pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_PIN, PIN_VFIO_IOVA,
 				    op->mem->len, flags, NULL);
@@ -256,6 +281,8 @@ static long unpin(struct pin_op *op)
 #define TYPE1	"vfio_pin_pages > vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote"
 #define IOMMUFD	"vfio_pin_pages > iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_user_pages_fast"
 
+#define IOMMUFD_FILE	"vfio_pin_pages > iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_memfd_pages > memfd_pin_folios, folio_add_pins"
+
 #define MDEV_CONSUMER(_name, _help, _path, _since, _needs, _probe, _open, ...)		\
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
@@ -277,6 +304,9 @@ static long unpin(struct pin_op *op)
 
 MDEV_CONSUMER(iommufd_mdev, "iommufd as VFIO: pinned for a device without hardware",
 	      IOMMUFD, "6.2", NEEDS_IOMMUFD, probe_iommufd, open_iommufd, .dirties = true);
+MDEV_CONSUMER(iommufd_mdev_file, "iommufd as VFIO: a memfd, pinned for a device without hardware",
+	      IOMMUFD_FILE, "6.13", NEEDS_IOMMUFD, probe_iommufd_file, open_iommufd,
+	      .by_file = true, .dirties = true);
 MDEV_CONSUMER(vfio_mdev, "VFIO: pinned for a device without hardware that may write to it",
 	      TYPE1, "5.6", NEEDS, pin_vfio_mdev_probe, open_write, .dirties = true);
 MDEV_CONSUMER(vfio_mdev_read, "VFIO: pinned for a device without hardware that only reads",

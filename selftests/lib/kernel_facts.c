@@ -216,6 +216,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "memfd_pin_folios() takes huge pages that nobody has reserved out of what is reserved: a count goes below zero, and the kernel stops if it has DEBUG_VM; not tried",
 	},
 	{
+		.id = "iommufd-file-unpins-unknown",
+		.consumer = "fail_nth_iommufd_file*", .target = "memfd_hugetlb_border",
+		.from = PIN_KVER(6, 13), .untried = true,
+		.reason = "iommufd has pinned folios of a file that it has not entered yet when it fails: it unpins as many as its list has room for, and what the list has behind them is no folio; the kernel stops; not tried",
+	},
+	{
 		.id = "udmabuf-unpin-list-leak",
 		.consumer = "fail_nth_udmabuf*", .target = "memfd*",
 		.from = PIN_KVER(6, 11), .until = PIN_KVER(6, 13),

@@ -574,6 +574,43 @@ static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 	return err ?: touch_hugetlb(m);
 }
 
+/* 0: it is not told, or there is none. */
+static uint64_t frame_of(const void *addr, long ps)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (pagemap >= 0) {
+		if (pread(pagemap, &entry, 8, (uintptr_t)addr / ps * 8) != 8)
+			entry = 0;
+		close(pagemap);
+	}
+	return entry & ((1ull << 55) - 1);
+}
+
+/*
+ * Pages on either side of the border between two huge pages that are not next to each
+ * other in memory: those that are may come the other way round when asked for again.
+ */
+static int alloc_memfd_hugetlb_border(struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = m->kernel->pmd_size;
+	const long ps = m->kernel->page_size;
+	int err = map_memfd_hugetlb(m, 2 * size / ps, 0);
+
+	for (int tries = 0; !err && tries < 4; tries++) {
+		const char *first = m->addr;
+
+		err = touch_hugetlb(m);
+		if (!err && frame_of(first + size, ps) != frame_of(first, ps) + size / ps) {
+			take_part(m, m->folio_pages - pages / 2, pages);
+			return 0;
+		}
+		madvise(m->addr, m->len, MADV_REMOVE);
+	}
+	return err ?: fail(m, -ENOMEM, "all free huge pages are next to each other");
+}
+
 /*
  * Pages around the middle of a PUD-sized page, 1 GiB on most machines. One takes long
  * to clear: a process and its children keep theirs.
@@ -962,6 +999,12 @@ const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
 	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_fresh,
 };
 
+const struct pin_memkind pin_memkind_memfd_hugetlb_border = {
+	.name = "memfd_hugetlb_border",
+	.help = "pages of two hugetlb pages of a memfd, where these meet",
+	.huge = true, .alloc = alloc_memfd_hugetlb_border,
+};
+
 const struct pin_memkind pin_memkind_memfd_hugetlb_unreserved = {
 	.name = "memfd_hugetlb_unreserved",
 	.help = "the same, which nobody has reserved in the pool",
@@ -1012,6 +1055,7 @@ static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
 	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
 	&pin_memkind_past_end, &pin_memkind_gigantic_part,
+	&pin_memkind_memfd_hugetlb_border,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)
@@ -1090,6 +1134,16 @@ void pin_mem_cut(struct pin_mem *m, size_t skip, size_t len)
 	}
 	m->folio_index = m->folio_pages > 1 ? m->folio_index % m->folio_pages : 0;
 	m->pages = end - first;
+}
+
+size_t pin_mem_offset(const struct pin_mem *m)
+{
+	return (char *)m->addr - (char *)m->map;
+}
+
+bool pin_mem_in_memfd(const struct pin_mem *m)
+{
+	return !strncmp(m->kind->name, "memfd", strlen("memfd"));
 }
 
 unsigned int pin_mem_folios(const struct pin_mem *m)

@@ -87,7 +87,7 @@ extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
 	pin_memkind_memfd_fresh, pin_memkind_memfd_hugetlb_fresh,
 	pin_memkind_thp_then_hole, pin_memkind_thp_cow, pin_memkind_thp_patched,
 	pin_memkind_file_cold, pin_memkind_memfd_hugetlb_unreserved, pin_memkind_past_end,
-	pin_memkind_gigantic_part;
+	pin_memkind_gigantic_part, pin_memkind_memfd_hugetlb_border;
 
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
@@ -101,6 +101,9 @@ void pin_mem_free(struct pin_mem *m);
 void pin_mem_cut(struct pin_mem *m, size_t skip, size_t len);
 /* Large folios that the range touches; 0: none. */
 unsigned int pin_mem_folios(const struct pin_mem *m);
+/* Where in its file the range begins, in bytes, and whether that is a memfd. */
+size_t pin_mem_offset(const struct pin_mem *m);
+bool pin_mem_in_memfd(const struct pin_mem *m);
 /* Unmap the buffer but keep its description. */
 void pin_mem_unmap(struct pin_mem *m);
 /* Predict what pinning the whole of @m does. */
