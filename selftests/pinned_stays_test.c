@@ -182,6 +182,13 @@ static void try_pageout(struct pin_bench *b)
  * A page that was unmapped for the swap is found again where it is, but is the child's,
  * too, by then: who writes to it first gets a copy.
  */
+/* What it holds is of no use any more: it goes without a place in swap. */
+static void try_lazyfree(struct pin_bench *b)
+{
+	madvise(b->m.addr, b->m.len, MADV_FREE);
+	try_pageout(b);
+}
+
 static void try_pageout_fork(struct pin_bench *b)
 {
 	pid_t pid;
@@ -358,6 +365,7 @@ static const struct threat threats[] = {
 	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "file_private", need_pageout, try_pageout, has_gone, true, PAGES },
 	{ "pageout", "file_shared", need_pageout, try_pageout, has_gone, true, PAGES },
+	{ "lazyfree", "anon", need_pageout, try_lazyfree, has_gone, false, PAGES },
 	{ "pageout_fork", "anon", need_swap, try_pageout_fork, has_moved, true, PAGES },
 	{ "pageout_fork", "thp", need_swap, try_pageout_fork, has_moved, true, PAGES },
 	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false, PAGES },
@@ -623,6 +631,32 @@ static enum pin_verdict written(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* --- a seal --- */
+
+/*
+ * A memfd that nobody maps for writing can be sealed, so that nobody writes to it ever
+ * again. A device may, as long as one of its pages is pinned.
+ */
+static enum pin_verdict sealed(struct pin_audit *au, const void *kind)
+{
+	struct pin_bench b;
+	int err;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	pin_mem_cut(&b.m, 0, b.k->page_size);
+	if (pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE)) {
+		pin_mem_unmap(&b.m);
+		err = fcntl(b.m.fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0;
+		pin_bench_step(&b, "seal", 0, 0, err == -EBUSY ? 0 : err ?: -EILSEQ);
+		pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+		err = fcntl(b.m.fd, F_ADD_SEALS, F_SEAL_WRITE) ? -errno : 0;
+		pin_bench_step(&b, "seal what is not pinned", 0, 0, err);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- memory offline --- */
 
 #define MEMORY		"/sys/devices/system/memory/"
@@ -857,6 +891,8 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
 	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)
 		pin_suite_add(s, written, &writtens[i], "%s", writtens[i].name);
+	pin_suite_add(s, sealed, "memfd", "seal.memfd");
+	pin_suite_add(s, sealed, "memfd_hugetlb", "seal.memfd_hugetlb");
 	pin_suite_add(s, fails, "anon", "fails.anon");
 	pin_suite_add(s, fails, "memfd", "fails.memfd");
 	pin_suite_add(s, fails, "thp_part", "fails.thp_part");
@@ -871,7 +907,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "pinned_stays_test",
-		.doc = "Pinned pages stay where they are and what they are: migration, compaction, reclaim, KSM, THP split and collapse, soft offline and memory offline are refused, or leave them alone, and work after the unpin.",
+		.doc = "Pinned pages stay where they are and what they are: migration, compaction, reclaim, KSM, THP split and collapse, a seal, soft offline and memory offline are refused, or leave them alone, and work after the unpin.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};
