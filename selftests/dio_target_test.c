@@ -85,6 +85,7 @@ struct target {
 	/* On fs/iomap: what was never written is not read, and unaligned: page cache. */
 	bool valid_size;
 	bool nowait_one_page;	/* RWF_NOWAIT reads that, or -EAGAIN */
+	bool stable;		/* what is written may not change meanwhile: it is copied */
 	union {
 		struct pin_scratch_fs fs;
 		struct pin_scratch_dm dm;
@@ -145,6 +146,14 @@ static const struct target targets[] = {
 	}, {
 		.name = "xfs", .where = FILESYSTEM, .engine = IOMAP,
 		.image_mib = 320, .sparse = true,
+		.fs = {
+			.type = "xfs", .mkfs = "mkfs.xfs",
+			.args = { "-fq" }, .package = "xfsprogs",
+			.config = "XFS_FS",
+		},
+	}, {
+		.name = "xfs_stable", .where = FILESYSTEM, .engine = IOMAP,
+		.image_mib = 320, .sparse = true, .stable = true,
 		.fs = {
 			.type = "xfs", .mkfs = "mkfs.xfs",
 			.args = { "-fq" }, .package = "xfsprogs",
@@ -568,6 +577,12 @@ static bool aligned(const struct run *r, size_t to)
 	return true;
 }
 
+/* A copy goes to the device; what comes from it is copied to memory that is pinned. */
+static bool copied(const struct run *r)
+{
+	return r->site->target->stable && r->kernel->version >= PIN_KVER(7, 0);
+}
+
 /*
  * Since 6.18 only the sum of the pieces must be whole sectors; before 6.0 memory
  * must be aligned like sectors.
@@ -583,6 +598,8 @@ static bool refused(const struct run *r)
 			return true;
 		mem = r->site->dma > 512 ? r->site->dma : 512;
 	}
+	if (copied(r))
+		return (r->pos | r->len) & (r->site->sector - 1);
 	if (r->engine == LEGACY)
 		return !aligned(r, mem);
 	if (r->engine == NETFS)
@@ -697,6 +714,8 @@ static void forecast(const struct run *r, struct forecast *f)
 			pins += BIO_VECS;
 		}
 	}
+	if (copied(r) && r->write)
+		pins = 0;
 	if (!r->kernel->dio_pins || (r->zero && !r->kernel->zero_page_counted)) {
 		pins = 0;
 		f->sections = 0;
@@ -1631,6 +1650,13 @@ static int make_device(struct site *st, char *dev, size_t len)
 	if (err)
 		return err;
 	err = pin_scratch_loop(file, t->where == LOOP_DIRECT, dev, len, st->why);
+	if (!err && t->stable) {
+		snprintf(file, sizeof(file), "/sys/block/%s/queue/stable_writes",
+			 strrchr(dev, '/') + 1);
+		err = pin_write_file(file, "1");
+		if (err)
+			pin_why(st->why, err, "%s: %s: Linux 5.10 or later", file, strerror(-err));
+	}
 	if (err || t->where != MAPPED)
 		return err;
 	snprintf(file, sizeof(file), "%s", dev);
