@@ -623,6 +623,24 @@ static bool seen_late(const struct run *r)
 	       !((r->pos | r->len) & (r->site->sector - 1));
 }
 
+/* Since 7.2 a piece is looked at when its turn comes: those before it are pinned by then. */
+static uint64_t before_misaligned(const struct run *r, const struct extents *e)
+{
+	struct run part = *r;
+	uint64_t pins = 0;
+
+	if (r->kernel->version < PIN_KVER(7, 2) || r->engine == LEGACY ||
+	    (r->pos | r->len) & (r->site->sector - 1))
+		return 0;
+	for (part.nr = 0; part.nr < r->nr; part.nr++) {
+		if (((uintptr_t)r->iov[part.nr].iov_base | r->iov[part.nr].iov_len) &
+		    (r->site->dma - 1))
+			break;
+	}
+	walk_bio(&part, e, &pins);
+	return pins;
+}
+
 static bool through_cache(const struct run *r, const struct extents *e)
 {
 	const struct target *t = r->site->target;
@@ -662,8 +680,11 @@ static void forecast(const struct run *r, struct forecast *f)
 	if (there_is(r) && refused(r)) {
 		f->p.result = -EINVAL;
 		f->p.or_result = -EINVAL;
-		if (!seen_late(r))
+		if (!seen_late(r)) {
+			f->p.acquired = before_misaligned(r, &e);
+			f->p.released = f->p.acquired;
 			return;
+		}
 		walk_bio(r, &e, &pins);
 		if (r->kernel->version >= PIN_KVER(7, 0)) {
 			/* One or the other; which of them changed it is not known. */
@@ -1411,6 +1432,16 @@ static void op_misaligned(struct run *r)
 	transfer(r, "read of 100 bytes");
 }
 
+/* What comes first is as it must be, and pinned before the second is looked at. */
+static void op_misaligned_second(struct run *r)
+{
+	if (!take(r, "anon", PAGES))
+		return;
+	piece(r, 0, 2 * r->ps);
+	piece(r, 2 * r->ps + 3, 2 * r->ps);
+	transfer(r, "read");
+}
+
 static void op_past_end(struct run *r)
 {
 	r->pos = r->size;
@@ -1609,6 +1640,7 @@ static const struct op ops[] = {
 	{ .name = "dsync_write", .run = op_dsync_write },
 	{ .name = "dsync_aio_write", .run = op_dsync_aio_write },
 	{ .name = "misaligned", .run = op_misaligned },
+	{ .name = "misaligned_second", .run = op_misaligned_second },
 	{ .name = "past_end", .run = op_past_end },
 	{ .name = "over_end", .run = op_over_end },
 	{ .name = "extend", .run = op_extend, .file_only = true },
