@@ -744,6 +744,10 @@ static void forecast(const struct run *r, struct forecast *f)
 	f->p.or_result = f->p.result;
 	f->p.acquired = pins;
 	f->p.released = pins;
+	/* 7.x: up to a block at first by a short way, which leaves a gap to the long one. */
+	if (r->engine == IOMAP && gap && !r->write && r->len <= r->site->block &&
+	    r->kernel->version >= PIN_KVER(7, 0))
+		f->p.or_more = pins;
 	/* That is more than some devices take without a split, which may have to wait. */
 	if (r->one_bio && r->flags & RWF_NOWAIT)
 		f->p.or_result = -EAGAIN;
@@ -1207,6 +1211,15 @@ static void op_gap_read(struct run *r)
 	simple(r, false, "hole", PAGES);
 }
 
+/* As much as a block, that begins in the last page before the gap. */
+static void op_gap_block_read(struct run *r)
+{
+	if (!take(r, "hole", PAGES))
+		return;
+	piece(r, r->mem.hole * r->ps - r->ps / 2, r->ps);
+	transfer(r, "read");
+}
+
 static void op_gap_write(struct run *r)
 {
 	simple(r, true, "hole", PAGES);
@@ -1619,6 +1632,7 @@ static const struct op ops[] = {
 	{ .name = "hugetlb_part_read", .run = op_hugetlb_part_read },
 	{ .name = "zero_write", .run = op_zero_write },
 	{ .name = "gap_read", .run = op_gap_read },
+	{ .name = "gap_block_read", .run = op_gap_block_read },
 	{ .name = "gap_write", .run = op_gap_write },
 	{ .name = "cut_sector", .run = op_cut_sector },
 	{ .name = "cut_page_read", .run = op_cut_page_read, .large_sector = true },
