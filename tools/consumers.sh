@@ -35,7 +35,6 @@ Ways to pin that the machines at hand do not have, or that are not worth their p
 | VFIO without an IOMMU; mediated devices of hardware (kvmgt, ap, ccw) | vfio_pin_pages > pin_user_pages_remote, as `vfio_mdev` | VFIO_NOIOMMU is off in Debian's kernels, and pins nothing; hardware | `pinstat -- qemu-system-x86_64 -device vfio-pci,sysfsdev=...` |
 | KVM guest memory (control), SEV | hva_to_pfn; sev_pin_memory > pin_user_pages_fast | a guest in an emulated guest; AMD's hardware | `pinstat -- qemu-system-x86_64 -accel kvm ...` |
 | userptr of graphics and compute devices | i915_gem_userptr, ivpu, amdxdna, habanalabs: pin_user_pages_fast | hardware | `pinstat -- gem_userptr_blits` (igt-gpu-tools) |
-| io_uring zero-copy receive | io_zcrx_create_area > io_pin_pages | a network card with header split; Debian builds no netdevsim | `pinstat -- iou-zcrx -s -i eth0` (selftests/drivers/net/hw) |
 | TLS offload by a network card | references, no pins | hardware | `pinstat -- openssl s_time ...` |
 | NFS, direct | references, no pins: +0 +0 measured on 6.1, 6.12 and 7.3 | a server in the guest takes half a minute of each run | `pinstat -- dd if=/mnt/nfs/file of=/dev/null iflag=direct bs=1M` |
 | SMB, Ceph, direct | netfs_extract_user_iter, as `dio_target_test 9p.*`; references | a server | the same |
