@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/bpf.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,9 +18,11 @@
 #include <unistd.h>
 
 #include "consumers/af_alg.h"
+#include "consumers/bpf_uptr.h"
 #include "consumers/dio.h"
-#include "consumers/uring.h"
 #include "consumers/xdp.h"
+#include "consumers/zcrx.h"
+#include "probe.h"
 #include "suite.h"
 
 #define PAGES	32	/* of good memory; the page behind is not mapped */
@@ -34,7 +38,7 @@ struct bench {
 
 /* What it took: fill in the prediction, do it, return what came back. */
 struct bad {
-	const char *name;
+	const char *name;	/* begins with that of a consumer, if that is what it takes */
 	long (*call)(const struct bench *b, struct pin_predict *want);
 };
 
@@ -49,6 +53,13 @@ static void want(struct pin_predict *p, uint64_t pinned, long result)
 	p->released = pinned;
 	p->result = result;
 	p->or_result = result;
+}
+
+/* The same, long-term: pages that must move first are pinned twice. */
+static void want_long(const struct bench *b, struct pin_predict *p, uint64_t pinned, long result)
+{
+	want(p, pinned, result);
+	p->migrated = b->k->movable_memory ? pinned : 0;
 }
 
 static long result_of(long n)
@@ -380,8 +391,7 @@ static long xdp_again(const struct bench *b, struct pin_predict *p)
 
 	if (fd < 0)
 		return -ENOTBLK;
-	want(p, 4, -EBUSY);
-	p->migrated = b->k->movable_memory ? 4 : 0;
+	want_long(b, p, 4, -EBUSY);
 	err = setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ||
 	      setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) ? -errno : 0;
 	close(fd);
@@ -398,6 +408,276 @@ static long aead_wrong_tag(const struct bench *b, struct pin_predict *p)
 
 	want(p, dio_pins(b, 4), -EBADMSG);
 	return pin_alg_wrong_tag(b->good, 4 * b->page, &result, why) ? -ENOTBLK : result;
+}
+
+/* --- io_uring zero-copy receive --- */
+
+static long zcrx(struct pin_zcrx *z, unsigned int flags)
+{
+	struct io_uring ring;
+	char why[PIN_WHY_LEN];
+	long err = pin_uring_new(&ring, flags, why);
+
+	if (err)
+		return -ENOTBLK;
+	err = pin_zcrx_register(&ring, z);
+	io_uring_queue_exit(&ring);
+	return err;
+}
+
+static long zcrx_area(const struct bench *b, void *addr, size_t len)
+{
+	struct pin_zcrx z;
+
+	pin_zcrx_fill(&z, addr, len, b->page);
+	return zcrx(&z, PIN_ZCRX_RING);
+}
+
+static long zcrx_unmapped(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return zcrx_area(b, b->good + PAGES * b->page, b->page);
+}
+
+static long zcrx_ends(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 5, -EFAULT);
+	return zcrx_area(b, b->good + (PAGES - 5) * b->page, 8 * b->page);
+}
+
+static long zcrx_readonly(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return zcrx_area(b, b->readonly, 4 * b->page);
+}
+
+static long zcrx_none(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return zcrx_area(b, b->none, 4 * b->page);
+}
+
+static long zcrx_kernel(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return zcrx_area(b, kernel_address(), b->page);
+}
+
+static long zcrx_wraps(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EOVERFLOW);
+	return zcrx_area(b, (char *)-b->page, 2 * b->page);
+}
+
+static long zcrx_no_length(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return zcrx_area(b, b->good, 0);
+}
+
+static long zcrx_unaligned(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EINVAL);
+	return zcrx_area(b, b->good + 512, 4 * b->page);
+}
+
+static long zcrx_odd_length(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EINVAL);
+	return zcrx_area(b, b->good, 4 * b->page - 512);
+}
+
+/* What is wrong with the rest of it is found before a page is pinned. */
+static long zcrx_arguments(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z[9];
+	long err = -EINVAL;
+
+	want(p, 0, -EINVAL);
+	for (size_t i = 0; i < sizeof(z) / sizeof(z[0]); i++)
+		pin_zcrx_fill(&z[i], b->good, 4 * b->page, b->page);
+	z[0].area.flags = PIN_ZCRX_AREA_DMABUF;
+	z[1].area.flags = 1u << 31;
+	z[2].area.dmabuf_fd = 1;
+	z[3].area.token = 1;
+	z[4].area.resv[1] = 1;
+	z[5].reg.if_idx = 1;
+	z[6].reg.rq_entries = 0;
+	z[7].reg.flags |= 1u << 31;
+	z[8].region.size = 0;
+	for (size_t i = 0; i < sizeof(z) / sizeof(z[0]) && err == -EINVAL; i++)
+		err = zcrx(&z[i], PIN_ZCRX_RING);
+	return err;
+}
+
+static long zcrx_large_buffers(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z;
+
+	want(p, 0, -EOPNOTSUPP);
+	pin_zcrx_fill(&z, b->good, 4 * b->page, b->page);
+	z.reg.rx_buf_len = 2 * b->page;
+	return zcrx(&z, PIN_ZCRX_RING);
+}
+
+static long zcrx_ring(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z;
+
+	want(p, 0, -EINVAL);
+	pin_zcrx_fill(&z, b->good, 4 * b->page, b->page);
+	return zcrx(&z, 0);
+}
+
+/* The queue, of ours, is pinned before the area turns out to be bad. */
+static long zcrx_second_bad(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z;
+
+	want_long(b, p, 2 + 3, -EFAULT);
+	pin_zcrx_fill(&z, b->good + (PAGES - 3) * b->page, 4 * b->page, 2 * b->page);
+	z.region.addr = (uintptr_t)b->spare;
+	z.region.flags = PIN_IORING_REGION_USER;
+	return zcrx(&z, PIN_ZCRX_RING);
+}
+
+static long zcrx_queue_ends(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z;
+
+	want_long(b, p, 1, -EFAULT);
+	pin_zcrx_fill(&z, b->good, 4 * b->page, 2 * b->page);
+	z.region.addr = (uintptr_t)b->spare + (PAGES - 1) * b->page;
+	z.region.flags = PIN_IORING_REGION_USER;
+	return zcrx(&z, PIN_ZCRX_RING);
+}
+
+/* All is done, and cannot be told. */
+static long zcrx_unanswered(const struct bench *b, struct pin_predict *p)
+{
+	struct pin_zcrx z;
+
+	want_long(b, p, 4, -EFAULT);
+	if (mprotect(b->readonly, b->page, PROT_READ | PROT_WRITE))
+		return -errno;
+	pin_zcrx_fill(&z, b->good, 4 * b->page, b->page);
+	memcpy(b->readonly, &z.area, sizeof(z.area));
+	z.reg.area = (uintptr_t)b->readonly;
+	if (mprotect(b->readonly, b->page, PROT_READ))
+		return -errno;
+	return zcrx(&z, PIN_ZCRX_RING);
+}
+
+/* --- BPF task storage; sequences are in bpf_test --- */
+
+/* Fields that point to structures of @size bytes, for the task of @pid; closed in the end. */
+static long uptr(uint32_t size, const struct pin_bpf_value *value, int pid, uint64_t flags)
+{
+	int map = pin_bpf_uptr_map(size), task = pid ? pin_bpf_task(pid) : -1;
+	long err = map < 0 ? -ENOTBLK : pin_bpf_uptr_update(map, task, value, flags);
+
+	if (map >= 0)
+		close(map);
+	if (task >= 0)
+		close(task);
+	return err;
+}
+
+static long uptr_at(const void *first, const void *second, const void *third, uint32_t size)
+{
+	const struct pin_bpf_value value = {
+		.to = { (uintptr_t)first, (uintptr_t)second, (uintptr_t)third },
+	};
+
+	return uptr(size, &value, getpid(), 0);
+}
+
+static long uptr_unmapped(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return uptr_at(b->good + PAGES * b->page, b->good, b->spare, 1);
+}
+
+static long uptr_third_unmapped(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 2, -EFAULT);
+	return uptr_at(b->good, b->spare, b->good + PAGES * b->page, 1);
+}
+
+/* A field that points nowhere is no field: it is not unpinned, either. */
+static long uptr_third_unmapped_second_null(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EFAULT);
+	return uptr_at(b->good, NULL, b->good + PAGES * b->page, 1);
+}
+
+static long uptr_readonly(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EFAULT);
+	return uptr_at(b->good, b->readonly, NULL, 1);
+}
+
+static long uptr_none(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EFAULT);
+	return uptr_at(b->good, b->none, NULL, 1);
+}
+
+static long uptr_kernel(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EFAULT);
+	return uptr_at(b->good, kernel_address(), NULL, 1);
+}
+
+static long uptr_wraps(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EFAULT);
+	return uptr_at(b->good, (void *)(UINTPTR_MAX - 6), NULL, 8);
+}
+
+static long uptr_straddles(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EOPNOTSUPP);
+	return uptr_at(b->good + b->page - 7, b->spare, NULL, 8);
+}
+
+/* Up to the last byte of their pages, and one beyond. */
+static long uptr_third_straddles(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 2, -EOPNOTSUPP);
+	return uptr_at(b->good + b->page - 8, b->spare + b->page - 8, b->good + b->page - 7, 8);
+}
+
+static long uptr_page_unaligned(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 1, -EOPNOTSUPP);
+	return uptr_at(b->good, b->spare + 1, NULL, b->page);
+}
+
+/* Whose it is to be is looked at when all is pinned. */
+static long uptr_no_task(const struct bench *b, struct pin_predict *p)
+{
+	const struct pin_bpf_value value = { .to = { (uintptr_t)b->good, (uintptr_t)b->spare } };
+
+	want_long(b, p, 2, -EBADF);
+	return uptr(1, &value, 0, 0);
+}
+
+static long uptr_flags(const struct bench *b, struct pin_predict *p)
+{
+	const struct pin_bpf_value value = { .to = { (uintptr_t)b->good, (uintptr_t)b->spare } };
+
+	want_long(b, p, 2, -EINVAL);
+	return uptr(1, &value, getpid(), BPF_NOEXIST | BPF_EXIST);
+}
+
+/* More than a page, or nothing: there is no such map. */
+static long uptr_sizes(const struct bench *b, struct pin_predict *p)
+{
+	const int too_long = pin_bpf_uptr_map(b->page + 1);
+
+	want(p, 0, -EINVAL);
+	return too_long == -E2BIG ? pin_bpf_uptr_map(0) : too_long;
 }
 
 static const struct bad list[] = {
@@ -432,7 +712,43 @@ static const struct bad list[] = {
 	{ "xdp_umem.all_headroom", xdp_headroom },
 	{ "xdp_umem.again", xdp_again },
 	{ "af_alg_aead.wrong_tag", aead_wrong_tag },
+	{ "uring_zcrx.unmapped", zcrx_unmapped },
+	{ "uring_zcrx.ends", zcrx_ends },
+	{ "uring_zcrx.readonly", zcrx_readonly },
+	{ "uring_zcrx.prot_none", zcrx_none },
+	{ "uring_zcrx.kernel_address", zcrx_kernel },
+	{ "uring_zcrx.wraps", zcrx_wraps },
+	{ "uring_zcrx.zero_length", zcrx_no_length },
+	{ "uring_zcrx.unaligned", zcrx_unaligned },
+	{ "uring_zcrx.odd_length", zcrx_odd_length },
+	{ "uring_zcrx.arguments", zcrx_arguments },
+	{ "uring_zcrx.large_buffers", zcrx_large_buffers },
+	{ "uring_zcrx.other_ring", zcrx_ring },
+	{ "uring_zcrx.queue_ends", zcrx_queue_ends },
+	{ "uring_zcrx.area_after_queue", zcrx_second_bad },
+	{ "uring_zcrx.unanswered", zcrx_unanswered },
+	{ "bpf_uptr.unmapped", uptr_unmapped },
+	{ "bpf_uptr.third_unmapped", uptr_third_unmapped },
+	{ "bpf_uptr.third_unmapped_second_null", uptr_third_unmapped_second_null },
+	{ "bpf_uptr.readonly", uptr_readonly },
+	{ "bpf_uptr.prot_none", uptr_none },
+	{ "bpf_uptr.kernel_address", uptr_kernel },
+	{ "bpf_uptr.wraps", uptr_wraps },
+	{ "bpf_uptr.straddles", uptr_straddles },
+	{ "bpf_uptr.third_straddles", uptr_third_straddles },
+	{ "bpf_uptr.page_unaligned", uptr_page_unaligned },
+	{ "bpf_uptr.no_task", uptr_no_task },
+	{ "bpf_uptr.flags", uptr_flags },
+	{ "bpf_uptr.sizes", uptr_sizes },
 };
+
+static const struct pin_consumer *consumer_of(const struct bad *bad)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(bad->name, "."), bad->name);
+	return pin_consumer_find(name);
+}
 
 static char *map_block(const struct bench *b, int prot)
 {
@@ -453,10 +769,13 @@ static char *map_block(const struct bench *b, int prot)
 static enum pin_verdict run_bad(struct pin_audit *au, const void *arg)
 {
 	const struct bad *bad = arg;
+	const struct pin_consumer *c = consumer_of(bad);
 	struct bench b = { .k = pin_audit_kernel(au) };
 	struct pin_predict p = { .acquired = 0 };
 	long result;
 
+	if (c && !pin_probe_passed(au, c))
+		return PIN_SKIP;
 	b.page = b.k->page_size;
 	b.good = map_block(&b, PROT_READ | PROT_WRITE);
 	b.spare = map_block(&b, PROT_READ | PROT_WRITE);
@@ -478,8 +797,12 @@ static enum pin_verdict run_bad(struct pin_audit *au, const void *arg)
 
 static void add_tests(struct pin_suite *s)
 {
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		pin_suite_add(s, run_bad, &list[i], "%s", list[i].name);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		const struct pin_consumer *c = consumer_of(&list[i]);
+
+		if (pin_suite_add(s, run_bad, &list[i], "%s", list[i].name) && c)
+			pin_probe_want(c);
+	}
 }
 
 int main(int argc, char **argv)
@@ -488,6 +811,7 @@ int main(int argc, char **argv)
 		.name = "bad_input_test",
 		.doc = "Bad addresses and lengths: what each call returns, pins and gives back on its error path.",
 		.add_tests = add_tests,
+		.setup = pin_probe_all,
 	};
 
 	return pin_suite_main(&program, argc, argv);

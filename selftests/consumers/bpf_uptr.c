@@ -168,7 +168,7 @@ static int probe(const struct pin_kernel *k, char *why)
 	if (map < 0) {
 		if (map == -EPERM)
 			return pin_why(why, map, "BPF task storage needs CAP_BPF: run as root");
-		return pin_why(why, map, "BPF task storage has no __uptr here (%s): Linux 6.13 or later, kernel options BPF_SYSCALL and DEBUG_INFO_BTF",
+		return pin_why(why, map, "no map of BPF task storage with __uptr (%s): Linux 6.13 or later, kernel options BPF_SYSCALL and DEBUG_INFO_BTF",
 			       strerror(-map));
 	}
 	task = pin_bpf_task(getpid());
@@ -179,8 +179,9 @@ static int probe(const struct pin_kernel *k, char *why)
 		close(task);
 	if (err == -EFAULT)
 		return 0;
-	return pin_why(why, err ? err : -EOPNOTSUPP, "BPF task storage does not pin what __uptr points to (%s): Linux 6.13 or later",
-		       strerror(-err));
+	if (!err)
+		return pin_why(why, -EOPNOTSUPP, "BPF task storage does not pin what __uptr points to: Linux 6.13 or later, kernel option DEBUG_INFO_BTF");
+	return pin_why(why, err, "BPF task storage: %s", strerror(-err));
 }
 
 static void uptr_close(struct pin_op *op)
