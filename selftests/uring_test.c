@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * io_uring fixed buffers in sequences that a matrix cannot express: several
- * iovecs, tables with tags, failures half-way, clones, requests in flight.
- * Every step is exact.
+ * io_uring in sequences that a matrix cannot express. Fixed buffers: several
+ * iovecs, tables with tags, failures half-way, clones, requests in flight; areas
+ * of zero-copy receive. Every step is exact.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "consumers/dio.h"
-#include "consumers/uring.h"
+#include "consumers/zcrx.h"
 #include "memory.h"
 #include "proc.h"
 #include "suite.h"
@@ -1421,6 +1421,158 @@ static void exec_while_sent(struct seq *s, const struct pin_mem *m)
 	step(s, "its end", (struct want){ .released = 64 }, 0);
 }
 
+/* --- zero-copy receive, without a network card --- */
+
+#define QUEUE_PAGES	2
+
+static bool can_receive(const struct seq *s)
+{
+	char why[PIN_WHY_LEN];
+
+	if (!pin_zcrx_probe(s->k, why))
+		return true;
+	pin_audit_skip(s->au, "%s", why);
+	return false;
+}
+
+/* @pages of @m from @first on: its id, or < 0 if that failed. */
+static int receive_to(struct seq *s, const char *what, const struct pin_mem *m, size_t first,
+		      size_t pages)
+{
+	const struct iovec area = piece(m, first, pages);
+	struct pin_zcrx z;
+	long result;
+
+	pin_zcrx_fill(&z, area.iov_base, area.iov_len, s->page);
+	result = pin_zcrx_register(&s->ring, &z);
+	return step(s, what, (struct want){ pages, 0, pages, 0 }, result) ? (int)z.reg.id : -1;
+}
+
+/* The same pages by another queue of the ring, and of another ring: charged each time. */
+static void receive_twice(struct seq *s, const struct pin_mem *m)
+{
+	const int first = receive_to(s, "register", m, 0, 64);
+	const int again = receive_to(s, "register again", m, 0, 64);
+
+	if (first >= 0 && first == again)
+		pin_audit_fail(s->au, "both have the id %d", first);
+	receive_to(&s[1], "register, another ring", m, 0, 64);
+}
+
+/* The queue is pinned, too, but only the area is charged. */
+static void receive_own_queue(struct seq *s, const struct pin_mem *m)
+{
+	struct pin_zcrx z;
+
+	pin_zcrx_fill(&z, m->addr, (64 - QUEUE_PAGES) * s->page, QUEUE_PAGES * s->page);
+	z.region.addr = (uintptr_t)m->addr + (64 - QUEUE_PAGES) * s->page;
+	z.region.flags = PIN_IORING_REGION_USER;
+	step(s, "register", (struct want){ 64, 0, 64 - QUEUE_PAGES, 0 },
+	     pin_zcrx_register(&s->ring, &z));
+}
+
+/* A folio that is met again, behind pages of another one, is charged again. */
+static void receive_patched(struct seq *s, const struct pin_mem *m)
+{
+	const int64_t huge = s->k->pmd_size / s->page;
+	struct pin_zcrx z;
+
+	pin_zcrx_fill(&z, m->addr, m->len, s->page);
+	step(s, "register", (struct want){ m->pages, 0, 2 * huge + 1, 0 },
+	     pin_zcrx_register(&s->ring, &z));
+}
+
+static long add_area(struct seq *s, int id, const struct iovec *iov, uint64_t token)
+{
+	struct pin_zcrx_area area = {
+		.addr = (uintptr_t)iov->iov_base, .len = iov->iov_len, .token = token,
+	};
+	struct pin_zcrx_ctrl ctrl = {
+		.id = id, .op = PIN_ZCRX_CTRL_ADD_AREA, .area = (uintptr_t)&area,
+	};
+
+	return pin_zcrx_ctrl(&s->ring, &ctrl);
+}
+
+static bool can_add_area(const struct seq *s)
+{
+	if (!can_receive(s))
+		return false;
+	if (s->k->version >= PIN_KVER(7, 3))
+		return true;
+	pin_audit_skip(s->au, "areas can be added since Linux 7.3");
+	return false;
+}
+
+/* More areas for a queue, good ones and bad ones: all go with the ring. */
+static void receive_more(struct seq *s, const struct pin_mem *m)
+{
+	const int id = receive_to(s, "register", m, 0, 16);
+	const struct iovec more = piece(m, 16, 16), bad = piece(m, 32, 32);
+
+	if (id < 0)
+		return;
+	step(s, "add", (struct want){ 16, 0, 16, 0 }, add_area(s, id, &more, 0));
+	step(s, "add the same", (struct want){ 16, 0, 16, 0 }, add_area(s, id, &more, 0));
+	step(s, "add, with a token", (struct want){ .result = -EINVAL },
+	     add_area(s, id, &more, 1));
+	step(s, "add, to another queue", (struct want){ .result = -ENXIO },
+	     add_area(s, id + 1, &more, 0));
+	munmap((char *)bad.iov_base + 20 * s->page, s->page);
+	step(s, "add, with a hole", (struct want){ 20, 20, 0, -EFAULT },
+	     add_area(s, id, &bad, 0));
+	dwell(s);
+	step(s, "afterwards", nothing, 0);
+}
+
+/* A file that has the queue, with its pins, whatever becomes of the ring: < 0 if there is none. */
+static int export_queue(struct seq *s, int id)
+{
+	struct pin_zcrx_ctrl ctrl = { .id = id, .op = PIN_ZCRX_CTRL_EXPORT };
+
+	return step(s, "export", nothing, pin_zcrx_ctrl(&s->ring, &ctrl)) ? (int)ctrl.fd : -1;
+}
+
+/* The ring goes and leaves everything with the file. */
+static void close_without(struct seq *s, const char *what)
+{
+	close_ring(s);
+	dwell(s);
+	step(s, what, nothing, 0);
+}
+
+static void receive_exported(struct seq *s, const struct pin_mem *m)
+{
+	const int id = receive_to(s, "register", m, 0, 64);
+	const int fd = id < 0 ? -1 : export_queue(s, id);
+
+	if (fd < 0)
+		return;
+	close_without(s, "close, while there is a file");
+	close(fd);
+}
+
+/* The file the last to go, or the ring that took it from there. */
+static void receive_imported(struct seq *s, const struct pin_mem *m)
+{
+	const int id = receive_to(s, "register", m, 0, 64);
+	const int fd = id < 0 ? -1 : export_queue(s, id);
+	struct pin_zcrx_reg reg = { .if_idx = fd, .flags = PIN_ZCRX_REG_IMPORT };
+
+	if (fd < 0)
+		return;
+	step(s, "import", nothing,
+	     pin_uring_register(s[1].ring.ring_fd, PIN_IORING_REGISTER_ZCRX_IFQ, &reg, 1));
+	close_without(s, "close, while another ring has it");
+	close(fd);
+	dwell(s);
+	step(s, "close the file", nothing, 0);
+	s[1].held = s->held;
+	s[1].vmpin = s->vmpin;
+	s->held = 0;
+	s->vmpin = 0;
+}
+
 static const struct pin_row two_huge = { .huge = 2 };
 static const struct pin_row small_then_huge = { .before = 64, .huge = 1 };
 static const struct pin_row huge_then_small = { .huge = 1, .after = 64 };
@@ -1480,6 +1632,18 @@ static const struct test tests[] = {
 	{ "fork.child_unregisters", child_unregisters, .pages = 64 },
 	{ "pass.by_socket", pass_by_socket, .pages = 0 },
 	{ "pass.by_pidfd", pass_by_pidfd, .pages = 0 },
+	{ "zcrx.twice", receive_twice, .rings = 2, .flags = PIN_ZCRX_RING, .able = can_receive,
+	  .pages = 64 },
+	{ "zcrx.own_queue", receive_own_queue, .flags = PIN_ZCRX_RING, .able = can_receive,
+	  .pages = 64 },
+	{ "zcrx.patched_thp", receive_patched, .flags = PIN_ZCRX_RING, .able = can_receive,
+	  .kind = "thp_patched", .pages = 64 },
+	{ "zcrx.more_areas", receive_more, .flags = PIN_ZCRX_RING, .able = can_add_area,
+	  .pages = 64 },
+	{ "zcrx.exported", receive_exported, .flags = PIN_ZCRX_RING, .able = can_receive,
+	  .pages = 64 },
+	{ "zcrx.imported", receive_imported, .rings = 2, .flags = PIN_ZCRX_RING,
+	  .able = can_receive, .pages = 64 },
 	{ "end.linked", end_linked, .signal = 0 },
 	{ "end.linked_killed", end_linked, .signal = SIGKILL },
 };
@@ -1494,7 +1658,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "uring_test",
-		.doc = "Fixed buffers of io_uring in sequences: many iovecs, large folios, tables with tags, failures half-way, clones, requests in flight. Every step is compared to the page with what was predicted.",
+		.doc = "Fixed buffers of io_uring in sequences: many iovecs, large folios, tables with tags, failures half-way, clones, requests in flight; areas of zero-copy receive. Every step is compared to the page with what was predicted.",
 		.add_tests = add_tests,
 	};
 
