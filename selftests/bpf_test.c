@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ struct seq {
 	const struct pin_kernel *k;
 	struct pin_mem m;
 	int map[MAPS];
-	int self;		/* pidfd */
+	int task;		/* pidfd of a process that only waits */
 	uint64_t held;		/* pages, by prediction */
 };
 
@@ -93,87 +94,7 @@ static void close_map(struct seq *s, int i)
 	s->map[i] = -1;
 }
 
-/* --- elements --- */
-
-static void replace(struct seq *s)
-{
-	step(s, "update", ALL, 0, 0, update(s, s->self, 0, ALL, BPF_NOEXIST));
-	step(s, "other pages", ALL, ALL, 0, update(s, s->self, ALL, ALL, BPF_EXIST));
-	step(s, "the same pages", ALL, ALL, 0, update(s, s->self, ALL, ALL, BPF_ANY));
-	step(s, "fewer", 1, ALL, 0, update(s, s->self, 0, 1, BPF_ANY));
-	step(s, "none", 0, 1, 0, update(s, s->self, 0, 0, BPF_ANY));
-	step(s, "delete", 0, 0, 0, pin_bpf_uptr_delete(s->map[0], s->self));
-	step(s, "delete again", 0, 0, -ENOENT, pin_bpf_uptr_delete(s->map[0], s->self));
-}
-
-/* All is pinned by then, and what was there stays. */
-static void exists(struct seq *s)
-{
-	step(s, "update", ALL, 0, 0, update(s, s->self, 0, ALL, BPF_NOEXIST));
-	step(s, "update, if there is none", ALL, ALL, -EEXIST,
-	     update(s, s->self, ALL, ALL, BPF_NOEXIST));
-	step(s, "the same pages", ALL, ALL, -EEXIST, update(s, s->self, 0, ALL, BPF_NOEXIST));
-	stays(s, "afterwards");
-	step(s, "delete", 0, ALL, 0, pin_bpf_uptr_delete(s->map[0], s->self));
-}
-
-/* The task has no storage at all; then it has some, of another map. */
-static void exists_not(struct seq *s)
-{
-	const struct pin_bpf_value v = value_of(s, 0, 1);
-
-	step(s, "update, if there is one", ALL, ALL, -ENOENT,
-	     update(s, s->self, 0, ALL, BPF_EXIST));
-	step(s, "of another map", 1, 0, 0,
-	     pin_bpf_uptr_update(s->map[1], s->self, &v, BPF_ANY));
-	step(s, "again", ALL, ALL, -ENOENT, update(s, s->self, 0, ALL, BPF_EXIST));
-	stays(s, "afterwards");
-}
-
-static void bad_update(struct seq *s)
-{
-	struct pin_bpf_value hole = value_of(s, 0, ALL);
-
-	step(s, "update", ALL, 0, 0, update(s, s->self, 0, ALL, BPF_ANY));
-	munmap(page(s, PAGES - 1), s->k->page_size);
-	hole.to[ALL - 1] = (uintptr_t)page(s, PAGES - 1);
-	step(s, "the last field is bad", ALL - 1, ALL - 1, -EFAULT,
-	     pin_bpf_uptr_update(s->map[0], s->self, &hole, BPF_ANY));
-	step(s, "no task", ALL, ALL, -EBADF, update(s, NO_TASK, 0, ALL, BPF_ANY));
-	step(s, "the map for a task", ALL, ALL, -EBADF, update(s, s->map[0], 0, ALL, BPF_ANY));
-	/* There is no lock in the value: seen at once. */
-	step(s, "locked", 0, 0, -EINVAL, update(s, s->self, 0, ALL, BPF_F_LOCK));
-	stays(s, "afterwards");
-}
-
-/* Some fields point nowhere, two to the same page. */
-static void some_fields(struct seq *s)
-{
-	struct pin_bpf_value v = { .to = { 0 } };
-
-	step(s, "none", 0, 0, 0, pin_bpf_uptr_update(s->map[0], s->self, &v, BPF_ANY));
-	v.to[2] = (uintptr_t)page(s, 0);
-	v.to[4] = (uintptr_t)page(s, 0) + 1;
-	v.to[ALL - 1] = (uintptr_t)page(s, 1);
-	step(s, "three", 3, 0, 0, pin_bpf_uptr_update(s->map[0], s->self, &v, BPF_ANY));
-	step(s, "delete", 0, 3, 0, pin_bpf_uptr_delete(s->map[0], s->self));
-}
-
-/* Structures up to a page, which must be all of it then. */
-static void whole_pages(struct seq *s)
-{
-	const int map = pin_bpf_uptr_map(s->k->page_size);
-	struct pin_bpf_value v = value_of(s, 0, ALL);
-
-	step(s, "update", ALL, 0, 0, pin_bpf_uptr_update(map, s->self, &v, BPF_ANY));
-	v.to[0]++;
-	step(s, "into the next", 0, 0, -EOPNOTSUPP,
-	     pin_bpf_uptr_update(map, s->self, &v, BPF_ANY));
-	close(map);
-	step(s, "close", 0, ALL, 0, 0);
-}
-
-/* --- tasks --- */
+/* --- processes that have elements --- */
 
 struct task {
 	pid_t pid;
@@ -186,6 +107,7 @@ static bool begin_task(struct seq *s, struct task *t, bool inherit)
 	fflush(stdout);
 	t->pid = fork();
 	if (!t->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (int i = 0; i < MAPS && !inherit; i++)
 			close_map(s, i);
 		for (;;)
@@ -208,6 +130,88 @@ static void end_task(const struct task *t)
 	kill(t->pid, SIGKILL);
 	reap(t);
 }
+
+/* --- elements --- */
+
+static void replace(struct seq *s)
+{
+	step(s, "update", ALL, 0, 0, update(s, s->task, 0, ALL, BPF_NOEXIST));
+	step(s, "other pages", ALL, ALL, 0, update(s, s->task, ALL, ALL, BPF_EXIST));
+	step(s, "the same pages", ALL, ALL, 0, update(s, s->task, ALL, ALL, BPF_ANY));
+	step(s, "fewer", 1, ALL, 0, update(s, s->task, 0, 1, BPF_ANY));
+	step(s, "none", 0, 1, 0, update(s, s->task, 0, 0, BPF_ANY));
+	step(s, "delete", 0, 0, 0, pin_bpf_uptr_delete(s->map[0], s->task));
+	step(s, "delete again", 0, 0, -ENOENT, pin_bpf_uptr_delete(s->map[0], s->task));
+}
+
+/* All is pinned by then, and what was there stays. */
+static void exists(struct seq *s)
+{
+	step(s, "update", ALL, 0, 0, update(s, s->task, 0, ALL, BPF_NOEXIST));
+	step(s, "update, if there is none", ALL, ALL, -EEXIST,
+	     update(s, s->task, ALL, ALL, BPF_NOEXIST));
+	step(s, "the same pages", ALL, ALL, -EEXIST, update(s, s->task, 0, ALL, BPF_NOEXIST));
+	stays(s, "afterwards");
+	step(s, "delete", 0, ALL, 0, pin_bpf_uptr_delete(s->map[0], s->task));
+}
+
+/* The task has no storage at all; then it has some, of another map. */
+static void exists_not(struct seq *s)
+{
+	const struct pin_bpf_value v = value_of(s, 0, 1);
+
+	step(s, "update, if there is one", ALL, ALL, -ENOENT,
+	     update(s, s->task, 0, ALL, BPF_EXIST));
+	step(s, "of another map", 1, 0, 0,
+	     pin_bpf_uptr_update(s->map[1], s->task, &v, BPF_ANY));
+	step(s, "again", ALL, ALL, -ENOENT, update(s, s->task, 0, ALL, BPF_EXIST));
+	stays(s, "afterwards");
+}
+
+static void bad_update(struct seq *s)
+{
+	struct pin_bpf_value hole = value_of(s, 0, ALL);
+
+	step(s, "update", ALL, 0, 0, update(s, s->task, 0, ALL, BPF_ANY));
+	munmap(page(s, PAGES - 1), s->k->page_size);
+	hole.to[ALL - 1] = (uintptr_t)page(s, PAGES - 1);
+	step(s, "the last field is bad", ALL - 1, ALL - 1, -EFAULT,
+	     pin_bpf_uptr_update(s->map[0], s->task, &hole, BPF_ANY));
+	step(s, "no task", ALL, ALL, -EBADF, update(s, NO_TASK, 0, ALL, BPF_ANY));
+	step(s, "the map for a task", ALL, ALL, -EBADF, update(s, s->map[0], 0, ALL, BPF_ANY));
+	/* There is no lock in the value: seen at once. */
+	step(s, "locked", 0, 0, -EINVAL, update(s, s->task, 0, ALL, BPF_F_LOCK));
+	stays(s, "afterwards");
+}
+
+/* Some fields point nowhere, two to the same page. */
+static void some_fields(struct seq *s)
+{
+	struct pin_bpf_value v = { .to = { 0 } };
+
+	step(s, "none", 0, 0, 0, pin_bpf_uptr_update(s->map[0], s->task, &v, BPF_ANY));
+	v.to[2] = (uintptr_t)page(s, 0);
+	v.to[4] = (uintptr_t)page(s, 0) + 1;
+	v.to[ALL - 1] = (uintptr_t)page(s, 1);
+	step(s, "three", 3, 0, 0, pin_bpf_uptr_update(s->map[0], s->task, &v, BPF_ANY));
+	step(s, "delete", 0, 3, 0, pin_bpf_uptr_delete(s->map[0], s->task));
+}
+
+/* Structures up to a page, which must be all of it then. */
+static void whole_pages(struct seq *s)
+{
+	const int map = pin_bpf_uptr_map(s->k->page_size);
+	struct pin_bpf_value v = value_of(s, 0, ALL);
+
+	step(s, "update", ALL, 0, 0, pin_bpf_uptr_update(map, s->task, &v, BPF_ANY));
+	v.to[0]++;
+	step(s, "into the next", 0, 0, -EOPNOTSUPP,
+	     pin_bpf_uptr_update(map, s->task, &v, BPF_ANY));
+	close(map);
+	step(s, "close", 0, ALL, 0, 0);
+}
+
+/* --- tasks that end --- */
 
 /* What is kept for it goes with it, but not before it is reaped. */
 static void task_ends(struct seq *s)
@@ -311,13 +315,13 @@ static void memory_goes(struct seq *s)
 	pid = fork();
 	if (!pid) {
 		memset(s->m.addr, 2, s->m.len);
-		_exit(-update(s, s->self, 0, ALL, BPF_ANY));
+		_exit(-update(s, s->task, 0, ALL, BPF_ANY));
 	}
 	if (pid > 0)
 		waitpid(pid, &status, 0);
 	step(s, "update, by a child of its own memory", ALL, 0, 0, status);
 	stays(s, "it is gone");
-	step(s, "delete", 0, ALL, 0, pin_bpf_uptr_delete(s->map[0], s->self));
+	step(s, "delete", 0, ALL, 0, pin_bpf_uptr_delete(s->map[0], s->task));
 }
 
 /* A map that is inherited lives as long as the child, which is the task besides. */
@@ -351,9 +355,9 @@ static void *race_on(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		/* Refused, as somebody else is at it, or not: it was pinned. */
 		if (r->deletes) {
-			pin_bpf_uptr_delete(r->s->map[0], r->s->self);
+			pin_bpf_uptr_delete(r->s->map[0], r->s->task);
 		} else {
-			update(r->s, r->s->self, r->first, ALL, BPF_ANY);
+			update(r->s, r->s->task, r->first, ALL, BPF_ANY);
 			r->pinned += ALL;
 		}
 		/* What has been replaced is kept for a grace period. */
@@ -381,7 +385,7 @@ static void race(struct seq *s)
 		pthread_join(racers[begun].thread, NULL);
 		pinned += racers[begun].pinned;
 	}
-	err = pin_bpf_uptr_delete(s->map[0], s->self);
+	err = pin_bpf_uptr_delete(s->map[0], s->task);
 	step(s, "update and delete", pinned, pinned, 0, err == -ENOENT ? 0 : err);
 }
 
@@ -402,26 +406,30 @@ static const struct test tests[] = {
 	{ "memory.of_process_that_ends", memory_goes },
 };
 
+/* A task of its own: what goes late of another's elements would be in the way, -EAGAIN. */
 static enum pin_verdict run_seq(struct pin_audit *au, const void *arg)
 {
 	const struct test *t = arg;
-	struct seq s = { .au = au, .k = pin_audit_kernel(au) };
-	int nr = 0;
+	struct seq s = { .au = au, .k = pin_audit_kernel(au), .map = { -1, -1, -1 } };
+	struct task task;
 
-	if (!pin_probe_passed(au, pin_consumer_find("bpf_uptr")))
+	if (!pin_probe_passed(au, pin_consumer_find("bpf_uptr")) ||
+	    !begin_task(&s, &task, false))
 		return PIN_SKIP;
-	if (pin_mem_alloc(&s.m, pin_memkind_find("anon"), s.k, PAGES))
-		return pin_audit_fail(au, "%s", s.m.why);
-	s.self = pin_bpf_task(getpid());
-	for (nr = 0; nr < MAPS; nr++)
-		s.map[nr] = pin_bpf_uptr_map(1);
-	pin_audit_base_vmpin(au, getpid());
-	t->run(&s);
-	while (nr)
-		close_map(&s, --nr);
-	close(s.self);
-	pin_mem_free(&s.m);
+	s.task = task.fd;
+	for (int i = 0; i < MAPS; i++)
+		s.map[i] = pin_bpf_uptr_map(1);
+	if (pin_mem_alloc(&s.m, pin_memkind_find("anon"), s.k, PAGES)) {
+		pin_audit_fail(au, "%s", s.m.why);
+	} else {
+		pin_audit_base_vmpin(au, getpid());
+		t->run(&s);
+		pin_mem_free(&s.m);
+	}
+	for (int i = 0; i < MAPS; i++)
+		close_map(&s, i);
 	step(&s, "close", 0, s.held, 0, 0);
+	end_task(&task);
 	return PIN_PASS;
 }
 

@@ -4,7 +4,7 @@
  * long-term, from BPF_MAP_UPDATE_ELEM until the element goes, by itself or with its
  * map or its task. A field is a page: one for each of the first pages of the buffer.
  *
- * The task is the auditor, which outlives all who have the map. Not in VmPin, and
+ * The task is our parent, which outlives all who have the map. Not in VmPin, and
  * no limit bounds it.
  */
 #include <errno.h>
@@ -198,20 +198,35 @@ static void uptr_close(struct pin_op *op)
 	op->priv = NULL;
 }
 
+/*
+ * An element that points nowhere. The storage of a task goes with the last element of
+ * all maps, and who comes at that moment is told to try again, his pages pinned for
+ * nothing: pin() finds one that cannot go.
+ */
+static int set_empty(const struct uptr *u)
+{
+	const struct pin_bpf_value nothing = { { 0 } };
+	int err;
+
+	do {
+		err = pin_bpf_uptr_update(u->map, u->task, &nothing, BPF_ANY);
+	} while (err == -EAGAIN);
+	return err;
+}
+
 static int uptr_open(struct pin_op *op)
 {
 	struct uptr *u = malloc(sizeof(*u));
-	int err = 0;
+	int err;
 
 	if (!u)
 		return pin_why(op->why, -ENOMEM, "out of memory");
 	op->priv = u;
 	u->map = pin_bpf_uptr_map(1);
 	u->task = pin_bpf_task(getppid());
-	if (u->map < 0 || u->task < 0) {
-		err = u->map < 0 ? u->map : u->task;
-		pin_why(op->why, err, "%s: %s", u->map < 0 ? "BPF map" : "pidfd of the parent",
-			strerror(-err));
+	err = u->map < 0 ? u->map : u->task < 0 ? u->task : set_empty(u);
+	if (err) {
+		pin_why(op->why, err, "BPF task storage of the parent: %s", strerror(-err));
 		uptr_close(op);
 	}
 	return err;
@@ -253,14 +268,14 @@ static long pin(struct pin_op *op)
 
 	for (unsigned int i = 1; i < head(op).pages; i++)
 		value.to[i] = (addr & ~(ps - 1)) + i * ps;
-	return pin_bpf_uptr_update(u->map, u->task, &value, BPF_ANY);
+	return pin_bpf_uptr_update(u->map, u->task, &value, BPF_EXIST);
 }
 
 static long unpin(struct pin_op *op)
 {
 	const struct uptr *u = op->priv;
 
-	return pin_bpf_uptr_delete(u->map, u->task);
+	return pin_bpf_uptr_delete(u->map, u->task) ?: set_empty(u);
 }
 
 const struct pin_consumer pin_consumer_bpf_uptr = {
