@@ -600,6 +600,8 @@ void pin_judge_in_sum(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		return;
 	}
 	for (unsigned int i = lo; i < hi && !pin_interrupted; i++) {
+		if (skip_unfit(s, &s->tests[i]))
+			continue;
 		pin_run_once(s, &s->tests[i], &au);
 		sum.acquired += au.predicted.acquired;
 		sum.released += au.predicted.released;
