@@ -43,6 +43,7 @@ Ways to pin that the machines at hand do not have, or that are not worth their p
 | bcachefs, direct | bio_iov_iter_get_pages | no bcachefs-tools in bookworm; Linux 7.3 has it no more | the same, on bcachefs |
 | software RAID (md), direct | bio_iov_iter_get_pages, as `dio_target_test dm_*` | one more of the same | the same, on /dev/md0 |
 | memory of a device-dax | as that of FS-DAX, but long-term pins are allowed | a namespace has to be made for it; +64 +64 measured for direct I/O | `pinstat -- fio --ioengine=io_uring --iomem=mmapshared:/dev/dax0.0 --direct=1 ...` |
+| a memfd that is handed over to the next kernel | memfd_luo_preserve_folios > memfd_pin_folios, as `helper_memfd` | CONFIG_KEXEC_HANDOVER is off in Debian's kernels and here | `pinstat -- liveupdate` (selftests/liveupdate) |
 | user_events: the bit by which a tracer is told to begin | user_event_enabler_write > pin_user_pages_remote, a page for a moment | CONFIG_USER_EVENTS is off in Debian's kernels and here | `pinstat -- abi_test` (selftests/user_events) |
 | TEE shared memory | register_shm_helper > iov_iter_extract_pages | a secure world | `pinstat -- xtest` (optee-test) |
 | Xen gntdev, privcmd | lock_pages > pin_user_pages_fast | Xen | `pinstat -- xl create ...` |
