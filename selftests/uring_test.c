@@ -342,6 +342,27 @@ static void thp_apart(struct seq *s, const struct pin_mem *m)
 		unregister(s);
 }
 
+/* Two buffers are of one huge page, which is charged once: so it stays for the second. */
+static void first_of_thp(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t all = m->pages, part = 100, rest = all - part;
+	const struct iovec iov[2] = { piece(m, 0, part), piece(m, part, rest) };
+	const struct iovec none = { NULL, 0 };
+	struct want w = { .released = part - given_back(s, part), .result = 1 };
+	const int64_t before = vmpin_pages(s);
+	long result;
+
+	step(s, "register",
+	     (struct want){ all, given_back(s, part) + given_back(s, rest), all, 2 },
+	     update(s, 0, iov, NULL, 2));
+	result = update(s, 0, &none, NULL, 1);
+	dwell(s);
+	if (vmpin_pages(s) == before && pin_audit_excuse(s->au, "uring_first", "thp"))
+		w.vmpin = -(int64_t)all;
+	if (step(s, "empty the first slot", w, result))
+		unregister(s);
+}
+
 /* --- sizes and bad arguments --- */
 
 static void sizes(struct seq *s, const struct pin_mem *m)
@@ -951,6 +972,50 @@ static void cloned(struct seq *s, const struct pin_mem *m)
 }
 
 /* From ring to ring to ring: the last to let go of a buffer is the one that unpins it. */
+/*
+ * Two buffers are of one huge page, which is charged once, and cloned. The clone keeps the
+ * second alone: as long as it does it is charged, be that for each ring or for both, and
+ * no longer.
+ */
+static void clone_of_thp(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t all = m->pages, part = 100, rest = all - part;
+	const struct iovec iov[2] = { piece(m, 0, part), piece(m, part, rest) };
+	const struct iovec none = { NULL, 0 };
+	const uint64_t kept = rest - given_back(s, rest);
+	struct want w = { .result = 0 };
+	int64_t before, now;
+	long result;
+
+	/* What is given back twice is missing until all of the user's processes have ended. */
+	if (pin_audit_avoid(s->au, "uring_clone", "thp"))
+		return;
+	before = vmpin_pages(s);
+	step(&s[0], "register",
+	     (struct want){ all, given_back(s, part) + given_back(s, rest), all, 0 },
+	     io_uring_register_buffers(&s[0].ring, iov, 2));
+	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
+	if (result == -EINVAL && s->k->version < PIN_KVER(6, 12)) {
+		pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+		return;
+	}
+	now = vmpin_pages(s) - before;
+	w.vmpin = now == 2 * (int64_t)all ? all : 0;
+	step(&s[1], "clone", w, result);
+	step(&s[1], "let go of the first clone", (struct want){ .result = 1 },
+	     update(&s[1], 0, &none, NULL, 1));
+	w = (struct want){ .released = s[0].held - kept, .vmpin = -s[1].vmpin };
+	result = io_uring_unregister_buffers(&s[0].ring);
+	s[1].held = s[0].held - w.released;
+	if (vmpin_pages(s) == before && pin_audit_excuse(s->au, "uring_first", "thp"))
+		w.vmpin = -s[0].vmpin - s[1].vmpin;
+	s[1].vmpin = s[0].vmpin + s[1].vmpin + w.vmpin;
+	step(&s[0], "unregister both", w, result);
+	s[0].held = 0;
+	s[0].vmpin = 0;
+	unregister(&s[1]);
+}
+
 static void clone_chain(struct seq *s, const struct pin_mem *m)
 {
 	/* The source first, then the newest clone. */
@@ -1593,6 +1658,7 @@ static const struct test tests[] = {
 	{ "bad.third_iovec", bad_iovec, .pages = 8 },
 	{ "bad.arguments", bad_arguments, .pages = 4 },
 	{ "update.many", update_many, .slots = 8, .pages = 16 },
+	{ "update.first_of_thp", first_of_thp, .slots = 2, .kind = "thp" },
 	{ "update.fails_half_way", update_half_way, .slots = 4, .pages = 16 },
 	{ "update.bad_tag", update_bad_tag, .slots = 2, .pages = 8 },
 	{ "update.tags", tags, .slots = 4, .pages = 16 },
@@ -1626,6 +1692,7 @@ static const struct test tests[] = {
 	{ "clone.replace_one", cloned, .rings = 2, .pages = 32, .clone = &clone_replace_one },
 	{ "clone.no_replace", cloned, .rings = 2, .pages = 32, .clone = &clone_no_replace },
 	{ "clone.beyond", cloned, .rings = 2, .pages = 32, .clone = &clone_beyond },
+	{ "clone.of_thp", clone_of_thp, .rings = 2, .kind = "thp" },
 	{ "clone.chain", clone_chain, .rings = RINGS, .pages = 64 },
 	{ "clone.other_process", clone_by_other, .pages = 64 },
 	{ "clone.other_process_last", clone_by_other, .pages = 64, .ours_first = true },

@@ -87,6 +87,18 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "headpage_already_acct() does not see the buffers of the registration that is under way: a large folio is charged again if buffers in it have one in another large folio between them",
 	},
 	{
+		.id = "uring-folio-uncharged",
+		.consumer = "uring_first", .target = "thp",
+		.until = PIN_KVER(7, 3),
+		.reason = "of the buffers in a huge page the first is charged for it: when that goes the others stay pinned, and nobody is charged",
+	},
+	{
+		.id = "uring-clone-refunded-twice",
+		.consumer = "uring_clone", .target = "thp",
+		.from = PIN_KVER(7, 3), .untried = true,
+		.reason = "a huge page that is in the buffers of two rings is charged once, and given back by each of them: what the user has locked goes below zero; not tried",
+	},
+	{
 		.id = "uring-exec-unkillable",
 		.consumer = "uring_exec", .target = "*",
 		.from = PIN_KVER(6, 0),
