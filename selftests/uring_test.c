@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ struct test {
 	bool shuffled;		/* pages of a folio are not in its order: not coalesced */
 	bool ours_first;	/* let go, then the other process */
 	int signal;		/* that ends the other process; 0: by itself */
+	bool by_worker;		/* the kernel has one of its own do the requests */
 };
 
 /* What a step is to do; vmpin in pages as if every kernel accounted them. */
@@ -1166,6 +1168,142 @@ static void child_unregisters(struct seq *s, const struct pin_mem *m)
 		waitpid(pid, &status, 0);
 }
 
+/* --- provided buffers: in a ring in our memory, which is pinned, or handed over by requests --- */
+
+#define PBUF_PAGES	4	/* of the ring; buffers come behind it */
+#define PBUF_GROUP	101	/* the first 64 are there from the beginning until 6.9 */
+#define OTHER_GROUP	102
+
+static bool has_pbuf_rings(const struct seq *s)
+{
+	char why[PIN_WHY_LEN];
+
+	if (!pin_consumer_find("uring_pbuf_ring")->probe(s->k, why))
+		return true;
+	pin_audit_skip(s->au, "%s", why);
+	return false;
+}
+
+static unsigned int pbuf_entries(const struct seq *s)
+{
+	return PBUF_PAGES * s->page / sizeof(struct io_uring_buf);
+}
+
+static long register_pbuf_ring(struct seq *s, const struct pin_mem *m, int group)
+{
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)m->addr,
+		.ring_entries = pbuf_entries(s),
+		.bgid = group,
+	};
+
+	io_uring_buf_ring_init(m->addr);
+	return io_uring_register_buf_ring(&s->ring, &reg, 0);
+}
+
+/* The @id-th page behind the ring. */
+static void *pbuf(const struct pin_mem *m, int id)
+{
+	return piece(m, PBUF_PAGES + id, 1).iov_base;
+}
+
+/* What the one request that is prepared came to, done at once or by a worker. */
+static long done_by(struct seq *s, struct io_uring_sqe *sqe, bool worker)
+{
+	sqe->flags |= worker ? IOSQE_ASYNC : 0;
+	sqe->user_data = TAG;
+	return io_uring_submit(&s->ring) == 1 ? completion(s, TAG) : -EIO;
+}
+
+static long remove_pbufs(struct seq *s, int group, int nr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	io_uring_prep_remove_buffers(sqe, nr, group);
+	return done_by(s, sqe, s->t->by_worker);
+}
+
+static long provide_pbufs(struct seq *s, const struct pin_mem *m, int group, int nr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	io_uring_prep_provide_buffers(sqe, pbuf(m, 0), s->page, nr, group, 0);
+	return done_by(s, sqe, s->t->by_worker);
+}
+
+/* Put a buffer into the ring. */
+static void offer_pbuf(struct seq *s, const struct pin_mem *m, int id)
+{
+	io_uring_buf_ring_add(m->addr, pbuf(m, id), s->page, id,
+			      io_uring_buf_ring_mask(pbuf_entries(s)), 0);
+	io_uring_buf_ring_advance(m->addr, 1);
+}
+
+/* A read has the kernel choose one of them: nothing is pinned by that. */
+static void use_pbuf(struct seq *s, const struct pin_mem *m, const char *what, int id)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+	static const char text[] = "what a pipe had";
+	int ends[2];
+
+	if (pipe(ends) || write(ends[1], text, sizeof(text)) < 0)
+		abort();
+	io_uring_prep_read(sqe, ends[0], NULL, s->page, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = PBUF_GROUP;
+	step(s, what, (struct want){ .result = sizeof(text) }, done_by(s, sqe, false));
+	if (memcmp(pbuf(m, id), text, sizeof(text)))
+		pin_audit_fail(s->au, "%s: the data is not in the buffer", what);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* What is in a ring is not for the requests that are there for buffers without one. */
+static void pbuf_ring_managed(struct seq *s, const struct pin_mem *m)
+{
+	const struct want all = { .acquired = PBUF_PAGES }, refused = { .result = -EINVAL };
+
+	if (!step(s, "register", all, register_pbuf_ring(s, m, PBUF_GROUP)))
+		return;
+	step(s, "remove from an empty ring", refused, remove_pbufs(s, PBUF_GROUP, 1));
+	offer_pbuf(s, m, 0);
+	step(s, "remove the only one", refused, remove_pbufs(s, PBUF_GROUP, 1));
+	step(s, "remove many", refused, remove_pbufs(s, PBUF_GROUP, USHRT_MAX));
+	step(s, "provide", refused, provide_pbufs(s, m, PBUF_GROUP, 2));
+	dwell(s);
+	step(s, "later", nothing, 0);
+	use_pbuf(s, m, "use", 0);
+	offer_pbuf(s, m, 1);
+	use_pbuf(s, m, "use once more", 1);
+	step(s, "register again", (struct want){ .result = -EEXIST },
+	     register_pbuf_ring(s, m, PBUF_GROUP));
+	step(s, "unregister", (struct want){ .released = PBUF_PAGES },
+	     io_uring_unregister_buf_ring(&s->ring, PBUF_GROUP));
+	step(s, "remove from none", (struct want){ .result = -ENOENT },
+	     remove_pbufs(s, PBUF_GROUP, 1));
+}
+
+/* And the other way round: such buffers have to be gone before there can be a ring. */
+static void pbuf_ring_over(struct seq *s, const struct pin_mem *m)
+{
+	const struct want all = { .acquired = PBUF_PAGES };
+
+	step(s, "register", all, register_pbuf_ring(s, m, PBUF_GROUP));
+	step(s, "provide to another group", nothing, provide_pbufs(s, m, OTHER_GROUP, 2));
+	step(s, "register over that", (struct want){ .result = -EEXIST },
+	     register_pbuf_ring(s, m, OTHER_GROUP));
+	step(s, "unregister that", (struct want){ .result = -EINVAL },
+	     io_uring_unregister_buf_ring(&s->ring, OTHER_GROUP));
+	step(s, "remove from that", (struct want){ .result = 2 },
+	     remove_pbufs(s, OTHER_GROUP, USHRT_MAX));
+	step(s, "register where it was", all, register_pbuf_ring(s, m, OTHER_GROUP));
+	step(s, "remove from that", (struct want){ .result = -EINVAL },
+	     remove_pbufs(s, OTHER_GROUP, 1));
+	step(s, "unregister the first", (struct want){ .released = PBUF_PAGES },
+	     io_uring_unregister_buf_ring(&s->ring, PBUF_GROUP));
+	/* The second goes with what ends the test. */
+}
+
 /* --- a ring of a process that ends --- */
 
 struct owner {
@@ -1697,6 +1835,10 @@ static const struct test tests[] = {
 	{ "clone.other_process", clone_by_other, .pages = 64 },
 	{ "clone.other_process_last", clone_by_other, .pages = 64, .ours_first = true },
 	{ "fork.child_unregisters", child_unregisters, .pages = 64 },
+	{ "pbuf.managed", pbuf_ring_managed, .able = has_pbuf_rings, .pages = 6 },
+	{ "pbuf.managed_by_worker", pbuf_ring_managed, .able = has_pbuf_rings, .pages = 6,
+	  .by_worker = true },
+	{ "pbuf.over_provided", pbuf_ring_over, .able = has_pbuf_rings, .pages = 6 },
 	{ "pass.by_socket", pass_by_socket, .pages = 0 },
 	{ "pass.by_pidfd", pass_by_pidfd, .pages = 0 },
 	{ "zcrx.twice", receive_twice, .rings = 2, .flags = PIN_ZCRX_RING, .able = can_receive,
