@@ -37,6 +37,7 @@ struct ending {
 	const char *name;
 	bool momentary;		/* of pins that end inside the call */
 	bool needs_unpin;
+	bool by_anyone;		/* not by the process alone that has them */
 	bool unmaps;		/* the memory goes, too */
 	const char *only;	/* on that kind of memory, one is enough; or NULL */
 	/* Steps before the last release: true to go on. May be NULL. */
@@ -110,15 +111,25 @@ static bool gone(struct run *r)
 	return status >= 0;
 }
 
-static bool unpin(struct run *r)
+static bool unpin_by(struct run *r, enum pin_actor_cmd who, const char *what)
 {
 	if (r->pin.result < 0)
 		return true;		/* nothing to release */
-	if (!step(r, PIN_ACTOR_UNPIN, "release", &r->unpin))
+	if (!step(r, who, what, &r->unpin))
 		return false;
 	r->held -= r->unpin.released - r->unpin.acquired;
 	r->pin.vmpin += r->unpin.vmpin;
-	return r->cell->ending->unmaps || r->held || pin_audit_back(r->au, "release", r->view);
+	return r->cell->ending->unmaps || r->held || pin_audit_back(r->au, what, r->view);
+}
+
+static bool unpin(struct run *r)
+{
+	return unpin_by(r, PIN_ACTOR_UNPIN, "release");
+}
+
+static bool unpin_by_child(struct run *r)
+{
+	return unpin_by(r, PIN_ACTOR_UNPIN_BY_CHILD, "release by a child");
 }
 
 static bool unmap(struct run *r)
@@ -183,8 +194,10 @@ static const struct ending endings[] = {
 	/* The call has released all itself; closing must add nothing. */
 	{ "return", .momentary = true, .last = last_close },
 	{ "release", .needs_unpin = true, .prepare = unpin, .last = last_close },
-	{ "close", .last = last_close },
 	/* Whoever lets go of them, the charge was the process' that had them pinned. */
+	{ "release_by_child", .needs_unpin = true, .by_anyone = true, .only = "anon",
+	  .prepare = unpin_by_child, .last = last_close },
+	{ "close", .last = last_close },
 	{ "close_by_child", .only = "anon", .last = last_close_by_child },
 	{ "munmap", .unmaps = true, .prepare = unmap, .last = last_close },
 	{ "exit", .unmaps = true, .last = last_exit },
@@ -332,7 +345,7 @@ static const struct pin_stages cell_stages = {
 static bool ending_fits(const struct ending *e, const struct pin_consumer *c,
 			const struct pin_memkind *kind)
 {
-	if (e->only && strcmp(e->only, kind->name))
+	if ((e->only && strcmp(e->only, kind->name)) || (e->by_anyone && !c->by_anyone))
 		return false;
 	return e->momentary == !c->held && (!e->needs_unpin || c->unpin);
 }

@@ -865,7 +865,8 @@ static long unpin_attach(struct pin_op *op)
 	}
 #define HELD_BY(_pin, _use, _unpin)							\
 	.since = "6.2", .doc_case = 2, .held = true, .charged = true,			\
-	.probe = pin_iommufd_probe, .predict = predict, .pin = _pin, .use = _use, .unpin = _unpin
+	.by_anyone = true, .probe = pin_iommufd_probe, .predict = predict, .pin = _pin,	\
+	.use = _use, .unpin = _unpin
 #define HELD(_use, _unpin)	HELD_BY(pin, _use, _unpin)
 #define FILE_HELD(_use, _unpin)								\
 	.since = "6.13", .doc_case = 2, .held = true, .charged = true, .by_file = true,	\

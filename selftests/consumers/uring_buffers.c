@@ -32,6 +32,7 @@ const struct pin_consumer pin_consumer_uring_buffers = {
 	.doc_case = 2,
 	.held = true,
 	.charged = true,
+	.by_anyone = true,
 	.any_byte = true,
 	.probe = pin_uring_probe,
 	.open = pin_uring_open,

@@ -114,6 +114,7 @@ const struct pin_consumer pin_consumer_uring_clone = {
 	.doc_case = 2,
 	.held = true,
 	.charged = true,
+	.by_anyone = true,
 	.probe = probe,
 	.open = clone_open,
 	.predict = pin_uring_predict,

@@ -72,6 +72,7 @@ const struct pin_consumer pin_consumer_uring_pbuf_ring = {
 	.since = "5.19",
 	.doc_case = 2,
 	.held = true,
+	.by_anyone = true,
 	.probe = probe,
 	.open = pin_uring_open,
 	.predict = predict,

@@ -337,6 +337,7 @@ const struct pin_consumer pin_consumer_vduse_umem = {
 	.needs = NEEDS,
 	.held = true,
 	.charged = true,
+	.by_anyone = true,
 	.pages = device_pages,
 	.dirties = true,
 	.probe = probe,

@@ -33,7 +33,8 @@ struct mdev {
 	bool write_memory;
 	bool iommufd;
 	struct pin_vfio at;
-	long locked_kib;	/* what the pins added to VmLck */
+	pid_t owner;		/* of the memory */
+	long locked_kib;	/* what the pins added to its VmLck */
 };
 
 /* --- the devices --- */
@@ -232,6 +233,7 @@ static long pin(struct pin_op *op)
 	struct pin_predict want = { .acquired = 0 };
 	uint64_t done;
 
+	m->owner = getpid();
 	predict(op, &want);
 	err = op->consumer->by_file ? map_file(op) :
 	      pin_vfio_map(&m->at, op->mem->addr, op->mem->len, PIN_VFIO_IOVA, flags);
@@ -265,14 +267,14 @@ static long use(struct pin_op *op)
 static long unpin(struct pin_op *op)
 {
 	struct mdev *m = op->priv;
-	long before = pin_vfio_locked_kib(getpid()), err;
+	long before = pin_vfio_locked_kib(m->owner), err;
 	uint64_t done;
 
 	err = pin_vfio_mdev(m->at.opened, PIN_HELPER_VFIO_IOC_UNPIN, PIN_VFIO_IOVA, op->mem->len,
 			    0, NULL);
 	if (err)
 		return err;
-	if (before - pin_vfio_locked_kib(getpid()) != m->locked_kib)
+	if (before - pin_vfio_locked_kib(m->owner) != m->locked_kib)
 		return -EUCLEAN;
 	err = pin_vfio_unmap(&m->at, PIN_VFIO_IOVA, op->mem->len, 0, &done);
 	return err ? err : done == op->mem->len ? 0 : -EIO;
@@ -292,6 +294,7 @@ static long unpin(struct pin_op *op)
 		.doc_case = 2,								\
 		.needs = _needs,							\
 		.held = true,								\
+		.by_anyone = true,							\
 		.probe = _probe,							\
 		.open = _open,								\
 		.predict = predict,							\

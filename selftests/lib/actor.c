@@ -124,6 +124,31 @@ long pin_close_by_child(struct pin_op *op, uid_t uid)
 	return pid < 0 || waitpid(pid, &status, 0) != pid ? -errno : -status;
 }
 
+long pin_unpin_by_child(struct pin_op *op)
+{
+	long result = -ECHILD;
+	int answer[2];
+	pid_t pid;
+
+	if (pipe(answer))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		result = op->consumer->unpin(op);
+		_exit(write(answer[1], &result, sizeof(result)) != sizeof(result));
+	}
+	close(answer[1]);
+	if (pid < 0)
+		result = -errno;
+	else if (read(answer[0], &result, sizeof(result)) != sizeof(result))
+		result = -ECHILD;
+	close(answer[0]);
+	/* Its own memory must be gone before anything is counted. */
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return result;
+}
+
 static void actor_exec(struct actor_state *st)
 {
 	/* The reply arrives from the new program, so exec is complete. */
@@ -159,6 +184,9 @@ static void __attribute__((noreturn)) actor_main(const struct pin_actor *a, int 
 			break;
 		case PIN_ACTOR_UNPIN:
 			r.result = c->unpin(&st.op);
+			break;
+		case PIN_ACTOR_UNPIN_BY_CHILD:
+			r.result = pin_unpin_by_child(&st.op);
 			break;
 		case PIN_ACTOR_CLOSE:
 			if (c->close)

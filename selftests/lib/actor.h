@@ -19,6 +19,7 @@ enum pin_actor_cmd {
 	PIN_ACTOR_PIN,
 	PIN_ACTOR_USE,
 	PIN_ACTOR_UNPIN,
+	PIN_ACTOR_UNPIN_BY_CHILD,	/* which inherits everything, while we live on */
 	PIN_ACTOR_CLOSE,
 	PIN_ACTOR_CLOSE_BY_CHILD,	/* which inherits everything, and closes last */
 	PIN_ACTOR_MUNMAP,	/* unmap the memory, keep the pins */
@@ -80,6 +81,9 @@ bool pin_actor_open(struct pin_audit *au, struct pin_actor *a, struct pin_actor_
  * that is 0: it is the child that lets go. Returns 0, -errno or the child's status < 0.
  */
 long pin_close_by_child(struct pin_op *op, uid_t uid);
+
+/* Have a child of ours let go of what @op has pinned: what that returned, or -errno. */
+long pin_unpin_by_child(struct pin_op *op);
 
 /* Before it is started: memory that it and its auditor share, of zeros, for good. */
 void *pin_actor_shared(size_t size);

@@ -70,6 +70,7 @@ struct pin_consumer {
 	bool dirties;		/* marks dirty what was written to, as it lets go */
 	bool only_read;		/* the memory is: not to be marked dirty */
 	bool charged;		/* RLIMIT_MEMLOCK bounds what is held so at a time */
+	bool by_anyone;		/* unpin() works in any process that has the descriptors */
 	bool retries;		/* pins anew each time a busy device sends it away */
 	/* How many pages it wants, of kinds that are not huge; NULL: any number. */
 	unsigned int (*pages)(const struct pin_kernel *k);
