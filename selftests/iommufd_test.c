@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,18 +149,6 @@ static bool seen(struct seq *s)
 
 /* --- accounts --- */
 
-static int limit_to(rlim_t bytes, rlim_t *before)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	*before = limit.rlim_cur;
-	limit.rlim_cur = bytes;
-	if (limit.rlim_max < bytes)
-		limit.rlim_max = bytes;
-	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
-}
-
 static long locked_pages(const struct seq *s, pid_t pid)
 {
 	struct pin_statement st = { .vmlck_kib = 0 };
@@ -175,14 +162,14 @@ static void account(struct seq *s, bool mm)
 {
 	const pid_t self = getpid();
 	const long locked = locked_pages(s, self);
-	rlim_t before, ignored;
+	rlim_t before;
 
 	if ((mm && !step(s, "count in VmLck", 0, 0,
 			 pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
 	    !new_space(s) || !attach(s, 0))
 		return;
 	if (!step(s, "a limit", 0, 0,
-		  limit_to((locked + PAGES / 2) * s->page, &before) ?:
+		  pin_limit_memlock(0, (locked + PAGES / 2) * s->page, &before) ?:
 			  pin_set_cap(CAP_IPC_LOCK, false)))
 		goto out;
 	if (momentary(s, "map more than the limit", PAGES, -ENOMEM, map_part(s, 0, PAGES)) &&
@@ -201,7 +188,7 @@ static void account(struct seq *s, bool mm)
 	}
 out:
 	pin_set_cap(CAP_IPC_LOCK, true);
-	limit_to(before, &ignored);
+	pin_limit_memlock(0, before, NULL);
 }
 
 static void account_user(struct seq *s)
@@ -218,21 +205,22 @@ static void account_mm(struct seq *s)
 static void account_attach(struct seq *s)
 {
 	const long locked = locked_pages(s, getpid());
-	rlim_t before, ignored;
+	rlim_t before;
 
 	if (!new_space(s))
 		return;
 	if (step(s, "a limit", 0, 0,
-		 limit_to((locked + PAGES / 2) * s->page, &before) ?:
+		 pin_limit_memlock(0, (locked + PAGES / 2) * s->page, &before) ?:
 			 pin_set_cap(CAP_IPC_LOCK, false)) &&
 	    step(s, "map", 0, 0, map_part(s, 0, PAGES)) &&
 	    momentary(s, "a device for more than the limit", PAGES, -ENOMEM,
 		      pin_iommufd_attach(s->fd, &s->space)) &&
-	    step(s, "another limit", 0, 0, limit_to((locked + PAGES) * s->page, &ignored)) &&
+	    step(s, "another limit", 0, 0,
+		 pin_limit_memlock(0, (locked + PAGES) * s->page, NULL)) &&
 	    attach(s, PAGES) && seen(s))
 		step(s, "unmap", -PAGES, 0, unmap_all(s));
 	pin_set_cap(CAP_IPC_LOCK, true);
-	limit_to(before, &ignored);
+	pin_limit_memlock(0, before, NULL);
 }
 
 /* --- drivers and domains over the same pages --- */
@@ -551,9 +539,8 @@ static void pieces(struct seq *s)
 
 /* --- memory of another process --- */
 
-static pid_t map_in_child(const struct seq *s, bool counted)
+static pid_t map_in_child(const struct seq *s, bool charged)
 {
-	rlim_t before;
 	int ready[2], err;
 	pid_t pid;
 
@@ -562,7 +549,7 @@ static pid_t map_in_child(const struct seq *s, bool counted)
 	pid = fork();
 	if (!pid) {
 		pin_scratch_disown();
-		err = counted ? limit_to(PAGES * s->page, &before) ?:
+		err = charged ? pin_limit_memlock(0, PAGES * s->page, NULL) ?:
 				pin_set_cap(CAP_IPC_LOCK, false) : 0;
 		err = err ?: map_part(s, 0, PAGES);
 		if (write(ready[1], &err, sizeof(err)) == sizeof(err))
@@ -590,16 +577,19 @@ static bool end_of(struct seq *s, pid_t pid)
 	return pin_audit_step(s->au, "the process ends", &p, 0, 0);
 }
 
-/* Another process has mapped the memory. @counted: in its VmLck. Returns it, or 0. */
-static pid_t owned_by_child(struct seq *s, bool counted)
+/*
+ * Another process has mapped the memory. @mm: its VmLck is what counts, @charged: it has
+ * to have room there. Returns it, or 0.
+ */
+static pid_t owned_by_child(struct seq *s, bool mm, bool charged)
 {
 	pid_t pid;
 
-	if ((counted && !step(s, "count in VmLck", 0, 0,
-			      pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
+	if ((mm && !step(s, "count in VmLck", 0, 0,
+			 pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1))) ||
 	    !new_space(s))
 		return 0;
-	pid = map_in_child(s, counted);
+	pid = map_in_child(s, charged);
 	if (!step(s, "another process maps", 0, 0, pid < 0 ? pid : 0))
 		return 0;
 	s->owner = pid;
@@ -612,7 +602,7 @@ static void other_process(struct seq *s)
 {
 	uint32_t id, device;
 	int driver = -1;
-	pid_t pid = owned_by_child(s, false);
+	pid_t pid = owned_by_child(s, false, false);
 
 	if (!pid)
 		return;
@@ -656,7 +646,7 @@ static bool owner_locks(struct seq *s, const char *what, long want)
 /* The same where its VmLck counts, which takes the lock that the pins were taken under. */
 static void other_account(struct seq *s)
 {
-	pid_t pid = owned_by_child(s, true);
+	pid_t pid = owned_by_child(s, true, true);
 
 	if (!pid)
 		return;
@@ -668,10 +658,91 @@ static void other_account(struct seq *s)
 	end_of(s, pid);
 }
 
+/* Nothing is charged to who asks for it. */
+static bool caller_locks(struct seq *s, const char *what, long want)
+{
+	const long pages = locked_pages(s, getpid());
+
+	if (pages != want)
+		pin_audit_fail(s->au, "%s: VmLck of who asked is %ld pages, predicted %ld", what,
+			       pages, want);
+	return pages == want;
+}
+
+/*
+ * Whoever asks for it, pages are charged to who has mapped them: it is his limit that
+ * they must not exceed. What the other one has, or may, is of no account.
+ */
+static void limit_of_owner(struct seq *s, bool mm)
+{
+	const long own = locked_pages(s, getpid());
+	pid_t pid = owned_by_child(s, mm, true);
+	int driver = -1;
+	rlim_t before;
+	uint32_t id;
+
+	if (!pid)
+		return;
+	if (!step(s, "no limit for who asks", 0, 0, pin_limit_memlock(0, RLIM_INFINITY, &before)))
+		goto out;
+	driver = pin_iommufd_driver(s->fd, s->space.ioas, true);
+	if (step(s, "a driver", 0, 0, driver < 0 ? driver : 0) &&
+	    step(s, "but for who has mapped", 0, 0, pin_limit_memlock(pid, 4 * s->page, NULL)) &&
+	    momentary(s, "a device for more than that", PAGES, -ENOMEM,
+		      pin_iommufd_attach(s->fd, &s->space)) &&
+	    momentary(s, "a driver for more than that", 5, -ENOMEM,
+		      pin_iommufd_access(s->fd, driver, addr_of(s, 4), 5 * s->page, iova_of(s, 4),
+					 &id)) &&
+	    owner_locks(s, "a limit", 0) && access_part(s, driver, 4, 4, 4, &id) &&
+	    owner_locks(s, "as much as may be", mm ? 4 : 0) && unaccess(s, driver, 4, id) &&
+	    step(s, "room for all", 0, 0, pin_limit_memlock(pid, PAGES * s->page, NULL)) &&
+	    step(s, "none for who asks", 0, 0, pin_limit_memlock(0, 0, NULL)) &&
+	    attach(s, PAGES) && owner_locks(s, "a device", mm ? PAGES : 0) &&
+	    caller_locks(s, "a device", own) &&
+	    step(s, "it goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)) &&
+	    access_part(s, driver, 4, 8, 8, &id) && unaccess(s, driver, 8, id))
+		owner_locks(s, "the driver lets go", 0);
+	pin_limit_memlock(0, before, NULL);
+	if (driver >= 0)
+		close(driver);
+out:
+	end_of(s, pid);
+}
+
+/* Unless that one might exceed it when he mapped them. */
+static void privileged_owner(struct seq *s)
+{
+	const pid_t pid = owned_by_child(s, true, false);
+	rlim_t before;
+
+	if (!pid)
+		return;
+	if (step(s, "no room for who asks", 0, 0, pin_limit_memlock(0, 0, &before))) {
+		pin_set_cap(CAP_IPC_LOCK, false);
+		if (step(s, "nor for who has mapped", 0, 0, pin_limit_memlock(pid, 0, NULL)) &&
+		    attach(s, PAGES) && owner_locks(s, "a device", 0) &&
+		    step(s, "it goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))
+			owner_locks(s, "it goes", 0);
+		pin_set_cap(CAP_IPC_LOCK, true);
+		pin_limit_memlock(0, before, NULL);
+	}
+	end_of(s, pid);
+}
+
+static void limit_of_owner_user(struct seq *s)
+{
+	limit_of_owner(s, false);
+}
+
+static void limit_of_owner_mm(struct seq *s)
+{
+	limit_of_owner(s, true);
+}
+
 /* There is no account any more when the device lets go. */
 static void account_ends(struct seq *s)
 {
-	pid_t pid = owned_by_child(s, true);
+	pid_t pid = owned_by_child(s, true, true);
 
 	if (!pid)
 		return;
@@ -701,6 +772,9 @@ static const struct test tests[] = {
 	{ "pieces.by_vfio", pieces, "anon" },
 	{ "process.account", other_account, "shmem" },
 	{ "process.account_ends", account_ends, "shmem" },
+	{ "process.limit_mm", limit_of_owner_mm, "shmem" },
+	{ "process.limit_user", limit_of_owner_user, "shmem" },
+	{ "process.privileged", privileged_owner, "shmem" },
 	{ "process.ends", other_process, "shmem" },
 };
 

@@ -807,6 +807,117 @@ static void mdev_limit(struct seq *s)
 	pin_set_cap(CAP_IPC_LOCK, true);
 }
 
+/* Another process, which has mapped the memory, until it is told to end. */
+struct owner {
+	pid_t pid;
+	int until;
+};
+
+/* It has CAP_IPC_LOCK as it maps, and not later, or the other way round. */
+static bool map_by_owner(struct seq *s, struct owner *o, bool privileged)
+{
+	int answer[2], until[2], result = -ECHILD;
+	char c;
+
+	if (pipe(answer) || pipe(until))
+		abort();
+	o->pid = fork();
+	if (!o->pid) {
+		close(until[1]);
+		pin_scratch_disown();
+		pin_set_cap(CAP_IPC_LOCK, privileged);
+		result = map_at(s, 0, PAGES, 0);
+		pin_set_cap(CAP_IPC_LOCK, !privileged);
+		if (write(answer[1], &result, sizeof(result)) == sizeof(result))
+			(void)!read(until[0], &c, sizeof(c));
+		_exit(0);
+	}
+	close(answer[1]);
+	close(until[0]);
+	o->until = until[1];
+	if (o->pid > 0 && read(answer[0], &result, sizeof(result)) != sizeof(result))
+		result = -ECHILD;
+	close(answer[0]);
+	return step(s, "another process maps", 0, 0, result);
+}
+
+static void end_owner(struct seq *s, const struct owner *o)
+{
+	close(o->until);
+	while (o->pid > 0 && waitpid(o->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	step(s, "it ends", 0, 0, 0);
+}
+
+static bool set_limit(struct seq *s, const char *what, pid_t pid, uint64_t pages)
+{
+	return step(s, what, 0, 0, pin_limit_memlock(pid, pages * s->page, NULL));
+}
+
+/* The device pins for the other process, whose VmLck has it then: @all pages. */
+static bool take_for(struct seq *s, const struct owner *o, const char *what, unsigned int first,
+		     unsigned int pages, unsigned int all)
+{
+	s->given = all;
+	return take(s, what, first, pages, pages) &&
+	       locks(s, what, "its ", all, pin_vfio_locked_kib(o->pid));
+}
+
+static bool give_for(struct seq *s, const struct owner *o, const char *what, unsigned int first,
+		     unsigned int pages, unsigned int all)
+{
+	s->given = all;
+	return give(s, what, first, pages, pages) &&
+	       locks(s, what, "its ", all, pin_vfio_locked_kib(o->pid));
+}
+
+/*
+ * What a device pins is charged to who has mapped it, whoever makes the device do so:
+ * it is his limit that counts, and not what we may.
+ */
+static void mdev_limit_of_owner(struct seq *s)
+{
+	struct owner o;
+	rlim_t before;
+
+	if (map_by_owner(s, &o, false) &&
+	    step(s, "no limit for us", 0, 0, pin_limit_memlock(0, RLIM_INFINITY, &before))) {
+		if (set_limit(s, "but for it", o.pid, 6) &&
+		    undone(s, "pin too much", 7, -ENOMEM, ask(s, PIN, 0, 8, READ)) &&
+		    locks(s, "pin too much", "its ", 0, pin_vfio_locked_kib(o.pid)) &&
+		    take_for(s, &o, "pin as much as may be", 0, 6, 6) &&
+		    undone(s, "one page more", 1, -ENOMEM, ask(s, PIN, 6, 1, READ)) &&
+		    set_limit(s, "room for more", o.pid, 8) &&
+		    set_limit(s, "none for us", 0, 0)) {
+			pin_set_cap(CAP_IPC_LOCK, false);
+			if (take_for(s, &o, "pin more", 6, 2, 8) &&
+			    undone(s, "pin yet more", 1, -ENOMEM, ask(s, PIN, 8, 1, READ)) &&
+			    give_for(s, &o, "unpin that", 6, 2, 6))
+				give_for(s, &o, "unpin", 0, 6, 0);
+			pin_set_cap(CAP_IPC_LOCK, true);
+		}
+		pin_limit_memlock(0, before, NULL);
+	}
+	end_owner(s, &o);
+}
+
+/* If he might exceed it when he mapped, it may be exceeded. */
+static void mdev_privileged_owner(struct seq *s)
+{
+	struct owner o;
+	rlim_t before;
+
+	if (map_by_owner(s, &o, true) &&
+	    step(s, "no room for us", 0, 0, pin_limit_memlock(0, 0, &before))) {
+		pin_set_cap(CAP_IPC_LOCK, false);
+		if (set_limit(s, "nor for it", o.pid, 0) && take_for(s, &o, "pin", 0, 8, 8))
+			give_for(s, &o, "unpin", 0, 8, 0);
+		pin_set_cap(CAP_IPC_LOCK, true);
+		pin_limit_memlock(0, before, NULL);
+	}
+	end_owner(s, &o);
+}
+
 static void mdev_close(struct seq *s)
 {
 	struct pin_vfio *v = &s->v;
@@ -1032,6 +1143,8 @@ static const struct test tests[] = {
 	{ "mdev.bad", mdev_bad, .kind = "anon", .mdev = true },
 	{ "mdev.copy", mdev_copy, .kind = "anon", .mdev = true },
 	{ "mdev.limit", mdev_limit, .kind = "anon", .mdev = true },
+	{ "mdev.limit_of_owner", mdev_limit_of_owner, .kind = "anon", .mdev = true },
+	{ "mdev.privileged_owner", mdev_privileged_owner, .kind = "anon", .mdev = true },
 	{ "mdev.close", mdev_close, .kind = "anon", .mdev = true },
 	{ "mdev.killed", mdev_killed, .kind = "anon", .mdev = true },
 	{ "mdev.moved", mdev_moved, .kind = "anon", .mdev = true },

@@ -66,6 +66,20 @@ int pin_set_cap(int cap, bool effective)
 	return syscall(SYS_capset, &head, caps) ? -errno : 0;
 }
 
+int pin_limit_memlock(pid_t pid, rlim_t bytes, rlim_t *before)
+{
+	struct rlimit limit;
+
+	if (prlimit(pid, RLIMIT_MEMLOCK, NULL, &limit))
+		return -errno;
+	if (before)
+		*before = limit.rlim_cur;
+	limit.rlim_cur = bytes;
+	if (limit.rlim_max < bytes)
+		limit.rlim_max = bytes;
+	return prlimit(pid, RLIMIT_MEMLOCK, &limit, NULL) ? -errno : 0;
+}
+
 bool pin_drop_ipc_lock(void)
 {
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };

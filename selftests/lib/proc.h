@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct pin_statement {
@@ -31,6 +32,12 @@ int pin_set_cap(int cap, bool effective);
  * and nothing is changed. Undone by pin_set_cap(CAP_IPC_LOCK, true).
  */
 bool pin_drop_ipc_lock(void);
+
+/*
+ * RLIMIT_MEMLOCK of process @pid (0: this one) becomes @bytes; what is the most it may
+ * be is raised if need be. What it was before goes to *@before, or NULL. 0 or -errno.
+ */
+int pin_limit_memlock(pid_t pid, rlim_t bytes, rlim_t *before);
 
 /*
  * Become a user who has no other process, with all powers of root but that over
