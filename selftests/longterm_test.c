@@ -2,24 +2,32 @@
 /*
  * Long-term pins: refused where the kernel could not keep its promises, moved
  * out of memory that must stay movable first. A page that is moved is pinned
- * twice, which shows in the counters: each test foretells how often.
+ * twice, which shows in the counters: each test foretells how often. And what has
+ * to wait for the short-term pins that are allowed instead.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <numa.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "proc.h"
 #include "scratch.h"
 
+#define MS		1000000ull
+#define DWELL_NS	(40 * MS)	/* what does not wait is over by then */
+#define WAITS_NS	(20000 * MS)	/* time to come to where it waits, or to end */
 #define PAGES		64
 #define HUGEPAGES	4
 #define RACE_ROUNDS	20
@@ -316,6 +324,187 @@ static const struct dax_subject daxes[] = {
 	  .flags = PIN_HELPER_WRITE, .map = MAP_SHARED, .allowed = true, .huge = true },
 	{ .name = "allowed.fsdax_huge.fast.read", .way = PIN_HELPER_PIN_FAST,
 	  .map = MAP_SHARED, .allowed = true, .huge = true },
+};
+
+/*
+ * And it does wait for the short-term ones: as long as a page is pinned, it is the
+ * file's, whoever wants to cut that.
+ */
+struct dax_cut {
+	const char *name;
+	int fallocate;		/* its flags, for the first half; 0: truncate to that */
+	bool huge;
+	bool killed;		/* who wants it, as it waits */
+	unsigned int halves;	/* are left, with ... */
+	char has[2];		/* ... these bytes: 'a' and 'b' before */
+};
+
+static int cut(const struct dax_cut *c, int fd, size_t len)
+{
+	const int err = c->fallocate ? fallocate(fd, c->fallocate, 0, len / 2) :
+				       ftruncate(fd, len / 2);
+
+	return err ? -errno : 0;
+}
+
+static pid_t start_cut(const struct dax_cut *c, const struct pin_bench *b)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pin_scratch_disown();
+		_exit(-cut(c, b->m.fd, b->m.len));
+	}
+	return pid;
+}
+
+/* True if it has ended in that time. It is not waited for: it remains as it is. */
+static bool ends_within(pid_t pid, uint64_t ns)
+{
+	const uint64_t deadline = pin_now_ns() + ns;
+	siginfo_t info = { .si_pid = 0 };
+
+	do {
+		if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid)
+			return true;
+		pin_sleep_ns(MS);
+	} while (pin_now_ns() < deadline);
+	return false;
+}
+
+/* Nothing else on its way waits so that a signal would end it. */
+static bool sleeps(pid_t pid)
+{
+	char path[32], stat[128] = "", *end;
+	ssize_t len = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		len = read(fd, stat, sizeof(stat) - 1);
+		close(fd);
+	}
+	end = len > 0 ? strrchr(stat, ')') : NULL;
+	return end && end[1] == ' ' && end[2] == 'S';
+}
+
+/* It comes to where it waits, and stays there; all of the file is there still. */
+static void at_it(struct pin_bench *b, const char *what, pid_t pid)
+{
+	const uint64_t deadline = pin_now_ns() + WAITS_NS;
+	struct stat st;
+
+	while (!sleeps(pid) && !ends_within(pid, MS) && pin_now_ns() < deadline)
+		;
+	if (ends_within(pid, DWELL_NS))
+		pin_audit_fail(b->au, "%s: who cuts the file does not wait for that", what);
+	else if (!sleeps(pid))
+		pin_audit_fail(b->au, "%s: who cuts the file neither waits nor ends", what);
+	else if (fstat(b->m.fd, &st) || (size_t)st.st_size != b->m.len ||
+		 (size_t)st.st_blocks * 512 < b->m.len)
+		pin_audit_fail(b->au, "%s: the file is cut already", what);
+}
+
+/* Its result, within some time; or 0 if it can be killed, as is wanted. */
+static int end_cut(struct pin_bench *b, pid_t pid, bool killed)
+{
+	int status;
+
+	if (killed)
+		kill(pid, SIGKILL);
+	if (!ends_within(pid, WAITS_NS)) {
+		pin_audit_fail(b->au, "who cuts the file still waits");
+		kill(pid, SIGKILL);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	if (killed)
+		return WIFSIGNALED(status) ? 0 : -EIO;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+static void expect_left(struct pin_bench *b, unsigned int halves, const char *has)
+{
+	const size_t half = b->m.pages / 2, page = b->k->page_size;
+	unsigned int wrong = 0;
+	struct stat st;
+	char byte;
+
+	if (fstat(b->m.fd, &st) || (size_t)st.st_size != halves * half * page)
+		pin_audit_fail(b->au, "the file has %lld bytes, predicted %zu",
+			       (long long)st.st_size, halves * half * page);
+	for (size_t i = 0; i < halves * half; i++)
+		wrong += pread(b->m.fd, &byte, 1, i * page) != 1 || byte != has[i / half];
+	if (wrong)
+		pin_audit_fail(b->au, "%u pages of the file have other data", wrong);
+}
+
+static void cut_while_pinned(struct pin_bench *b, const struct dax_cut *c, unsigned int handle)
+{
+	/* The last one to be let go is one that is to go. */
+	const unsigned int all = b->m.pages, last = c->fallocate ? 0 : all - 1;
+	pid_t pid;
+	int err;
+
+	err = pin_helper_fill(b->fd, handle, 0, 0, b->m.len / 2, 'a') ?:
+	      pin_helper_fill(b->fd, handle, 0, b->m.len / 2, b->m.len / 2, 'b');
+	pin_bench_step(b, "the device writes", 0, 0, err);
+	pid = start_cut(c, b);
+	if (pid < 0) {
+		pin_audit_fail(b->au, "fork: %s", strerror(errno));
+		pin_bench_step(b, "unpin", 0, all, pin_helper_release(b->fd, handle));
+		return;
+	}
+	at_it(b, "all are pinned", pid);
+	pin_bench_step(b, "the file is to be cut", 0, 0, 0);
+	err = pin_helper_give_some(b->fd, handle, PIN_HELPER_GIVE_PAGES, 0, !last, all - 1);
+	pin_bench_step(b, "unpin all but one", 0, all - 1, err);
+	at_it(b, "one is pinned", pid);
+	if (c->killed)
+		pin_bench_step(b, "killed", 0, 0, end_cut(b, pid, true));
+	pin_bench_step(b, "unpin the last", 0, 1, pin_helper_release(b->fd, handle));
+	if (!c->killed)
+		pin_bench_step(b, "the file is cut", 0, 0, end_cut(b, pid, false));
+	expect_left(b, c->halves, c->has);
+}
+
+static enum pin_verdict cut_waits(struct pin_audit *au, const void *arg)
+{
+	const struct dax_cut *c = arg;
+	const struct dax_subject sub = { .map = MAP_SHARED, .huge = c->huge };
+	char why[PIN_WHY_LEN];
+	unsigned int handle;
+	struct pin_bench b;
+	const char *dir;
+	int err;
+
+	if (!pin_bench_open_helper(&b, au))
+		return PIN_SKIP;
+	dir = dax_dir(why);
+	if (!dir || map_dax(&b, dir, &sub, why)) {
+		pin_audit_skip(au, "%s", why);
+	} else {
+		err = pin_helper_take_all(b.fd, PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, b.m.addr,
+					  b.m.len, &handle);
+		pin_bench_step(&b, "pin", b.m.pages, 0, err);
+		if (!err)
+			cut_while_pinned(&b, c, handle);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static const struct dax_cut cuts[] = {
+	{ "waits.fsdax.truncate", .halves = 1, .has = { 'a' } },
+	{ "waits.fsdax.punch", .fallocate = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	  .halves = 2, .has = { 0, 'b' } },
+	{ "waits.fsdax.zero", .fallocate = FALLOC_FL_ZERO_RANGE, .halves = 2, .has = { 0, 'b' } },
+	{ "waits.fsdax.collapse", .fallocate = FALLOC_FL_COLLAPSE_RANGE, .halves = 1,
+	  .has = { 'b' } },
+	{ "waits.fsdax.killed", .killed = true, .halves = 2, .has = { 'a', 'b' } },
+	{ "waits.fsdax_huge.truncate", .huge = true, .halves = 1, .has = { 'a' } },
 };
 
 /* --- what must move first --- */
@@ -696,6 +885,8 @@ static void add_tests(struct pin_suite *s)
 			      access_name(&allowances[i]));
 	for (size_t i = 0; i < sizeof(daxes) / sizeof(daxes[0]); i++)
 		pin_suite_add(s, dax, &daxes[i], "%s", daxes[i].name);
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+		pin_suite_add(s, cut_waits, &cuts[i], "%s", cuts[i].name);
 	for (size_t i = 0; i < sizeof(movers) / sizeof(movers[0]); i++) {
 		bool longterm = movers[i].flags & PIN_HELPER_LONGTERM;
 
@@ -720,7 +911,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "longterm_test",
-		.doc = "Long-term pins: where they are refused, and that pages leave memory that must stay movable before they are pinned.",
+		.doc = "Long-term pins: where they are refused, and that pages leave memory that must stay movable before they are pinned. And that a file on FS-DAX is not cut while its pages are pinned for a short time.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};
