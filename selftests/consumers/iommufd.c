@@ -870,7 +870,8 @@ static long unpin_attach(struct pin_op *op)
 #define HELD(_use, _unpin)	HELD_BY(pin, _use, _unpin)
 #define FILE_HELD(_use, _unpin)								\
 	.since = "6.13", .doc_case = 2, .held = true, .charged = true, .by_file = true,	\
-	.dirties = true, .probe = probe_file, .predict = predict_file, .pin = pin,	\
+	.dirties = true, .by_anyone = true, .probe = probe_file,			\
+	.predict = predict_file, .pin = pin,						\
 	.use = _use, .unpin = _unpin
 #define TRANSIENT(_since, _probe, _predict, _pin)					\
 	.since = _since, .doc_case = 5, .any_byte = true, .probe = _probe,		\
