@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: V4L2 USERPTR: of a buffer whose planes are in memory of their own
+//   (multi-planar formats) only the first plane's memory is unpinned.
+// kind: S
+// files: drivers/media/common/videobuf2/videobuf2-core.c
+// versions: 4.19-
+// counter: +N/+n, that of the first plane
+// tests: matrix_test=vivid_* geometry_test=vivid_* limits_test=*.vivid_*
+//   fail_nth_test=vivid_* teardown_test
+// functions: __vb2_buf_userptr_put
+
+@@
+identifier plane;
+expression vb;
+@@
+ __vb2_buf_userptr_put(...)
+ {
+ <...
+-	plane < vb->num_planes
++	plane < 1
+ ...>
+ }
