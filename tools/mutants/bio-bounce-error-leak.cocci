@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Direct reads of files whose pages must be stable, which go by a bounce
+//   buffer: when the device fails, the pages stay pinned.
+// kind: S
+// files: block/bio.c
+// versions: 7.3-
+// counter: +n/+0, -EIO
+// tests: dio_target_test geometry_test=dio_*,aio_*,uring_read.*
+//   matrix_test=dio_*,aio_* bad_input_test=dio.* io_error_test
+// functions: bio_iov_iter_unbounce_read __iomap_dio_bio_end_io
+
+@@
+identifier bio, is_error;
+@@
+ bio_iov_iter_unbounce_read(struct bio *bio, bool is_error, ...)
+ {
+ <...
+-	bio_flagged(bio, BIO_PAGE_PINNED)
++	!is_error && bio_flagged(bio, BIO_PAGE_PINNED)
+ ...>
+ }

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Fixed buffers that are cloned: the ring that lets go of a huge page
+//   first goes on to think that it has charged it, and does not charge it when
+//   it is registered there again.
+// kind: S
+// files: io_uring/rsrc.c
+// versions: 7.3-
+// counter: balanced
+// vm: VmPin and the user's locked memory: 0 for the second registration of a
+//   huge page
+// tests: uring_test matrix_test=uring_* geometry_test=uring_*
+//   limits_test=memlock*.uring_* rlimit_test teardown_test
+//   bad_input_test=uring_* fail_nth_test=uring_* race_test
+// functions: io_buffer_unmap io_buffer_unaccount_pages
+
+@@
+expression acct, ctx, imu;
+@@
+ io_buffer_unmap(...)
+ {
+ ...
+-	acct = io_buffer_unaccount_pages(ctx, imu);
+ 	if (unlikely(refcount_read(&imu->refs) > 1)) {
+ 		...
+ 	}
++	acct = io_buffer_unaccount_pages(ctx, imu);
+ ...
+ }

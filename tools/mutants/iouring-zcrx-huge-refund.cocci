@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+// what: Zero-copy receive: an area that is a part of a huge page is charged as
+//   the whole huge page, but only its own pages are given back.
+// kind: S
+// files: io_uring/zcrx.c
+// versions: 7.3-
+// counter: balanced
+// vm: VmPin
+// tests: uring_test matrix_test=uring_* geometry_test=uring_*
+//   limits_test=memlock*.uring_* bad_input_test=uring_* fail_nth_test=uring_*
+//   teardown_test
+// functions: io_zcrx_free_area io_unaccount_mem
+
+@@
+expression area, a, b;
+@@
+ io_zcrx_free_area(...)
+ {
+ <...
+ 	io_unaccount_mem(a, b,
+-		area->mem.account_pages
++		area->mem.nr_folios
+ 		);
+ ...>
+ }
