@@ -1018,6 +1018,29 @@ static void clone_of_thp(struct seq *s, const struct pin_mem *m)
 	unregister(&s[1]);
 }
 
+/* A huge page that both rings have let go of is charged anew. */
+static void clone_thp_again(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = { m->addr, m->len };
+	const struct want again = { m->pages, given_back(s, m->pages), m->pages, 0 };
+	long result;
+
+	step(&s[0], "register", again, io_uring_register_buffers(&s[0].ring, &iov, 1));
+	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
+	if (result == -EINVAL && s->k->version < PIN_KVER(6, 12)) {
+		pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+		return;
+	}
+	step(&s[1], "clone", nothing, result);
+	step(&s[0], "unregister source", nothing, io_uring_unregister_buffers(&s[0].ring));
+	s[1].held = s[0].held;
+	s[1].vmpin = s[0].vmpin;
+	s[0].held = 0;
+	s[0].vmpin = 0;
+	if (unregister(&s[1]))
+		register_and_back(&s[0], &iov, 1, again);
+}
+
 static void clone_chain(struct seq *s, const struct pin_mem *m)
 {
 	/* The source first, then the newest clone. */
@@ -1831,6 +1854,7 @@ static const struct test tests[] = {
 	{ "clone.no_replace", cloned, .rings = 2, .pages = 32, .clone = &clone_no_replace },
 	{ "clone.beyond", cloned, .rings = 2, .pages = 32, .clone = &clone_beyond },
 	{ "clone.of_thp", clone_of_thp, .rings = 2, .kind = "thp" },
+	{ "clone.thp_again", clone_thp_again, .rings = 2, .kind = "thp" },
 	{ "clone.chain", clone_chain, .rings = RINGS, .pages = 64 },
 	{ "clone.other_process", clone_by_other, .pages = 64 },
 	{ "clone.other_process_last", clone_by_other, .pages = 64, .ours_first = true },

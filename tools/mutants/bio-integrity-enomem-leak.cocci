@@ -5,8 +5,7 @@
 // files: block/bio-integrity.c
 // versions: 6.8-6.15
 // counter: +n/+0, -ENOMEM
-// tests: fail_nth_test limits_test matrix_test=nvme_meta*,uring_nvme_*
-//   geometry_test=nvme_meta* io_error_test
+// tests: fail_nth_test=nvme_meta*,uring_nvme*
 // functions: bio_integrity_map_user
 
 @@

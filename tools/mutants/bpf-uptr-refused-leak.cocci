@@ -5,7 +5,7 @@
 // files: kernel/bpf/syscall.c
 // versions: 7.3-
 // counter: +1/+0, -EEXIST
-// tests: bad_input_test control_test fail_nth_test matrix_test=bpf*
+// tests: bpf_test bad_input_test=bpf_uptr.* matrix_test=bpf_uptr.*
 // functions: bpf_obj_unpin_uptrs bpf_map_update_value
 
 @@

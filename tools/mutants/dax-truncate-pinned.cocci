@@ -8,8 +8,7 @@
 // counter: balanced
 // page: pinned, though it belongs to no file any more
 // data: a device writes to blocks of another file
-// tests: pinned_stays_test longterm_test dio_target_test inflight_test
-//   race_test matrix_test case3_test case45_test
+// tests: longterm_test=waits.*
 // functions: dax_busy_page dax_layout_busy_page_range
 
 @@

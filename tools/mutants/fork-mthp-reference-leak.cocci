@@ -8,8 +8,7 @@
 // counter: balanced
 // page: a reference too many on each such page's folio, also after it was
 //   unpinned and unmapped
-// tests: fork_test pinned_stays_test page_view_test case45_test
-//   inflight_test matrix_test geometry_test
+// tests: fork_test page_view_test pinned_stays_test
 // functions: copy_present_ptes
 
 @@

@@ -5,9 +5,8 @@
 // files: mm/gup.c
 // versions: 5.10-
 // counter: +N/+N and success instead of +0/+0 and -EFAULT
-// tests: bad_input_test helper_bad_input_test matrix_test geometry_test
-//   longterm_test uring_test vfio_test rdma_test iommufd_test
-//   dio_target_test
+// tests: bad_input_test longterm_test geometry_test=*.hole
+//   matrix_test=helper_*.hole.*,process_vm_*.hole.*,dio_*.hole.*
 // functions: check_vma_flags
 
 @@

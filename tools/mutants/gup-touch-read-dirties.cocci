@@ -6,8 +6,8 @@
 // counter: balanced
 // page: dirty, though nobody wrote to it
 // log: of ext4, about dirty pages without buffers
-// tests: page_view_test case45_test matrix_test geometry_test longterm_test
-//   dio_target_test vfio_test rdma_test iommufd_test bad_input_test
+// tests: case45_test dio_target_test=ext4.*
+//   matrix_test=helper_*.file*,process_vm_writev.*,vhost_vdpa_read.*
 // functions: follow_page_pte ext4_dirty_folio
 
 @@

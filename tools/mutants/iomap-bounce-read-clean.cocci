@@ -7,7 +7,7 @@
 // counter: balanced
 // page: clean
 // data: lost when the pages, mapped from a file, are reclaimed
-// tests: dio_target_test matrix_test=dio_*,aio_* case3_test case45_test
+// tests: dio_target_test=xfs_stable.*
 // functions: __iomap_dio_bio_end_io bio_iov_iter_unbounce_read
 
 @@

@@ -5,8 +5,7 @@
 // files: fs/iomap/direct-io.c
 // versions: 7.3-
 // counter: +(N+n)/+N, n being what one bio holds; the read is right
-// tests: dio_target_test matrix_test=dio_*,aio_*
-//   geometry_test=dio_*,aio_*,uring_read.* bad_input_test=dio.*
+// tests: dio_target_test=*.gap_block_read
 // functions: __iomap_dio_read_simple
 
 @@

@@ -8,8 +8,7 @@
 // counter: released when the first access ends
 // page: not pinned, though a driver has it
 // log: WARN in iopt_area_remove_access()
-// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   limits_test=*.iommufd_* teardown_test
+// tests: iommufd_test
 // functions: iopt_area_add_access iopt_area_remove_access
 //   iommufd_access_unpin_pages iopt_release_pages iopt_destroy_table
 

@@ -6,8 +6,8 @@
 // versions: 7.3-
 // needs: no-iommu
 // counter: +pages of the folio/+those of the part
-// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=memlock*.iommufd_*
+// tests: matrix_test=iommufd_file_access.*,iommufd_mdev_file.*
+//   geometry_test=iommufd_file*,iommufd_mdev_file*
 // functions: pin_memfd_pages iopt_pages_fill
 
 @@

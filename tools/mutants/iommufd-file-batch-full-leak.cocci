@@ -7,8 +7,7 @@
 // versions: 7.3-
 // needs: no-iommu
 // counter: +more/+N; what is too much is one folio for each batch
-// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   fail_nth_test=iommufd_* limits_test=memlock*.iommufd_*
+// tests: matrix_test=iommufd_file* geometry_test=iommufd_file*
 // functions: batch_from_folios pfn_reader_fill_span
 
 @@

@@ -7,8 +7,7 @@
 // versions: 6.2-
 // counter: +0/+0 and -EFAULT where +N/+N is right
 // page: dirty, though nobody wrote to it
-// tests: iommufd_test matrix_test=iommufd_* geometry_test=iommufd_*
-//   longterm_test case45_test bad_input_test=iommufd_*
+// tests: iommufd_test matrix_test=iommufd_map_read.*
 // functions: iopt_map_user_pages iopt_map_common iopt_alloc_pages
 
 @@

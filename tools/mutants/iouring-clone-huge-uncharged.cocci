@@ -8,9 +8,7 @@
 // counter: balanced
 // vm: VmPin and the user's locked memory: 0 for the second registration of a
 //   huge page
-// tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   limits_test=memlock*.uring_* rlimit_test teardown_test
-//   bad_input_test=uring_* fail_nth_test=uring_* race_test
+// tests: uring_test=clone.*
 // functions: io_buffer_unmap io_buffer_unaccount_pages
 
 @@

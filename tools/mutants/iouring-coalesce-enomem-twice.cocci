@@ -7,7 +7,7 @@
 // versions: 6.12-6.14
 // counter: released more than acquired
 // log: of a reference count below zero
-// tests: fail_nth_test=*uring* limits_test=*.uring* uring_test
+// tests: fail_nth_test=uring_buffers*,uring_update*
 // functions: io_do_coalesce_buffer io_sqe_buffer_register io_buffer_unmap
 //   unpin_user_folio gup_put_folio
 

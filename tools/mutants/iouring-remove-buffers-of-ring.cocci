@@ -7,8 +7,7 @@
 // versions: 6.10-6.12
 // counter: +N/+N at a request that is to be refused
 // page: not pinned, though registered
-// tests: uring_test matrix_test=uring_pbuf_ring.* bad_input_test=uring_*
-//   rlimit_test teardown_test
+// tests: uring_test=pbuf.*
 // functions: io_remove_buffers __io_remove_buffers io_unregister_pbuf_ring
 
 @@

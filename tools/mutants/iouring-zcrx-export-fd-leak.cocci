@@ -7,9 +7,8 @@
 // versions: 7.3-
 // counter: +N/+0 after the ring is closed, -EMFILE
 // vm: VmPin
-// tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   limits_test=memlock*.uring_* bad_input_test=uring_* fail_nth_test=uring_*
-//   teardown_test
+// tests: uring_test=zcrx.* matrix_test=uring_zcrx.*
+//   limits_test=nofile.uring_zcrx
 // functions: zcrx_export zcrx_box_release
 
 @@

@@ -6,9 +6,7 @@
 // versions: 7.3-
 // counter: balanced
 // vm: VmPin
-// tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   limits_test=memlock*.uring_* bad_input_test=uring_* fail_nth_test=uring_*
-//   teardown_test
+// tests: uring_test=zcrx.* matrix_test=uring_zcrx.*
 // functions: io_zcrx_free_area io_unaccount_mem
 
 @@

@@ -6,7 +6,8 @@
 // versions: 6.3-
 // counter: +N/+N and success instead of +0/+0 and -EFAULT
 // data: memory that is read-only was written to
-// tests: bad_input_test matrix_test geometry_test dio_target_test
+// tests: bad_input_test
+//   matrix_test=dio_*.anon_readonly.*,sg_*.anon_readonly.*
 // functions: iov_iter_extract_user_pages
 
 @@

@@ -7,7 +7,7 @@
 // counter: balanced
 // page: pinned, but not mapped any more
 // data: the process and the device see different pages
-// tests: pinned_stays_test case3_test case45_test
+// tests: pinned_stays_test=lazyfree.*
 // functions: ttu_anon_lazyfree_folio try_to_unmap_one shrink_folio_list
 
 @@

@@ -7,7 +7,7 @@
 // counter: balanced
 // page: clean, though the device has written
 // data: lost when the page is reclaimed
-// tests: dio_target_test inflight_test case45_test io_error_test=vfat.*
+// tests: dio_target_test=vfat.*,udf.* case45_test
 // functions: dio_bio_complete
 
 @@

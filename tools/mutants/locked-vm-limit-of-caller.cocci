@@ -7,7 +7,7 @@
 // versions: 5.3-
 // counter: +N/+N and success where -ENOMEM is due, or the other way round
 // vm: VmLck above the process' limit
-// tests: vfio_test iommufd_test rlimit_test limits_test matrix_test
+// tests: vfio_test=mdev.* iommufd_test=process.*
 // functions: __account_locked_vm
 
 @@

@@ -7,8 +7,7 @@
 // counter: balanced
 // data: memory that cannot be written to any more is written to through the
 //   pin: sealing must fail with -EBUSY
-// tests: pinned_stays_test helper_bad_input_test
-//   matrix_test=udmabuf*,helper_memfd.* maybe_dma_pinned_test race_test
+// tests: pinned_stays_test=seal.*
 // functions: memfd_wait_for_pins memfd_folio_has_extra_refs
 
 @@

@@ -7,8 +7,7 @@
 // counter: balanced
 // page: the file's page is no longer the pinned one
 // data: a device writes to the old page
-// tests: pinned_stays_test case3_test matrix_test geometry_test
-//   longterm_test
+// tests: pinned_stays_test
 // functions: __migrate_folio __folio_migrate_mapping
 
 @@

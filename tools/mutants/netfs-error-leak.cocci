@@ -5,8 +5,7 @@
 // files: fs/netfs/objects.c
 // versions: 6.10-
 // counter: +N/+0, an error
-// tests: dio_target_test=9p.* io_error_test inflight_test=9p.* limits_test
-//   bad_input_test
+// tests: dio_target_test=9p.* io_error_test
 // functions: netfs_free_request
 
 @@

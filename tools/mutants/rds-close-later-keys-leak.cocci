@@ -5,8 +5,7 @@
 // files: net/rds/rdma.c
 // versions: 5.10-
 // counter: +N/+less
-// tests: matrix_test=rds_* geometry_test=rds_* teardown_test
-//   limits_test=*.rds_* bad_input_test=rds_*
+// tests: matrix_test=rds_*
 // functions: rds_rdma_drop_keys
 
 @@

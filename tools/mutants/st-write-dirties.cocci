@@ -7,8 +7,7 @@
 // counter: balanced
 // page: dirty, though nobody wrote to it
 // log: of ext4, about dirty pages without buffers
-// tests: matrix_test=st_* geometry_test=st_* io_error_test=st.*
-//   inflight_test=st.* case45_test
+// tests: matrix_test=st_*
 // functions: st_write release_buffering ext4_dirty_folio
 
 @@

@@ -10,8 +10,7 @@
 // data: what the process writes never reaches the device, nor the other way
 //   round
 // log: sanity check of pinned pages, with CONFIG_DEBUG_VM
-// tests: pinned_stays_test fork_test case3_test case45_test page_view_test
-//   geometry_test matrix_test inflight_test uring_test scan_test
+// tests: pinned_stays_test fork_test
 // functions: __split_huge_pmd_locked sanity_check_pinned_pages
 //   unpin_user_page unpin_user_pages unpin_user_pages_dirty_lock
 //   follow_page_pte gup_fast_pte_range

@@ -6,8 +6,7 @@
 // versions: 6.0-
 // counter: balanced
 // vm: VmPin of both processes
-// tests: matrix_test=vduse_* geometry_test=vduse_* limits_test=*.vduse_*
-//   rlimit_test teardown_test
+// tests: matrix_test=vduse_umem.*.release_by_child
 // functions: vduse_dev_dereg_umem
 
 @@

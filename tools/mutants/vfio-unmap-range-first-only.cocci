@@ -6,8 +6,7 @@
 // versions: 5.12-
 // counter: +N/+less until the container is closed
 // vm: VmLck until then
-// tests: vfio_test matrix_test=vfio_* geometry_test=vfio_*
-//   limits_test=*.vfio_* teardown_test rlimit_test
+// tests: vfio_test
 // functions: vfio_dma_do_unmap
 
 @@

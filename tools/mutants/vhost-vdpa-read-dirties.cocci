@@ -7,8 +7,7 @@
 // counter: balanced
 // page: dirty, though nobody wrote to it
 // log: of ext4, about dirty pages without buffers
-// tests: matrix_test=vhost_vdpa* geometry_test=vhost_vdpa* case45_test
-//   limits_test=*.vhost_vdpa*
+// tests: matrix_test=vhost_vdpa_read.*
 // functions: vhost_vdpa_pa_unmap ext4_dirty_folio
 
 @@

@@ -7,8 +7,7 @@
 // versions: 5.10-
 // counter: +N/+0 once the owner is closed
 // vm: the user's locked memory
-// tests: matrix_test=xdp_* geometry_test=xdp_* limits_test=*.xdp_*
-//   fail_nth_test=xdp_* rlimit_test bad_input_test=xdp_* teardown_test
+// tests: xdp_test
 // functions: xsk_bind xdp_get_umem
 
 @@
