@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * NVMe commands from user space: by ioctl, by io_uring, and by io_uring with a
- * fixed buffer. They go to the namespace that PIN_SCRATCH_NVME names, as
- * /dev/nvme0n1, and to no other: its first blocks are overwritten.
+ * NVMe commands from user space: by ioctl and by io_uring, each with a vector, too,
+ * and by io_uring with a fixed buffer. They go to the namespace that PIN_SCRATCH_NVME
+ * names, as /dev/nvme0n1, and to no other: its first blocks are overwritten.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "dio.h"
@@ -42,6 +43,8 @@ struct nvme {
 	unsigned int most;	/* pages that a command may have */
 	bool in_segments;	/* it is so many only if some lie side by side */
 	bool fixed;
+	bool vectored;
+	struct iovec iov[PIN_PIECE_VECTOR];	/* of the command at work */
 	struct io_uring ring;
 	bool have_ring;
 };
@@ -111,6 +114,23 @@ static int probe_uring(const struct pin_kernel *k, char *why)
 	err = new_ring(&ring, why);
 	if (!err)
 		io_uring_queue_exit(&ring);
+	return err;
+}
+
+/* What it does not know it refuses without a look at the command. */
+static int probe_vec(const struct pin_kernel *k, char *why)
+{
+	char disk[64], chr[64];
+	int fd, err = probe(k, why) ?: scratch_disk(disk, chr, sizeof(disk), why);
+
+	if (err)
+		return err;
+	fd = open(disk, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return pin_why(why, -errno, "%s: %s", disk, strerror(errno));
+	if (ioctl(fd, NVME_IOCTL_IO64_CMD_VEC, NULL) && errno != EFAULT)
+		err = pin_why(why, -errno, "NVME_IOCTL_IO64_CMD_VEC (5.18): %s", strerror(errno));
+	close(fd);
 	return err;
 }
 
@@ -199,6 +219,16 @@ static int open_long(struct pin_op *op)
 	return 0;
 }
 
+static int open_vec(struct pin_op *op)
+{
+	int err = nvme_open(op, true, false, false);
+	struct nvme *n = op->priv;
+
+	if (!err)
+		n->vectored = true;
+	return err;
+}
+
 static unsigned int long_pages(const struct pin_kernel *k)
 {
 	(void)k;
@@ -215,6 +245,16 @@ static int open_uring_write(struct pin_op *op)
 	return nvme_open(op, false, true, false);
 }
 
+static int open_uring_vec(struct pin_op *op)
+{
+	int err = nvme_open(op, true, true, false);
+	struct nvme *n = op->priv;
+
+	if (!err)
+		n->vectored = true;
+	return err;
+}
+
 static int open_uring_fixed(struct pin_op *op)
 {
 	return nvme_open(op, true, true, true);
@@ -228,6 +268,24 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	};
 
 	pin_pieces_predict(op, &access, n->pages, p);
+}
+
+/* To the end of the first page, and the rest: what meets inside of one would be copied. */
+static unsigned int cut(const struct pin_kernel *k, struct iovec *iov, void *data, size_t len)
+{
+	const size_t left = k->page_size - ((uintptr_t)data & (k->page_size - 1));
+	const size_t first = len < left ? len : left;
+
+	iov[0] = (struct iovec){ data, first };
+	iov[1] = (struct iovec){ (char *)data + first, len - first };
+	return len > first ? 2 : 1;
+}
+
+static void predict_vec(const struct pin_op *op, struct pin_predict *p)
+{
+	const struct nvme *n = op->priv;
+
+	pin_pieces_predict_vectors(op, n->write_memory, n->pages, cut, p);
 }
 
 /* What is pinned of @nr pages at a time, from page @first on: of them the last is where? */
@@ -300,6 +358,22 @@ static long by_ioctl(struct pin_op *op, size_t done, size_t len)
 	return err < 0 ? -errno : err ? -EIO : 0;
 }
 
+static long by_ioctl_vec(struct pin_op *op, size_t done, size_t len)
+{
+	struct nvme *n = op->priv;
+	struct nvme_passthru_cmd64 cmd = {
+		.opcode = CMD_READ,
+		.nsid = n->nsid,
+		.addr = (uintptr_t)n->iov,
+		.vec_cnt = cut(op->kernel, n->iov, (char *)op->mem->addr + done, len),
+		.cdw12 = len / n->block - 1,
+		.timeout_ms = TIMEOUT_MS,
+	};
+	int err = ioctl(n->fd, NVME_IOCTL_IO64_CMD_VEC, &cmd);
+
+	return err < 0 ? -errno : err ? -EIO : 0;
+}
+
 static int prepare(struct pin_op *op, size_t done, size_t len)
 {
 	struct nvme *n = op->priv;
@@ -311,7 +385,7 @@ static int prepare(struct pin_op *op, size_t done, size_t len)
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = n->fd;
-	sqe->cmd_op = NVME_URING_CMD_IO;
+	sqe->cmd_op = n->vectored ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO;
 	if (n->fixed)
 		sqe->rw_flags = URING_CMD_FIXED;	/* uring_cmd_flags; buffer 0 */
 	cmd = (void *)sqe->cmd;
@@ -319,6 +393,10 @@ static int prepare(struct pin_op *op, size_t done, size_t len)
 	cmd->nsid = n->nsid;
 	cmd->addr = (uintptr_t)op->mem->addr + done;
 	cmd->data_len = len;
+	if (n->vectored) {
+		cmd->data_len = cut(op->kernel, n->iov, (void *)(uintptr_t)cmd->addr, len);
+		cmd->addr = (uintptr_t)n->iov;
+	}
 	cmd->cdw10 = n->first;
 	cmd->cdw11 = n->first >> 32;
 	cmd->cdw12 = len / n->block - 1;
@@ -340,7 +418,7 @@ static long pin_by_ioctl(struct pin_op *op)
 {
 	const struct nvme *n = op->priv;
 
-	return pin_pieces_transfer(op, n->pages, by_ioctl);
+	return pin_pieces_transfer(op, n->pages, n->vectored ? by_ioctl_vec : by_ioctl);
 }
 
 static long pin_by_uring(struct pin_op *op)
@@ -427,7 +505,7 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 	return 0;
 }
 
-#define NVME_CONSUMER(_name, _help, _path, _probe, _open, _pin, ...)			\
+#define NVME_CONSUMER(_name, _help, _path, _probe, _open, _predict, _pin, ...)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\
 		.help = _help,							\
@@ -437,25 +515,33 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 		.needs = NEEDS,							\
 		.probe = _probe,						\
 		.open = _open,							\
-		.predict = predict,						\
+		.predict = _predict,						\
 		.pin = _pin,							\
 		.close = nvme_close,						\
 		__VA_ARGS__							\
 	}
 
-NVME_CONSUMER(nvme_passthru_read, "an NVMe read by ioctl", "nvme_user_cmd > nvme_map_user_request",
-	      probe, open_read, pin_by_ioctl, .dirties = true);
-NVME_CONSUMER(nvme_passthru_write, "an NVMe write by ioctl", "nvme_user_cmd > nvme_map_user_request",
-	      probe, open_write, pin_by_ioctl, .only_read = true);
-NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
-	      probe_uring, open_uring_read, pin_by_uring, .dirties = true);
-NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", "nvme_uring_cmd_io > nvme_map_user_request",
-	      probe_uring, open_uring_write, pin_by_uring, .only_read = true);
+#define BY_IOCTL	"nvme_user_cmd > nvme_map_user_request"
+#define BY_IOCTL_VEC	"nvme_user_cmd64 > nvme_map_user_request"
+#define BY_URING	"nvme_uring_cmd_io > nvme_map_user_request"
+
+NVME_CONSUMER(nvme_passthru_read, "an NVMe read by ioctl", BY_IOCTL, probe, open_read, predict,
+	      pin_by_ioctl, .dirties = true);
+NVME_CONSUMER(nvme_passthru_vec, "an NVMe read by ioctl, of a vector", BY_IOCTL_VEC, probe_vec,
+	      open_vec, predict_vec, pin_by_ioctl, .dirties = true);
+NVME_CONSUMER(nvme_passthru_write, "an NVMe write by ioctl", BY_IOCTL, probe, open_write, predict,
+	      pin_by_ioctl, .only_read = true);
+NVME_CONSUMER(uring_nvme_read, "an NVMe read by io_uring", BY_URING, probe_uring, open_uring_read,
+	      predict, pin_by_uring, .dirties = true);
+NVME_CONSUMER(uring_nvme_vec, "an NVMe read by io_uring, of a vector", BY_URING, probe_uring,
+	      open_uring_vec, predict_vec, pin_by_uring, .dirties = true);
+NVME_CONSUMER(uring_nvme_write, "an NVMe write by io_uring", BY_URING, probe_uring,
+	      open_uring_write, predict, pin_by_uring, .only_read = true);
 
 const struct pin_consumer pin_consumer_nvme_passthru_long = {
 	.name = "nvme_passthru_long",
 	.help = "an NVMe read by ioctl of more than the device takes",
-	.path = "nvme_user_cmd > nvme_map_user_request > blk_rq_map_user_iov > pin_user_pages_fast",
+	.path = BY_IOCTL " > blk_rq_map_user_iov > pin_user_pages_fast",
 	.since = "6.5",
 	.doc_case = 1,
 	.needs = NEEDS,

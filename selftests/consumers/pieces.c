@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "dio.h"
 #include "pieces.h"
 
 #define MOST_PAGES	24
@@ -47,6 +48,34 @@ void pin_pieces_predict(const struct pin_op *op, const struct pin_access *a,
 		if (!p->result)
 			p->result = g.err;
 	}
+	p->or_result = p->result;
+}
+
+void pin_pieces_predict_vectors(const struct pin_op *op, bool write, size_t pages,
+				pin_piece_cut cut, struct pin_predict *p)
+{
+	struct iovec iov[PIN_PIECE_VECTOR];
+	size_t done = 0, len;
+	long err = 0;
+
+	for (; done < op->mem->len && !err; done += len) {
+		struct pin_predict one = { .acquired = 0 };
+		struct pin_mem mem = *op->mem;
+		struct pin_op part = *op;
+
+		len = pin_piece(op, done, pages);
+		pin_mem_cut(&mem, done, len);
+		part.mem = &mem;
+		pin_dio_predict_pieces(&part, write, iov, cut(op->kernel, iov, mem.addr, len),
+				       &one);
+		p->acquired += one.acquired;
+		if (one.result < 0) {
+			err = one.result;
+			len = 0;
+		}
+	}
+	p->released = p->acquired;
+	p->result = done ? (long)done : err;
 	p->or_result = p->result;
 }
 

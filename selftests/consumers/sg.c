@@ -45,8 +45,6 @@ enum way {
 	WAYS
 };
 
-#define VECTOR	2	/* pieces of it */
-
 static char nodes[WAYS][64];	/* device nodes, empty: none */
 static bool sg_dio;
 
@@ -290,42 +288,22 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	pin_pieces_predict(op, &access, s->pages, p);
 }
 
-/* One block, and the rest: returns the pieces. */
-static unsigned int cut(struct iovec *iov, void *data, size_t len)
+/* One block, and the rest. */
+static unsigned int cut(const struct pin_kernel *k, struct iovec *iov, void *data, size_t len)
 {
 	const size_t first = len < BLOCK ? len : BLOCK;
 
+	(void)k;
 	iov[0] = (struct iovec){ data, first };
 	iov[1] = (struct iovec){ (char *)data + first, len - first };
-	return len > first ? VECTOR : 1;
+	return len > first ? 2 : 1;
 }
 
 static void predict_vectored(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct sg *s = op->priv;
-	struct iovec iov[VECTOR];
-	size_t done = 0, len;
-	long err = 0;
 
-	for (; done < op->mem->len && !err; done += len) {
-		struct pin_predict one = { .acquired = 0 };
-		struct pin_mem mem = *op->mem;
-		struct pin_op part = *op;
-
-		len = pin_piece(op, done, s->pages);
-		pin_mem_cut(&mem, done, len);
-		part.mem = &mem;
-		pin_dio_predict_pieces(&part, s->write_memory, iov,
-				       cut(iov, mem.addr, len), &one);
-		p->acquired += one.acquired;
-		if (one.result < 0) {
-			err = one.result;
-			len = 0;
-		}
-	}
-	p->released = p->acquired;
-	p->result = done ? (long)done : err;
-	p->or_result = p->result;
+	pin_pieces_predict_vectors(op, s->write_memory, s->pages, cut, p);
 }
 
 static long by_bsg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
@@ -357,7 +335,7 @@ static long by_bsg(const struct sg *s, unsigned char *cdb, void *data, size_t le
 static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len)
 {
 	unsigned char sense[SENSE_LEN];
-	struct iovec iov[VECTOR];
+	struct iovec iov[PIN_PIECE_VECTOR];
 	struct sg_io_hdr io = {
 		.interface_id = 'S',
 		.dxfer_direction = s->both ? SG_DXFER_TO_FROM_DEV :
@@ -366,7 +344,7 @@ static long by_sg(const struct sg *s, unsigned char *cdb, void *data, size_t len
 		.cmdp = cdb,
 		.mx_sb_len = sizeof(sense),
 		.sbp = s->no_sense ? (unsigned char *)BLOCK : sense,
-		.iovec_count = s->vectored ? cut(iov, data, len) : 0,
+		.iovec_count = s->vectored ? cut(NULL, iov, data, len) : 0,
 		.dxfer_len = len,
 		.dxferp = s->vectored ? iov : data,
 		.flags = SG_FLAG_DIRECT_IO,
