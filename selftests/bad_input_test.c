@@ -401,13 +401,24 @@ static long xdp_again(const struct bench *b, struct pin_predict *p)
 /* --- AF_ALG --- */
 
 /* The result is pinned before the cipher finds that the data was tampered with. */
-static long aead_wrong_tag(const struct bench *b, struct pin_predict *p)
+static long wrong_tag(const struct bench *b, struct pin_predict *p, bool queued)
 {
 	char why[PIN_WHY_LEN];
 	long result;
 
 	want(p, dio_pins(b, 4), -EBADMSG);
-	return pin_alg_wrong_tag(b->good, 4 * b->page, &result, why) ? -ENOTBLK : result;
+	return pin_alg_wrong_tag(b->good, 4 * b->page, queued, &result, why) ? -ENOTBLK : result;
+}
+
+static long aead_wrong_tag(const struct bench *b, struct pin_predict *p)
+{
+	return wrong_tag(b, p, false);
+}
+
+/* And when the call has long returned. */
+static long aead_aio_wrong_tag(const struct bench *b, struct pin_predict *p)
+{
+	return wrong_tag(b, p, true);
 }
 
 /* --- io_uring zero-copy receive --- */
@@ -712,6 +723,7 @@ static const struct bad list[] = {
 	{ "xdp_umem.all_headroom", xdp_headroom },
 	{ "xdp_umem.again", xdp_again },
 	{ "af_alg_aead.wrong_tag", aead_wrong_tag },
+	{ "af_alg_aead_aio.wrong_tag", aead_aio_wrong_tag },
 	{ "uring_zcrx.unmapped", zcrx_unmapped },
 	{ "uring_zcrx.ends", zcrx_ends },
 	{ "uring_zcrx.readonly", zcrx_readonly },
@@ -785,7 +797,7 @@ static enum pin_verdict run_bad(struct pin_audit *au, const void *arg)
 		return pin_audit_fail(au, "mmap: %s", strerror(errno));
 	result = bad->call(&b, &p);
 	if (result == -ENOTBLK)
-		pin_audit_skip(au, "not to be had here: needs io_uring, AF_XDP as root, AF_ALG with ccm(aes), or O_DIRECT (set TMPDIR)");
+		pin_audit_skip(au, "not to be had here: needs io_uring, AF_XDP as root, AF_ALG with ccm(aes) and cryptd, or O_DIRECT (set TMPDIR)");
 	else
 		pin_audit_step(au, "call", &p, result, 0);
 	munmap(b.good, (PAGES + 1) * b.page);

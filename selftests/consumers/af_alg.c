@@ -2,21 +2,28 @@
 /*
  * AF_ALG, the kernel's ciphers by socket: what a hash is sent and what a
  * cipher's result goes to is pinned for the time of the call, up to 16 pages
- * at a time. What a cipher is sent is copied.
+ * at a time. What a cipher is sent is copied. By a cipher that works in a queue
+ * of its own, asynchronously, it is pinned until the cipher has done, not only for
+ * the time of the call; there is no such thing any more in 7.3.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/if_alg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "af_alg.h"
 #include "pieces.h"
+#include "transfer.h"
 
 #define NEEDS		"modules algif_hash, algif_skcipher, algif_aead, aes_generic, cbc, ccm, ctr, sha1_generic"
+#define NEEDS_QUEUE	NEEDS ", cryptd"
 
 #ifndef SOL_ALG
 #define SOL_ALG		279
@@ -39,6 +46,7 @@ struct algorithm {
 	unsigned int pages;	/* given to one call; 0: all of the buffer */
 	bool write;		/* the memory is written to */
 	bool keyed;
+	bool queued;		/* by cryptd, and received by aio */
 };
 
 static const struct algorithm hash = {
@@ -65,37 +73,100 @@ static const struct algorithm aead = {
 	.keyed = true,
 };
 
+static const struct algorithm aead_queued = {
+	.type = "aead", .name = "ccm(aes)",
+	.config = "CRYPTO_USER_API_AEAD, CRYPTO_CRYPTD, CRYPTO_CCM and CRYPTO_AES",
+	.iv_len = 16, .tag_len = TAG_LEN, .pages = RECV_PAGES, .write = true,
+	.keyed = true, .queued = true,
+};
+
 struct alg {
 	const struct algorithm *algorithm;
 	int tfm, sock;
 	int pipe[2];
 	size_t chunk;		/* pages: what goes into one call */
 	void *plain;		/* what is enciphered */
+	aio_context_t aio;
 };
 
-/* A descriptor of the algorithm, or -errno. */
+/*
+ * A descriptor of the algorithm of that name, or -errno: what the kernel can make of
+ * what it has it has then.
+ */
+static int bind_name(const struct algorithm *a, const char *name)
+{
+	struct sockaddr_alg addr = { .salg_family = AF_ALG };
+	int err, fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	snprintf((char *)addr.salg_type, sizeof(addr.salg_type), "%s", a->type);
+	snprintf((char *)addr.salg_name, sizeof(addr.salg_name), "%s", name);
+	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A line of /proc/crypto that begins with @key: the value goes to @value. */
+static bool crypto_line(const char *line, const char *key, char *value)
+{
+	char its[32];
+
+	return sscanf(line, "%31s : %63s", its, value) == 2 && !strcmp(its, key);
+}
+
+/*
+ * The same in cryptd's queue. That wants a driver's name, and of one that has no queue of
+ * its own: of those there are, or else made of a cipher for a block.
+ */
+static int bind_queued(const struct algorithm *a)
+{
+	char line[256], name[64] = "", driver[64] = "", value[64] = "", whole[80] = "";
+	char block[64] = "";
+	int fd = bind_name(a, a->name);
+	FILE *f;
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	f = fopen("/proc/crypto", "re");
+	if (!f)
+		return -errno;
+	while (!*whole && fgets(line, sizeof(line), f)) {
+		if (crypto_line(line, "name", value))
+			memcpy(name, value, sizeof(name));
+		else if (crypto_line(line, "driver", value))
+			memcpy(driver, value, sizeof(driver));
+		else if (crypto_line(line, "async", value) && !strcmp(value, "no") &&
+			 !strcmp(name, a->name))
+			snprintf(whole, sizeof(whole), "cryptd(%s)", driver);
+		else if (crypto_line(line, "type", value) && !strcmp(value, "cipher") &&
+			 !strcmp(name, "aes"))
+			memcpy(block, driver, sizeof(block));
+	}
+	fclose(f);
+	if (!*whole)
+		snprintf(whole, sizeof(whole), "cryptd(ccm_base(ctr(%.20s),cbcmac(%.20s)))", block,
+			 block);
+	return bind_name(a, whole);
+}
+
+/* A descriptor of the algorithm with a key, or -errno. */
 static int bind_algorithm(const struct algorithm *a, char *why)
 {
 	static const unsigned char key[KEY_LEN] = "pin accounting";
-	struct sockaddr_alg addr = { .salg_family = AF_ALG };
-	int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int err = 0;
+	int err, fd = a->queued ? bind_queued(a) : bind_name(a, a->name);
 
 	if (fd < 0)
-		return pin_why(why, -errno, "socket(AF_ALG): %s: kernel option %s",
-			       strerror(errno), a->config);
-	memcpy(addr.salg_type, a->type, strlen(a->type) + 1);
-	memcpy(addr.salg_name, a->name, strlen(a->name) + 1);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		err = pin_why(why, -errno, "AF_ALG %s %s: %s: kernel options %s; on some kernels also root, and not 2 in /proc/sys/crypto/af_alg_restrict",
-			      a->type, a->name, strerror(errno), a->config);
-	else if ((a->keyed && setsockopt(fd, SOL_ALG, ALG_SET_KEY, key, KEY_LEN)) ||
-		 (a->tag_len && setsockopt(fd, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL,
-					   a->tag_len)))
-		err = pin_why(why, -errno, "AF_ALG %s: setsockopt: %s", a->name,
-			      strerror(errno));
-	if (!err)
+		return pin_why(why, fd, "AF_ALG %s %s%s: %s: kernel options %s; on some kernels also root, and not 2 in /proc/sys/crypto/af_alg_restrict",
+			       a->type, a->name, a->queued ? ", queued" : "", strerror(-fd),
+			       a->config);
+	if ((!a->keyed || !setsockopt(fd, SOL_ALG, ALG_SET_KEY, key, KEY_LEN)) &&
+	    (!a->tag_len || !setsockopt(fd, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, a->tag_len)))
 		return fd;
+	err = pin_why(why, -errno, "AF_ALG %s: setsockopt: %s", a->name, strerror(errno));
 	close(fd);
 	return err;
 }
@@ -126,6 +197,12 @@ static int probe_aead(const struct pin_kernel *k, char *why)
 {
 	(void)k;
 	return probe(&aead, why);
+}
+
+static int probe_aead_queued(const struct pin_kernel *k, char *why)
+{
+	(void)k;
+	return probe(&aead_queued, why);
 }
 
 static size_t socket_buffer(int sock, int option)
@@ -169,6 +246,8 @@ static void alg_close(struct pin_op *op)
 		close(a->sock);
 	if (a->tfm >= 0)
 		close(a->tfm);
+	if (a->aio)
+		syscall(__NR_io_destroy, a->aio);
 	free(a->plain);
 	free(a);
 	op->priv = NULL;
@@ -204,6 +283,8 @@ static int alg_open(struct pin_op *op, const struct algorithm *algorithm)
 		err = pin_why(op->why, -ENOMEM, "out of memory");
 	else if (algorithm == &hash_pipe && pipe2(a->pipe, O_CLOEXEC))
 		err = pin_why(op->why, -errno, "pipe: %s", strerror(errno));
+	else if (algorithm->queued && syscall(__NR_io_setup, 1, &a->aio))
+		err = pin_why(op->why, -errno, "io_setup: %s", strerror(errno));
 out:
 	if (err)
 		alg_close(op);
@@ -223,6 +304,11 @@ static int open_skcipher(struct pin_op *op)
 static int open_aead(struct pin_op *op)
 {
 	return alg_open(op, &aead);
+}
+
+static int open_aead_queued(struct pin_op *op)
+{
+	return alg_open(op, &aead_queued);
 }
 
 static int open_splice(struct pin_op *op)
@@ -308,23 +394,36 @@ static ssize_t send_to_cipher(int sock, const struct algorithm *a, int op, void 
 	return sendmsg(sock, &msg, 0);
 }
 
-int pin_alg_wrong_tag(void *data, size_t len, long *result, char *why)
+/* What the cipher makes: bytes or -errno. */
+static long receive(const struct algorithm *a, int sock, aio_context_t aio, void *data, size_t len)
 {
-	const int tfm = bind_algorithm(&aead, why);
+	const struct iovec iov = { data, len };
+	ssize_t n;
+
+	if (a->queued)
+		return pin_transfer_aio_by(aio, sock, false, &iov, 1, 0, 0);
+	n = recv(sock, data, len, 0);
+	return n < 0 ? -errno : n;
+}
+
+int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *why)
+{
+	const struct algorithm *a = queued ? &aead_queued : &aead;
+	const int tfm = bind_algorithm(a, why);
 	void *zeros = calloc(1, len + TAG_LEN);
 	int sock = -1, err = tfm < 0 ? tfm : 0;
-	ssize_t n;
+	aio_context_t aio = 0;
 
 	if (!err)
 		sock = accept4(tfm, NULL, NULL, SOCK_CLOEXEC);
-	if (!err && (sock < 0 || !zeros ||
-		     send_to_cipher(sock, &aead, ALG_OP_DECRYPT, zeros, len + TAG_LEN) !=
+	if (!err && (sock < 0 || !zeros || (queued && syscall(__NR_io_setup, 1, &aio)) ||
+		     send_to_cipher(sock, a, ALG_OP_DECRYPT, zeros, len + TAG_LEN) !=
 		     (ssize_t)len + TAG_LEN))
-		err = pin_why(why, -EIO, "AF_ALG %s takes no message of %zu bytes", aead.name, len);
-	if (!err) {
-		n = recv(sock, data, len, 0);
-		*result = n < 0 ? -errno : n;
-	}
+		err = pin_why(why, -EIO, "AF_ALG %s takes no message of %zu bytes", a->name, len);
+	if (!err)
+		*result = receive(a, sock, aio, data, len);
+	if (aio)
+		syscall(__NR_io_destroy, aio);
 	if (sock >= 0)
 		close(sock);
 	if (tfm >= 0)
@@ -344,20 +443,20 @@ static long encipher(struct pin_op *op, size_t done, size_t len)
 {
 	struct alg *a = op->priv;
 	const ssize_t plain = len - a->algorithm->tag_len;
-	ssize_t n = send_to_cipher(a->sock, a->algorithm, ALG_OP_ENCRYPT, a->plain, plain);
-	int err;
+	long n = send_to_cipher(a->sock, a->algorithm, ALG_OP_ENCRYPT, a->plain, plain);
 
 	/* For the rest recv() would wait for ever. */
 	if (n >= 0 && n < plain)
 		return -ENOBUFS;
-	if (n >= 0)
-		n = recv(a->sock, (char *)op->mem->addr + done, len, 0);
+	if (n < 0)
+		n = -errno;
+	else
+		n = receive(a->algorithm, a->sock, a->aio, (char *)op->mem->addr + done, len);
 	if (n < 0) {
-		err = -errno;
 		begin_anew(a);
-		return err;
+		return n;
 	}
-	return n == (ssize_t)len ? 0 : -EIO;
+	return n == (long)len ? 0 : -EIO;
 }
 
 static long cipher_recv(struct pin_op *op)
@@ -397,6 +496,20 @@ const struct pin_consumer pin_consumer_af_alg_aead = {
 	.needs = NEEDS,
 	.probe = probe_aead,
 	.open = open_aead,
+	.predict = predict,
+	.pin = cipher_recv,
+	.close = alg_close,
+};
+
+const struct pin_consumer pin_consumer_af_alg_aead_aio = {
+	.name = "af_alg_aead_aio",
+	.help = "AF_ALG: the memory gets what an authenticated cipher with a queue makes, by aio",
+	.path = "aead_recvmsg > af_alg_get_rsgl > extract_iter_to_sg > pin_user_pages_fast; af_alg_async_cb",
+	.since = "6.5",
+	.doc_case = 1,
+	.needs = NEEDS_QUEUE,
+	.probe = probe_aead_queued,
+	.open = open_aead_queued,
 	.predict = predict,
 	.pin = cipher_recv,
 	.close = alg_close,

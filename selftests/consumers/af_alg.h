@@ -7,8 +7,9 @@
 
 /*
  * Have an authenticated cipher decipher @len bytes into @data whose tag is wrong: what
- * recv() returned, or -errno, in *@result. -errno and @why if it cannot be tried here.
+ * recv() returned, or if it is a cipher with a queue, aio, in *@result. -errno and @why if
+ * it cannot be tried here.
  */
-int pin_alg_wrong_tag(void *data, size_t len, long *result, char *why);
+int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *why);
 
 #endif

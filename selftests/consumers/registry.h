@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* One line per consumer, sorted. Included more than once: no guard. */
 PIN_CONSUMER(af_alg_aead)
+PIN_CONSUMER(af_alg_aead_aio)
 PIN_CONSUMER(af_alg_hash)
 PIN_CONSUMER(af_alg_skcipher)
 PIN_CONSUMER(af_alg_splice)

@@ -46,7 +46,7 @@ MODULES = (
     " virtio_vdpa virtio_net"
     " dummy rdma_rxe siw ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
     # crypto by AF_ALG
-    " algif_hash algif_skcipher algif_aead ccm ctr cbc cmac aes aes_generic aesni_intel sha1"
+    " algif_hash algif_skcipher algif_aead ccm cryptd ctr cbc cmac aes aes_generic aesni_intel sha1"
     " sha256_generic sha256")
 # Queues for polled I/O; memfd_secret() is off by default before 6.5. The others
 # spare an emulated processor work that has nothing to do with pins; warnings
