@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Direct I/O that is refused: memory is pinned, a request submitted, and answered
- * with an error. What was pinned must be released on that way, too.
+ * with an error, or found to be too long for the device before. What was pinned
+ * must be released on that way, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #define BYTES		(32ul << 20)
 #define BATCH		64	/* pages that fs/direct-io.c pins at once, bios that it lets lie */
 #define PIECES		(2 * BATCH)
+#define BIO_PAGES	256u	/* that are pinned at a time for a command */
 
 static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR, failing = {
 	.type = "error", .before = "", .config = "BLK_DEV_DM",
@@ -339,7 +341,7 @@ static enum pin_verdict run_broken_off(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
-/* --- commands that a device refuses --- */
+/* --- commands that a device refuses, or its queue --- */
 
 static int by_ioctl(const struct pin_mem *m, long *result, char *why)
 {
@@ -351,30 +353,65 @@ static int by_uring(const struct pin_mem *m, long *result, char *why)
 	return pin_nvme_read_beyond(m, true, result, why);
 }
 
+/*
+ * Of as many segments as the queue allows, and of one more: as each page is one, it is the
+ * last bio that is refused then.
+ */
 static const struct command {
 	const char *name;
 	int (*call)(const struct pin_mem *m, long *result, char *why);
 	long result;
+	int (*segments)(const struct pin_kernel *k, char *why);
+	unsigned int more;
 } commands[] = {
-	{ "nvme.read", by_ioctl, -EIO }, { "nvme.uring_read", by_uring, -EIO },
-	{ "sg.read", pin_scsi_read_beyond, -EIO }, { "sd.no_sense", pin_scsi_no_sense, -EFAULT },
-	{ "st.write", pin_scsi_tape_refuses, -EIO },
+	{ "nvme.read", by_ioctl, -EIO, NULL, 0 },
+	{ "nvme.uring_read", by_uring, -EIO, NULL, 0 },
+	{ "sg.read", pin_scsi_read_beyond, -EIO, NULL, 0 },
+	{ "sd.no_sense", pin_scsi_no_sense, -EFAULT, NULL, 0 },
+	{ "st.write", pin_scsi_tape_refuses, -EIO, NULL, 0 },
+	{ "nvme.segments", by_ioctl, -EIO, pin_nvme_segments, 0 },
+	{ "nvme.segments_more", by_ioctl, -EINVAL, pin_nvme_segments, 1 },
+	{ "nvme.uring_segments_more", by_uring, -EINVAL, pin_nvme_segments, 1 },
+	{ "sg.segments", pin_scsi_read_beyond, -EIO, pin_scsi_segments, 0 },
+	{ "sg.segments_more", pin_scsi_read_beyond, -EINVAL, pin_scsi_segments, 1 },
+	{ "sd.segments_more", pin_scsi_no_sense, -EINVAL, pin_scsi_segments, 1 },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+/*
+ * Before 6.16 what does not fit into a bio any more is given back, to be pinned for the
+ * next. Since then io_uring, which asks not to be made to wait first, is sent away as
+ * if the device were busy, and a worker asks again.
+ */
+static uint64_t pinned_twice(const struct command *c, const struct pin_kernel *k,
+			     unsigned int pages, unsigned int most)
+{
+	const unsigned int first = most < BIO_PAGES ? most : BIO_PAGES;
+
+	if (k->version >= PIN_KVER(6, 16))
+		return c->call == by_uring && pages > most ? pages : 0;
+	return pages > first ? pages - first : 0;
+}
 
 static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
 {
 	const struct command *c = arg;
 	const struct pin_kernel *k = pin_audit_kernel(au);
 	struct pin_predict want = { .result = c->result, .or_result = c->result };
+	const char *kind = c->segments ? "alias" : "anon";
 	char why[PIN_WHY_LEN];
 	struct pin_mem mem;
+	int most = PAGES;
 	long result;
 
-	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, PAGES))
+	if (c->segments)
+		most = c->segments(k, why);
+	if (most <= 0)
+		return pin_audit_skip(au, "%s", most ? why : "the queue has no limit of segments");
+	if (pin_mem_alloc(&mem, pin_memkind_find(kind), k, most + c->more))
 		return pin_audit_skip(au, "%s", mem.why);
-	want.acquired = k->dio_pins ? PAGES : 0;
+	want.acquired = k->dio_pins ? mem.pages + pinned_twice(c, k, mem.pages, most) : 0;
 	want.released = want.acquired;
 	if (c->call(&mem, &result, why))
 		pin_audit_skip(au, "%s", why);
@@ -412,7 +449,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "io_error_test",
-		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error, or only in part, or not at all: what was pinned for it is released.",
+		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error, or only in part, or not at all, or that have more segments than its queue takes: what was pinned for it is released.",
 		.setup = setup,
 		.cleanup = cleanup,
 		.add_tests = add_tests,

@@ -505,6 +505,22 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 	return 0;
 }
 
+int pin_nvme_segments(const struct pin_kernel *k, char *why)
+{
+	struct nvme n = { .fd = -1 };
+	long long bytes, segments;
+	int err = probe(k, why) ?: open_disk(&n, false, why);
+
+	if (!err) {
+		bytes = pin_dio_queue(n.fd, "max_hw_sectors_kb") * 1024;
+		segments = pin_dio_queue(n.fd, "max_segments");
+		err = segments * k->page_size < bytes ? segments : bytes / k->page_size;
+	}
+	if (n.fd >= 0)
+		close(n.fd);
+	return err;
+}
+
 #define NVME_CONSUMER(_name, _help, _path, _probe, _open, _predict, _pin, ...)			\
 	const struct pin_consumer pin_consumer_##_name = {			\
 		.name = #_name,							\

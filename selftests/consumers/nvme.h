@@ -24,6 +24,9 @@ int pin_nvme_probe(const char *variable, const char *qemu, char *why);
  */
 int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char *why);
 
+/* So many pages that lie apart a command there may have; or -errno and @why. */
+int pin_nvme_segments(const struct pin_kernel *k, char *why);
+
 /*
  * With an op of uring_nvme_fixed that is pinned: read into the buffer's end, without
  * waiting; is that done? and wait for it. 0 or -errno.

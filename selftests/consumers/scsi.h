@@ -26,6 +26,9 @@ int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why);
 /* The same by the disk itself, and what it says of that has nowhere to go. */
 int pin_scsi_no_sense(const struct pin_mem *m, long *result, char *why);
 
+/* So many segments a command to that disk may have; or -errno and @why. */
+int pin_scsi_segments(const struct pin_kernel *k, char *why);
+
 /*
  * Write @m to a tape that answers with an error: what comes of it in *@result. -errno and
  * @why if it cannot be tried here.

@@ -424,6 +424,20 @@ int pin_scsi_read_beyond(const struct pin_mem *m, long *result, char *why)
 	return err;
 }
 
+int pin_scsi_segments(const struct pin_kernel *k, char *why)
+{
+	int fd, most, err = probe_block(k, why);
+
+	if (err)
+		return err;
+	fd = open(nodes[BY_BLOCK], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pin_why(why, -errno, "%s: %s", nodes[BY_BLOCK], strerror(errno));
+	most = pin_dio_queue(fd, "max_segments");
+	close(fd);
+	return most;
+}
+
 int pin_scsi_no_sense(const struct pin_mem *m, long *result, char *why)
 {
 	int err = probe_block(m->kernel, why);
