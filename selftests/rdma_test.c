@@ -38,6 +38,7 @@ struct seq {
 	struct pin_audit *au;
 	const struct pin_kernel *k;
 	char device[PIN_NODE_LEN];
+	struct pin_rdma_device at;
 	struct pin_rdma r;
 	struct pin_mem mem;
 	unsigned int mr;
@@ -65,7 +66,6 @@ static char unable[PIN_WHY_LEN];	/* to have a network device: why */
 /* Each test has a device of its own, as some take it away. */
 static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 {
-	struct pin_rdma_device device;
 	char why[PIN_WHY_LEN];
 
 	memset(s, 0, sizeof(*s));
@@ -77,8 +77,8 @@ static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 		return false;
 	}
 	snprintf(s->device, sizeof(s->device), "pin%s9", t->of->name);
-	if (t->of->add(s->device, LINK, why) || pin_rdma_find(&device, s->device, why) ||
-	    pin_rdma_open(&s->r, &device, why) ||
+	if (t->of->add(s->device, LINK, why) || pin_rdma_find(&s->at, s->device, why) ||
+	    pin_rdma_open(&s->r, &s->at, why) ||
 	    (pin_mem_alloc(&s->mem, pin_memkind_find("anon"), s->k, PAGES) &&
 	     snprintf(why, sizeof(why), "%s", s->mem.why))) {
 		pin_audit_skip(au, "%s", why);
@@ -236,16 +236,123 @@ static void untold(struct seq *s)
 static void windows(struct seq *s)
 {
 	unsigned int mw[2];
+	uint32_t key;
 	long can = 0;
 
 	/* soft-RoCE has them since 5.14. */
 	if (s->k->version < PIN_KVER(5, 14) || s->t->of != &rxe)
 		can = -EOPNOTSUPP;
 	if (reg(s) &&
-	    step(s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_1, &mw[0])) &&
-	    step(s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_2, &mw[1])) &&
+	    step(s, "window of type 1", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_1, &mw[0], &key)) &&
+	    step(s, "window of type 2", 0, can, pin_rdma_alloc_mw(&s->r, WINDOW_2, &mw[1], &key)) &&
 	    !can && step(s, "close a window", 0, 0, pin_rdma_dealloc_mw(&s->r, mw[0])))
 		dereg(s);
+}
+
+/* --- windows that are bound --- */
+
+/* One of type 1, which any queue pair of its domain binds, and the two halves of the memory. */
+struct bound {
+	struct seq *s;
+	struct pin_rdma_qp qp;
+	unsigned int mw;
+	uint32_t mw_key;
+	struct {
+		unsigned int mr;
+		uint32_t key;
+		char *addr;
+	} half[2];
+	size_t len;		/* of a half */
+};
+
+static bool reg_half(struct bound *b, int i)
+{
+	struct seq *s = b->s;
+
+	b->half[i].addr = (char *)s->mem.addr + i * b->len;
+	return step(s, i ? "register the second half" : "register the first half", PAGES / 2, 0,
+		    pin_rdma_reg_mr_key(&s->r, b->half[i].addr, b->len,
+					PIN_RDMA_LOCAL_WRITE | PIN_RDMA_MW_BIND, &b->half[i].mr,
+					&b->half[i].key));
+}
+
+static bool dereg_half(struct bound *b, int i, const char *what)
+{
+	return step(b->s, what, -(PAGES / 2), 0, pin_rdma_dereg_mr(&b->s->r, b->half[i].mr));
+}
+
+/* What a window shows can be neither unpinned nor given up. */
+static bool held_by_window(struct bound *b, int i)
+{
+	return step(b->s, "deregister what the window shows", 0, -EINVAL,
+		    pin_rdma_dereg_mr(&b->s->r, b->half[i].mr));
+}
+
+static bool bind_half(struct bound *b, int i, const char *what)
+{
+	return step(b->s, what, 0, 0,
+		    pin_rdma_bind_mw(&b->s->r, &b->qp, b->mw_key, b->half[i].key, b->half[i].addr,
+				     b->len));
+}
+
+static bool unbind(struct bound *b)
+{
+	return step(b->s, "bind it to nothing", 0, 0,
+		    pin_rdma_bind_mw(&b->s->r, &b->qp, b->mw_key, 0, NULL, 0));
+}
+
+/* The window is there before the regions: what is closed all at once goes from the end. */
+static bool begin_bound(struct bound *b, struct seq *s)
+{
+	int err;
+
+	*b = (struct bound){ .s = s, .len = s->mem.len / 2 };
+	if (s->k->version < PIN_KVER(5, 14)) {
+		pin_audit_skip(s->au, "soft-RoCE has memory windows since 5.14");
+		return false;
+	}
+	err = pin_rdma_open_qp(&s->r, &s->at, &b->qp);
+	if (err) {
+		pin_audit_fail(s->au, "no queue pair can be connected to itself: %s",
+			       strerror(-err));
+		return false;
+	}
+	return step(s, "window", 0, 0, pin_rdma_alloc_mw(&s->r, WINDOW_1, &b->mw, &b->mw_key)) &&
+	       reg_half(b, 0) && bind_half(b, 0, "bind it to the first half") &&
+	       held_by_window(b, 0);
+}
+
+static void window_rebound(struct seq *s)
+{
+	struct bound b;
+
+	if (begin_bound(&b, s) && reg_half(&b, 1) &&
+	    bind_half(&b, 1, "bind it to the second half") &&
+	    dereg_half(&b, 0, "deregister the first half") && held_by_window(&b, 1) &&
+	    bind_half(&b, 1, "bind it to the same once more") && held_by_window(&b, 1) &&
+	    unbind(&b))
+		dereg_half(&b, 1, "deregister the second half");
+	pin_rdma_close_qp(&b.qp);
+}
+
+static void window_closed(struct seq *s)
+{
+	struct bound b;
+
+	if (begin_bound(&b, s) &&
+	    step(s, "close the window", 0, 0, pin_rdma_dealloc_mw(&s->r, b.mw)))
+		dereg_half(&b, 0, "deregister the first half");
+	pin_rdma_close_qp(&b.qp);
+}
+
+/* The region cannot go before the window, and has to be asked twice. */
+static void window_left(struct seq *s)
+{
+	struct bound b;
+
+	if (begin_bound(&b, s))
+		reg_half(&b, 1);
+	pin_rdma_close_qp(&b.qp);
 }
 
 /* --- the device is taken away --- */
@@ -315,6 +422,9 @@ static const struct test tests[] = {
 	{ "rxe.rights_later", rights_later, &rxe },
 	{ "rxe.persistent", not_persistent, &rxe },
 	{ "rxe.windows", windows, &rxe },
+	{ "rxe.window_rebound", window_rebound, &rxe },
+	{ "rxe.window_closed", window_closed, &rxe },
+	{ "rxe.window_left", window_left, &rxe },
 	{ "rxe.removed", removed, &rxe },
 	{ "siw.twice", twice, &siw },
 	{ "siw.busy_domain", busy_domain, &siw },
@@ -341,7 +451,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "rdma_test",
-		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
+		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows that are bound to them, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

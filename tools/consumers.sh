@@ -31,7 +31,7 @@ Ways to pin that the machines at hand do not have, or that are not worth their p
 | way in | kernel functions | why not | where it is |
 |---|---|---|---|
 | RDMA adapters (mlx5, irdma, hfi1, ...) | ib_umem_get > pin_user_pages_fast | hardware; `rdma_test` and `rdma_*` use soft-RoCE and soft-iWARP | `pinstat -- ib_write_bw -d mlx5_0 --report_gbits` (perftest), and its client |
-| RDMA memory windows bound to a region | none of their own | a queue pair that is connected; `rdma_test` opens and closes them | the same, `pinstat -- ibv_rc_pingpong` |
+| RDMA memory windows of type 2, and work that goes through windows | none of their own | they pin nothing more: `rdma_test` opens those of type 2, and binds those of type 1 | the same, `pinstat -- ibv_rc_pingpong` |
 | VFIO without an IOMMU; mediated devices of hardware (kvmgt, ap, ccw) | vfio_pin_pages > pin_user_pages_remote, as `vfio_mdev` | VFIO_NOIOMMU is off in Debian's kernels, and pins nothing; hardware | `pinstat -- qemu-system-x86_64 -device vfio-pci,sysfsdev=...` |
 | KVM guest memory (control), SEV | hva_to_pfn; sev_pin_memory > pin_user_pages_fast | a guest in an emulated guest; AMD's hardware | `pinstat -- qemu-system-x86_64 -accel kvm ...` |
 | userptr of graphics and compute devices | i915_gem_userptr, ivpu, amdxdna, habanalabs: pin_user_pages_fast | hardware | `pinstat -- gem_userptr_blits` (igt-gpu-tools) |

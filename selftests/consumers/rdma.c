@@ -9,10 +9,13 @@
 #include <glob.h>
 #include <linux/capability.h>
 #include <rdma/ib_user_verbs.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_netlink.h>
+#include <rdma/rdma_user_rxe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,6 +30,24 @@
 #define DEVICE		"pinrxe0"
 #define DEVICE_SIW	"pinsiw0"
 #define ON_DEMAND	(1u << 6)
+#define QUEUE_LEN	16
+#define GIDS		16
+#define PATIENCE_NS	10000000000ull	/* an address is known, a request done by then */
+
+/* Of a queue pair: the kernel's numbers, that are in no header of user space's. */
+#define STATE_INIT	1
+#define STATE_RTR	2
+#define STATE_RTS	3
+#define HAS_STATE	(1u << 0)
+#define HAS_ACCESS	(1u << 3)
+#define HAS_PKEY	(1u << 4)
+#define HAS_PORT	(1u << 5)
+#define HAS_PEER	(1u << 7)
+#define HAS_MTU		(1u << 8)
+#define HAS_RECV_PSN	(1u << 12)
+#define HAS_SEND_PSN	(1u << 16)
+#define HAS_PEER_NUMBER	(1u << 20)
+#define MTU_1024	3
 
 static struct pin_rdma_device rxe, siw;
 
@@ -253,7 +274,7 @@ void pin_rdma_close(struct pin_rdma *r)
 }
 
 static int reg_mr(const struct pin_rdma *r, const void *addr, size_t len, unsigned int access,
-		  size_t room, unsigned int *mr)
+		  size_t room, unsigned int *mr, uint32_t *key)
 {
 	struct {
 		struct ib_uverbs_reg_mr_resp body;
@@ -276,21 +297,33 @@ static int reg_mr(const struct pin_rdma *r, const void *addr, size_t len, unsign
 	int err = verb(r->fd, IB_USER_VERBS_CMD_REG_MR, &cmd, sizeof(cmd),
 		       sizeof(answer.body) + room);
 
-	if (!err)
+	if (!err) {
 		*mr = answer.body.mr_handle;
+		*key = answer.body.lkey;
+	}
 	return err;
+}
+
+int pin_rdma_reg_mr_key(const struct pin_rdma *r, const void *addr, size_t len,
+			unsigned int access, unsigned int *mr, uint32_t *key)
+{
+	return reg_mr(r, addr, len, access, sizeof(struct extra), mr, key);
 }
 
 int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
 		    unsigned int access, unsigned int *mr)
 {
-	return reg_mr(r, addr, len, access, sizeof(struct extra), mr);
+	uint32_t key;
+
+	return pin_rdma_reg_mr_key(r, addr, len, access, mr, &key);
 }
 
 int pin_rdma_reg_mr_untold(const struct pin_rdma *r, const void *addr, size_t len,
 			   unsigned int access, unsigned int *mr)
 {
-	return reg_mr(r, addr, len, access, 0, mr);
+	uint32_t key;
+
+	return reg_mr(r, addr, len, access, 0, mr, &key);
 }
 
 int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int what,
@@ -337,7 +370,8 @@ int pin_rdma_dealloc_pd(const struct pin_rdma *r, unsigned int pd)
 	return verb(r->fd, IB_USER_VERBS_CMD_DEALLOC_PD, &cmd, sizeof(cmd), 0);
 }
 
-int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw)
+int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw,
+		      uint32_t *key)
 {
 	struct ib_uverbs_alloc_mw_resp answer;
 	struct {
@@ -353,8 +387,10 @@ int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int 
 	int err = verb(r->fd, IB_USER_VERBS_CMD_ALLOC_MW, &cmd, sizeof(cmd),
 		       sizeof(answer));
 
-	if (!err)
+	if (!err) {
 		*mw = answer.mw_handle;
+		*key = answer.rkey;
+	}
 	return err;
 }
 
@@ -366,6 +402,244 @@ int pin_rdma_dealloc_mw(const struct pin_rdma *r, unsigned int mw)
 	} cmd = { .body.mw_handle = mw };
 
 	return verb(r->fd, IB_USER_VERBS_CMD_DEALLOC_MW, &cmd, sizeof(cmd), 0);
+}
+
+/* --- a queue pair, which windows are bound by --- */
+
+static int map_queue(const struct pin_rdma *r, const struct mminfo *where,
+		     struct rxe_queue_buf **queue)
+{
+	void *map = mmap(NULL, where->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+			 where->offset);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	*queue = map;
+	return 0;
+}
+
+static int create_cq(const struct pin_rdma *r, struct pin_rdma_qp *qp, unsigned int *cq)
+{
+	struct {
+		struct ib_uverbs_create_cq_resp body;
+		struct rxe_create_cq_resp rxe;
+	} answer;
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_create_cq body;
+	} cmd = {
+		.body = {
+			.response = (uintptr_t)&answer,
+			.cqe = QUEUE_LEN,
+			.comp_channel = -1,
+		},
+	};
+	int err = verb(r->fd, IB_USER_VERBS_CMD_CREATE_CQ, &cmd, sizeof(cmd), sizeof(answer));
+
+	if (err)
+		return err;
+	*cq = answer.body.cq_handle;
+	qp->done_len = answer.rxe.mi.size;
+	return map_queue(r, &answer.rxe.mi, &qp->done);
+}
+
+static int create_qp(const struct pin_rdma *r, struct pin_rdma_qp *qp, unsigned int cq)
+{
+	struct {
+		struct ib_uverbs_create_qp_resp body;
+		struct rxe_create_qp_resp rxe;
+	} answer;
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_create_qp body;
+	} cmd = {
+		.body = {
+			.response = (uintptr_t)&answer,
+			.pd_handle = r->pd,
+			.send_cq_handle = cq,
+			.recv_cq_handle = cq,
+			.max_send_wr = QUEUE_LEN,
+			.max_recv_wr = 1,
+			.max_send_sge = 1,
+			.max_recv_sge = 1,
+			.sq_sig_all = 1,
+			.qp_type = IB_UVERBS_QPT_UC,
+		},
+	};
+	int err = verb(r->fd, IB_USER_VERBS_CMD_CREATE_QP, &cmd, sizeof(cmd), sizeof(answer));
+
+	if (err)
+		return err;
+	qp->handle = answer.body.qp_handle;
+	qp->number = answer.body.qpn;
+	qp->work_len = answer.rxe.sq_mi.size;
+	return map_queue(r, &answer.rxe.sq_mi, &qp->work);
+}
+
+/* Where in the table the address of IPv4 is, which goes to @gid: or -ENOENT. */
+static int find_gid(const char *device, unsigned char *gid)
+{
+	char path[160], text[64];
+	unsigned int part[8];
+	FILE *f;
+
+	for (int i = 0; i < GIDS; i++) {
+		snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/gids/%d", device, i);
+		f = fopen(path, "re");
+		if (!f)
+			break;
+		if (!fgets(text, sizeof(text), f))
+			*text = '\0';
+		fclose(f);
+		if (strncmp(text, "0000:0000:0000:0000:0000:ffff:", 30) ||
+		    sscanf(text, "%x:%x:%x:%x:%x:%x:%x:%x", &part[0], &part[1], &part[2], &part[3],
+			   &part[4], &part[5], &part[6], &part[7]) != 8)
+			continue;
+		for (int j = 0; j < 8; j++) {
+			gid[2 * j] = part[j] >> 8;
+			gid[2 * j + 1] = part[j];
+		}
+		return i;
+	}
+	return -ENOENT;
+}
+
+/* It is entered there by a worker. */
+static int wait_gid(const char *device, unsigned char *gid)
+{
+	const uint64_t deadline = pin_now_ns() + PATIENCE_NS;
+	int index;
+
+	do {
+		index = find_gid(device, gid);
+		if (index < 0)
+			usleep(10000);
+	} while (index < 0 && pin_now_ns() < deadline);
+	return index;
+}
+
+static int modify_qp(const struct pin_rdma *r, const struct ib_uverbs_modify_qp *what)
+{
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_modify_qp body;
+	} cmd = { .body = *what };
+
+	return verb(r->fd, IB_USER_VERBS_CMD_MODIFY_QP, &cmd, sizeof(cmd), 0);
+}
+
+static int connect_qp(const struct pin_rdma *r, const struct pin_rdma_device *d,
+		      const struct pin_rdma_qp *qp)
+{
+	struct ib_uverbs_modify_qp to = {
+		.qp_handle = qp->handle,
+		.attr_mask = HAS_STATE | HAS_ACCESS | HAS_PKEY | HAS_PORT,
+		.qp_state = STATE_INIT,
+		.qp_access_flags = PIN_RDMA_REMOTE_READ,
+		.port_num = 1,
+		.dest_qp_num = qp->number,
+		.path_mtu = MTU_1024,
+		.dest = { .is_global = 1, .port_num = 1, .hop_limit = 1 },
+	};
+	int err, index = wait_gid(d->name, to.dest.dgid);
+
+	if (index < 0)
+		return index;
+	to.dest.sgid_index = index;
+	err = modify_qp(r, &to);
+	if (err)
+		return err;
+	to.attr_mask = HAS_STATE | HAS_PEER | HAS_MTU | HAS_PEER_NUMBER | HAS_RECV_PSN;
+	to.qp_state = STATE_RTR;
+	err = modify_qp(r, &to);
+	if (err)
+		return err;
+	to.attr_mask = HAS_STATE | HAS_SEND_PSN;
+	to.qp_state = STATE_RTS;
+	return modify_qp(r, &to);
+}
+
+int pin_rdma_open_qp(const struct pin_rdma *r, const struct pin_rdma_device *d,
+		     struct pin_rdma_qp *qp)
+{
+	unsigned int cq;
+	int err;
+
+	*qp = (struct pin_rdma_qp){ .work = NULL };
+	err = create_cq(r, qp, &cq);
+	err = err ?: create_qp(r, qp, cq);
+	err = err ?: connect_qp(r, d, qp);
+	if (err)
+		pin_rdma_close_qp(qp);
+	return err;
+}
+
+void pin_rdma_close_qp(struct pin_rdma_qp *qp)
+{
+	if (qp->work)
+		munmap(qp->work, qp->work_len);
+	if (qp->done)
+		munmap(qp->done, qp->done_len);
+	*qp = (struct pin_rdma_qp){ .work = NULL };
+}
+
+static void *element(struct rxe_queue_buf *queue, uint32_t index)
+{
+	return queue->data + ((size_t)(index & queue->index_mask) << queue->log2_elem_size);
+}
+
+/* What became of the next request: 0 or -errno. */
+static int complete(const struct pin_rdma_qp *qp)
+{
+	const uint64_t deadline = pin_now_ns() + PATIENCE_NS;
+	struct rxe_queue_buf *done = qp->done;
+	const uint32_t next = done->consumer_index;
+	const struct ib_uverbs_wc *wc = element(done, next);
+
+	while (__atomic_load_n(&done->producer_index, __ATOMIC_ACQUIRE) == next) {
+		if (pin_now_ns() > deadline)
+			return -ETIMEDOUT;
+		usleep(1000);
+	}
+	__atomic_store_n(&done->consumer_index, (next + 1) & done->index_mask, __ATOMIC_RELEASE);
+	return wc->status ? -EIO : 0;
+}
+
+int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t mw,
+		     uint32_t mr, const void *addr, size_t len)
+{
+	struct ib_uverbs_post_send_resp answer;
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_post_send body;	/* just that there is something */
+	} cmd = {
+		.body = {
+			.response = (uintptr_t)&answer,
+			.qp_handle = qp->handle,
+			.wqe_size = sizeof(struct ib_uverbs_send_wr),
+		},
+	};
+	struct rxe_queue_buf *work = qp->work;
+	const uint32_t next = work->producer_index;
+	struct rxe_send_wqe *wqe = element(work, next);
+	int err;
+
+	*wqe = (struct rxe_send_wqe){
+		.wr = {
+			.opcode = IB_UVERBS_WR_BIND_MW,
+			.wr.mw = {
+				.addr = (uintptr_t)addr,
+				.length = len,
+				.mr_lkey = mr,
+				.mw_rkey = mw,
+				.rkey = mw,
+				.access = PIN_RDMA_REMOTE_READ,
+			},
+		},
+	};
+	__atomic_store_n(&work->producer_index, (next + 1) & work->index_mask, __ATOMIC_RELEASE);
+	err = verb(r->fd, IB_USER_VERBS_CMD_POST_SEND, &cmd, sizeof(cmd), sizeof(answer));
+	return err ?: complete(qp);
 }
 
 /* --- the consumers --- */

@@ -4,6 +4,7 @@
 #define PIN_RDMA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "scratch.h"
 
@@ -44,6 +45,9 @@ void pin_rdma_close(struct pin_rdma *r);
 /* These return 0 or -errno. */
 int pin_rdma_reg_mr(const struct pin_rdma *r, const void *addr, size_t len,
 		    unsigned int access, unsigned int *mr);
+/* The same, and the key by which a queue pair knows it. */
+int pin_rdma_reg_mr_key(const struct pin_rdma *r, const void *addr, size_t len,
+			unsigned int access, unsigned int *mr, uint32_t *key);
 /* The same, with no room for what the driver has to say of it. */
 int pin_rdma_reg_mr_untold(const struct pin_rdma *r, const void *addr, size_t len,
 			   unsigned int access, unsigned int *mr);
@@ -52,7 +56,24 @@ int pin_rdma_rereg_mr(const struct pin_rdma *r, unsigned int mr, unsigned int wh
 int pin_rdma_dereg_mr(const struct pin_rdma *r, unsigned int mr);
 int pin_rdma_alloc_pd(const struct pin_rdma *r, unsigned int *pd);
 int pin_rdma_dealloc_pd(const struct pin_rdma *r, unsigned int pd);
-int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw);
+int pin_rdma_alloc_mw(const struct pin_rdma *r, unsigned int type, unsigned int *mw,
+		      uint32_t *key);
 int pin_rdma_dealloc_mw(const struct pin_rdma *r, unsigned int mw);
+
+/* A queue pair of soft-RoCE that is connected to itself; it ends with its context. */
+struct pin_rdma_qp {
+	unsigned int handle;
+	uint32_t number;
+	struct rxe_queue_buf *work, *done;	/* mapped: requests, and what became of them */
+	size_t work_len, done_len;
+};
+
+/* It takes an address of IPv4 on @d's network device. Close it before its context. */
+int pin_rdma_open_qp(const struct pin_rdma *r, const struct pin_rdma_device *d,
+		     struct pin_rdma_qp *qp);
+void pin_rdma_close_qp(struct pin_rdma_qp *qp);
+/* Bind window @mw to this part of region @mr, both by their keys; @len 0: to none. */
+int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t mw,
+		     uint32_t mr, const void *addr, size_t len);
 
 #endif
