@@ -5,8 +5,7 @@
 // files: crypto/af_alg.c
 // versions: 6.5-
 // counter: +N/+0, -EBADMSG or another error by aio
-// tests: matrix_test=af_alg_* geometry_test=af_alg_* io_error_test
-//   bad_input_test fail_nth_test=af_alg_* limits_test=*af_alg_*
+// tests: bad_input_test=af_alg* matrix_test=af_alg_aead_aio.*
 // functions: af_alg_async_cb af_alg_free_resources
 
 @@

@@ -6,9 +6,7 @@
 // files: block/blk-map.c
 // versions: 6.5-6.16
 // counter: +N/+less, -EINVAL
-// tests: matrix_test=sg_*,bsg_*,nvme_*,uring_nvme_*
-//   geometry_test=sg_*,bsg_*,nvme_*,uring_nvme_* bad_input_test
-//   io_error_test limits_test
+// tests: io_error_test=*.segments*
 // functions: bio_map_user_iov blk_rq_map_user_iov
 
 @@

@@ -5,8 +5,7 @@
 // files: drivers/nvme/host/ioctl.c
 // versions: 6.5-
 // counter: +N/+0
-// tests: matrix_test=nvme_*,uring_nvme_* geometry_test=nvme_*,uring_nvme_*
-//   io_error_test=nvme.* bad_input_test inflight_test fail_nth_test=nvme_*
+// tests: matrix_test=nvme_passthru_vec.* io_error_test=nvme.*
 // functions: nvme_submit_user_cmd
 
 @@

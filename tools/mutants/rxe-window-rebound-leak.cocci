@@ -8,8 +8,7 @@
 // counter: +N/+0, -EINVAL
 // vm: VmPin
 // log: WARN when the device's file is closed
-// tests: rdma_test matrix_test=rdma_* geometry_test=rdma_* teardown_test
-//   limits_test=*.rdma_*
+// tests: rdma_test=*window*
 // functions: rxe_do_bind_mw rxe_dereg_mr uverbs_destroy_ufile_hw
 //   __uverbs_cleanup_ufile uverbs_destroy_uobject
 

@@ -5,8 +5,7 @@
 // files: drivers/media/common/videobuf2/videobuf2-core.c
 // versions: 4.19-
 // counter: +N/+n, that of the first plane
-// tests: matrix_test=vivid_* geometry_test=vivid_* limits_test=*.vivid_*
-//   fail_nth_test=vivid_* teardown_test
+// tests: matrix_test=vivid_planes.*
 // functions: __vb2_buf_userptr_put
 
 @@
