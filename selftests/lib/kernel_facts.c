@@ -152,7 +152,7 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "vhost-vdpa-chunk-leak",
-		.consumer = "fail_nth_vhost_vdpa*", .target = "anon",
+		.consumer = "fail_nth_vhost_vdpa*", .target = "@(anon|hole)",
 		.from = PIN_KVER(5, 10),
 		.reason = CHUNK_LEAK,
 	},
