@@ -51,7 +51,7 @@ static const struct shape shapes[] = {
 	{ .kind = "memfd_fresh", .pages = 64, .of_file = true },
 	{ .kind = "memfd_hugetlb", .pages = 1024, .of_file = true },
 	{ .kind = "memfd_hugetlb_fresh", .pages = 1024, .of_file = true },
-	{ .kind = "memfd_hugetlb_border", .pages = 64, .of_file = true },
+	{ .kind = "memfd_hugetlb_border", .pages = 64, .of_file = true, .whole = "*" },
 	/*
 	 * vhost_vdpa_pa_map() goes by lists that are a page long. The first is all
 	 * of the huge page, to be mapped as one, when the second fails.

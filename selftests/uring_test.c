@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -1778,6 +1779,26 @@ static void receive_exported(struct seq *s, const struct pin_mem *m)
 	close(fd);
 }
 
+/* No descriptor is left for the file, nor any file then. */
+static void receive_not_exported(struct seq *s, const struct pin_mem *m)
+{
+	const int id = receive_to(s, "register", m, 0, 64);
+	struct pin_zcrx_ctrl ctrl = { .id = id, .op = PIN_ZCRX_CTRL_EXPORT };
+	const int lowest = dup(0);
+	struct rlimit before, none;
+	int err;
+
+	if (id < 0)
+		return;
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){ lowest, before.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	err = pin_zcrx_ctrl(&s->ring, &ctrl);
+	setrlimit(RLIMIT_NOFILE, &before);
+	step(s, "export, without a descriptor", (struct want){ .result = -EMFILE }, err);
+}
+
 /* The file the last to go, or the ring that took it from there. */
 static void receive_imported(struct seq *s, const struct pin_mem *m)
 {
@@ -1875,6 +1896,8 @@ static const struct test tests[] = {
 	  .pages = 64 },
 	{ "zcrx.exported", receive_exported, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .pages = 64 },
+	{ "zcrx.not_exported", receive_not_exported, .flags = PIN_ZCRX_RING,
+	  .able = can_receive, .pages = 64 },
 	{ "zcrx.imported", receive_imported, .rings = 2, .flags = PIN_ZCRX_RING,
 	  .able = can_receive, .pages = 64 },
 	{ "end.linked", end_linked, .signal = 0 },
