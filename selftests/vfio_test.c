@@ -26,6 +26,7 @@
 #include "suite.h"
 
 #define PAGES		16
+#define RUN		4	/* pages, see lay_out() */
 #define ROUNDS		40
 #define STUCK_MS	10000
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
@@ -1046,10 +1047,19 @@ static enum pin_verdict unless_stuck(struct pin_audit *au, const void *arg)
 
 /* --- and beside one that has an IOMMU: pinned once for each, counted once --- */
 
+static long join(const struct seq *s, int group)
+{
+	return ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0;
+}
+
 static bool group_comes(struct seq *s, const char *what, int group, int64_t pins)
 {
-	return step(s, what, pins, 0,
-		    ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0);
+	return step(s, what, pins, 0, join(s, group));
+}
+
+static bool group_leaves(struct seq *s, const char *what, int group, int64_t pins)
+{
+	return step(s, what, -pins, 0, ioctl(group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0);
 }
 
 static void beside(struct seq *s, int group, const char *name)
@@ -1060,8 +1070,7 @@ static void beside(struct seq *s, int group, const char *name)
 	    !step(s, "take the address away", 0, 0,
 		  pin_vfio_unmap(&s->v, PIN_VFIO_IOVA, s->mem.len, VFIO_DMA_UNMAP_FLAG_VADDR,
 				 &done)) ||
-	    !refused(s, "the other comes meanwhile", -EBUSY,
-		     ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->v.container) ? -errno : 0) ||
+	    !refused(s, "the other comes meanwhile", -EBUSY, join(s, group)) ||
 	    !step(s, "the address again", 0, 0,
 		  pin_vfio_map(&s->v, s->mem.addr, s->mem.len, PIN_VFIO_IOVA,
 			       VFIO_DMA_MAP_FLAG_VADDR)) ||
@@ -1087,8 +1096,7 @@ static void beside(struct seq *s, int group, const char *name)
 		return;
 	/* What is pinned now is what the second has asked for. */
 	s->given = 0;
-	if (!step(s, "the first group leaves", -PAGES, 0,
-		  ioctl(s->v.group, VFIO_GROUP_UNSET_CONTAINER) ? -errno : 0))
+	if (!group_leaves(s, "the first group leaves", s->v.group, PAGES))
 		return;
 	s->given = 8;
 	if (!group_comes(s, "it comes back", s->v.group, PAGES))
@@ -1113,6 +1121,123 @@ static void mdev_beside(struct seq *s)
 	}
 	beside(s, group, name);
 	close(group);
+}
+
+/* --- the other way round: when one with an IOMMU comes, all that is mapped is pinned --- */
+
+/* What @run is given: a group that has an IOMMU, and no container yet. */
+static void with_group(struct seq *s, void (*run)(struct seq *s, int group))
+{
+	const char *device;
+	char why[PIN_WHY_LEN];
+	int group = -1;
+
+	if (!*unable)
+		group = pin_vfio_group(&device, why);
+	if (group < 0) {
+		pin_audit_skip(s->au, "%s", *unable ? unable : why);
+		return;
+	}
+	run(s, group);
+	close(group);
+}
+
+/*
+ * The first pages of a huge page, in runs that do not continue each other: VFIO pins and
+ * charges by the run, and looks for what is charged already in each.
+ */
+static int lay_out(struct seq *s)
+{
+	const size_t run = RUN * s->page;
+	char *from = s->mem.addr;
+
+	s->there = mmap(NULL, s->mem.len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s->there == MAP_FAILED) {
+		s->there = NULL;
+		return -errno;
+	}
+	for (size_t to = PAGES * s->page; to; from += run) {
+		to -= run;
+		if (mremap(from, run, run, MREMAP_MAYMOVE | MREMAP_FIXED, s->there + to) ==
+		    MAP_FAILED)
+			return -errno;
+	}
+	return 0;
+}
+
+static bool offer_there(struct seq *s, unsigned int first, unsigned int pages)
+{
+	return step(s, "map", 0, 0,
+		    pin_vfio_map(&s->v, s->there + first * s->page, pages * s->page,
+				 iova_of(s, first), READ_WRITE));
+}
+
+/*
+ * What the device has pinned is charged already, be it at the start of a run or at its
+ * end, and that right behind a run is none of it.
+ */
+static void joined(struct seq *s, int group)
+{
+	if (!step(s, "lay out the memory", 0, 0, lay_out(s)) || !offer_there(s, 0, 12) ||
+	    !offer_there(s, 12, 4) || !take(s, "pin from the second run on", 4, 2, 2) ||
+	    !take(s, "pin of the third", 8, 2, 2) || !take(s, "pin of the other mapping", 15, 1, 1))
+		return;
+	s->given = 5;
+	if (!group_comes(s, "a group with an IOMMU", group, PAGES))
+		return;
+	s->given = 3;
+	if (!give(s, "unpin of the second run", 4, 2, 2))
+		return;
+	s->given = 5;
+	if (!take(s, "pin of the first", 0, 2, 2))
+		return;
+	s->given = 0;
+	if (!group_leaves(s, "the group leaves", group, PAGES) ||
+	    !give(s, "unpin of the first run", 0, 2, 2) ||
+	    !give(s, "unpin of the third", 8, 2, 2) ||
+	    !give(s, "unpin of the other mapping", 15, 1, 1) ||
+	    !group_comes(s, "it comes back", group, PAGES))
+		return;
+	unmap(s, "unmap", 0, PAGES, PAGES, 0);
+}
+
+static void mdev_joined(struct seq *s)
+{
+	with_group(s, joined);
+}
+
+/* The last of three mappings is beyond the limit: the others are not to stay pinned. */
+static void joined_refused(struct seq *s, int group)
+{
+	const uint64_t base = s->locked_kib * 1024;
+	struct pin_view *v = pin_audit_view(s->au, 0, s->mem.addr, PAGES);
+	rlim_t before;
+
+	if (!step(s, "a limit", 0, 0, pin_limit_memlock(0, base + 12 * s->page, &before))) {
+		pin_view_close(v);
+		return;
+	}
+	pin_set_cap(CAP_IPC_LOCK, false);
+	if (offer(s, 0, 4) && offer(s, 4, 4) && offer(s, 8, 8) && take(s, "pin", 0, 2, 2) &&
+	    undone(s, "a group with an IOMMU", PAGES, -ENOMEM, join(s, group)) &&
+	    seen(s, "it is refused", v, 2) &&
+	    step(s, "room for all", 0, 0, pin_limit_memlock(0, base + s->mem.len, NULL))) {
+		s->given = 2;
+		if (group_comes(s, "it comes", group, PAGES)) {
+			s->given = 0;
+			if (group_leaves(s, "it leaves", group, PAGES) &&
+			    seen(s, "it leaves", v, 2) && give(s, "unpin", 0, 2, 2))
+				seen(s, "unpin", v, 0);
+		}
+	}
+	pin_limit_memlock(0, before, NULL);
+	pin_set_cap(CAP_IPC_LOCK, true);
+	pin_view_close(v);
+}
+
+static void mdev_joined_refused(struct seq *s)
+{
+	with_group(s, joined_refused);
 }
 
 static const struct test tests[] = {
@@ -1151,6 +1276,8 @@ static const struct test tests[] = {
 	{ "mdev.v1", mdev_v1, .kind = "anon", .v1 = true, .mdev = true },
 	{ "mdev.two", mdev_two, .kind = "anon", .mdev = true, .around = unless_stuck },
 	{ "mdev.beside", mdev_beside, .kind = "anon" },
+	{ "mdev.joined", mdev_joined, .kind = "thp", .mdev = true },
+	{ "mdev.joined_refused", mdev_joined_refused, .kind = "anon", .mdev = true },
 };
 
 static void add_tests(struct pin_suite *s)
