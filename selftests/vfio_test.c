@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "consumers/vfio.h"
+#include "helper.h"
 #include "page_view.h"
 #include "pin_helper_vfio.h"
 #include "proc.h"
@@ -826,6 +827,8 @@ static bool map_by_owner(struct seq *s, struct owner *o, bool privileged)
 	if (!o->pid) {
 		close(until[1]);
 		pin_scratch_disown();
+		/* It has pages of its own then, which we have not. */
+		memset(s->mem.addr, 1, s->mem.len);
 		pin_set_cap(CAP_IPC_LOCK, privileged);
 		result = map_at(s, 0, PAGES, 0);
 		pin_set_cap(CAP_IPC_LOCK, !privileged);
@@ -1240,6 +1243,124 @@ static void mdev_joined_refused(struct seq *s)
 	with_group(s, joined_refused);
 }
 
+/* Pages of the memory that are pinned, as the process has it. */
+static unsigned int pinned_of(const struct seq *s, int helper, pid_t pid)
+{
+	struct pin_helper_page pages[PAGES];
+	unsigned int pinned = 0;
+
+	if (pin_helper_look(helper, pid, s->mem.addr, PAGES, pages))
+		return 0;
+	for (int i = 0; i < PAGES; i++)
+		pinned += !!(pages[i].flags & PIN_HELPER_PAGE_MAYBE_PINNED);
+	return pinned;
+}
+
+/* Another process has mapped the memory: what we, and it, have at that address. */
+struct two {
+	struct owner o;
+	int group, helper;
+	struct pin_view *mine, *its;
+};
+
+/* We have a group join: what is pinned is the other's (or ours, where that is known). */
+static bool joins_for(struct seq *s, const struct two *t, long result)
+{
+	const char *what = "we have a group join";
+	bool ours;
+
+	s->given = PAGES;
+	if (!step(s, what, PAGES, 0, result) ||
+	    !locks(s, what, "its ", PAGES, pin_vfio_locked_kib(t->o.pid)))
+		return false;
+	ours = pinned_of(s, t->helper, 0) == PAGES && !pinned_of(s, t->helper, t->o.pid) &&
+	       pin_audit_excuse(s->au, "vfio_replay", "*");
+	return seen(s, what, ours ? t->mine : t->its, PAGES) &&
+	       seen(s, what, ours ? t->its : t->mine, 0);
+}
+
+static bool leaves_for(struct seq *s, const struct two *t)
+{
+	s->given = 0;
+	return group_leaves(s, "it leaves", t->group, PAGES) &&
+	       locks(s, "it leaves", "its ", 0, pin_vfio_locked_kib(t->o.pid)) &&
+	       seen(s, "it leaves", t->mine, 0) && seen(s, "it leaves", t->its, 0);
+}
+
+/* As it is charged, it is its limit that counts. */
+static bool joined_for(struct seq *s, const struct two *t)
+{
+	const char *what = "no room for us, but for it";
+	long err;
+
+	if (!set_limit(s, "no room for it", t->o.pid, PAGES - 1) ||
+	    !undone(s, "no room for it", PAGES, -ENOMEM, join(s, t->group)) ||
+	    !locks(s, "no room for it", "its ", 0, pin_vfio_locked_kib(t->o.pid)) ||
+	    !set_limit(s, "room for it", t->o.pid, PAGES) || !set_limit(s, what, 0, 0))
+		return false;
+	err = join(s, t->group);
+	if (err == -ENOMEM && pin_audit_excuse(s->au, "vfio_replay", "*")) {
+		if (!undone(s, what, PAGES, -ENOMEM, err) ||
+		    !step(s, "room for us, too", 0, 0, pin_limit_memlock(0, RLIM_INFINITY, NULL)))
+			return false;
+		err = join(s, t->group);
+	}
+	return joins_for(s, t, err) && leaves_for(s, t) &&
+	       step(s, "no limit for us", 0, 0, pin_limit_memlock(0, RLIM_INFINITY, NULL));
+}
+
+/* It has ended, and there is no memory of its own any more. */
+static void joined_too_late(struct seq *s, const struct two *t)
+{
+	const char *what = "we have a group join when it has ended";
+	long err = join(s, t->group);
+
+	if (err || pinned_of(s, t->helper, 0) != PAGES ||
+	    !pin_audit_excuse(s->au, "vfio_replay", "*")) {
+		refused(s, what, -ENODEV, err);
+		return;
+	}
+	s->given = PAGES;
+	if (step(s, what, PAGES, 0, err)) {
+		s->given = 0;
+		group_leaves(s, "it leaves", t->group, PAGES);
+	}
+}
+
+static void joined_by_other(struct seq *s, int group)
+{
+	struct two t = { .group = group };
+	bool mapped, right = false;
+	char why[PIN_WHY_LEN];
+	rlim_t before = 0;
+
+	t.helper = pin_helper_open(why);
+	if (t.helper < 0) {
+		pin_audit_skip(s->au, "%s", why);
+		return;
+	}
+	mapped = map_by_owner(s, &t.o, false) &&
+		 step(s, "no limit for us", 0, 0, pin_limit_memlock(0, RLIM_INFINITY, &before));
+	memset(s->mem.addr, 2, s->mem.len);
+	t.mine = pin_audit_view(s->au, 0, s->mem.addr, PAGES);
+	t.its = pin_audit_view(s->au, t.o.pid, s->mem.addr, PAGES);
+	if (mapped)
+		right = joined_for(s, &t);
+	end_owner(s, &t.o);
+	if (right)
+		joined_too_late(s, &t);
+	if (mapped)
+		pin_limit_memlock(0, before, NULL);
+	pin_view_close(t.its);
+	pin_view_close(t.mine);
+	close(t.helper);
+}
+
+static void mdev_joined_by_other(struct seq *s)
+{
+	with_group(s, joined_by_other);
+}
+
 static const struct test tests[] = {
 	{ "map.overlap", overlap, .kind = "anon" },
 	{ "map.bad", bad_map, .kind = "anon" },
@@ -1277,6 +1398,7 @@ static const struct test tests[] = {
 	{ "mdev.two", mdev_two, .kind = "anon", .mdev = true, .around = unless_stuck },
 	{ "mdev.beside", mdev_beside, .kind = "anon" },
 	{ "mdev.joined", mdev_joined, .kind = "thp", .mdev = true },
+	{ "mdev.joined_by_other", mdev_joined_by_other, .kind = "anon", .mdev = true },
 	{ "mdev.joined_refused", mdev_joined_refused, .kind = "anon", .mdev = true },
 };
 

@@ -179,6 +179,11 @@ static const struct pin_known_issue known_issues[] = {
 		.from = PIN_KVER(6, 0), .reason = UNMAP_DEADLOCK,
 	},
 	{
+		.id = "vfio-replay-wrong-mm",
+		.consumer = "vfio_replay", .target = "*",
+		.reason = "vfio_pin_pages_remote() pins memory of whoever has a group with an IOMMU join, and goes by his limit, although another process has mapped that of its own, and is charged for it",
+	},
+	{
 		.id = "rds-map-leak",
 		.consumer = "fail_nth_rds_@(mr|ib)*", .target = "*",
 		.from = PIN_KVER(5, 7),
