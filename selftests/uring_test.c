@@ -23,6 +23,7 @@
 #include "consumers/zcrx.h"
 #include "memory.h"
 #include "proc.h"
+#include "scratch.h"
 #include "suite.h"
 
 #define MS		1000000ull
@@ -31,6 +32,7 @@
 #define KILLED_NS	(2000 * MS)	/* what was killed has ended by then */
 #define TAG		0x7a6b5c4d
 #define RINGS		4		/* of one test, at most */
+#define ANY_SLOT	UINT_MAX	/* of a new table */
 #define SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
 /* One sequence on one ring, while it runs. */
@@ -364,6 +366,58 @@ static void first_of_thp(struct seq *s, const struct pin_mem *m)
 		w.vmpin = -(int64_t)all;
 	if (step(s, "empty the first slot", w, result))
 		unregister(s);
+}
+
+/* --- refused for RLIMIT_MEMLOCK --- */
+
+/* Register @iov in @slot while there is room for @limit pages, the user's other ones included. */
+static long update_limited(struct seq *s, unsigned int slot, const struct iovec *iov,
+			   uint64_t limit)
+{
+	struct rlimit before, lower;
+	long result;
+
+	getrlimit(RLIMIT_MEMLOCK, &before);
+	lower = (struct rlimit){ limit * s->page, before.rlim_max };
+	if (setrlimit(RLIMIT_MEMLOCK, &lower))
+		return -errno;
+	result = slot == ANY_SLOT ? io_uring_register_buffers(&s->ring, iov, 1) :
+				    update(s, slot, iov, NULL, 1);
+	setrlimit(RLIMIT_MEMLOCK, &before);
+	return result;
+}
+
+/* What was refused is not charged: so it is in full when it is registered after all. */
+static void refused(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = { m->addr, m->len };
+	const uint64_t all = m->pages;
+
+	for (int i = 0; i < 2; i++) {
+		step(s, "one page too many", (struct want){ all, all, 0, -ENOMEM },
+		     update_limited(s, ANY_SLOT, &iov, pin_uring_accounted(m) - 1));
+		register_and_back(s, &iov, 1,
+				  (struct want){ all, pin_uring_coalesced(m),
+						 pin_uring_accounted(m), 0 });
+	}
+}
+
+/*
+ * The huge page is charged for another buffer already, and what comes with it is
+ * refused: it stays charged, once.
+ */
+static void refused_beside(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t huge = s->k->pmd_size / s->page, all = m->pages;
+	const struct iovec first = piece(m, 0, huge), whole = piece(m, 0, all);
+
+	step(s, "register the huge page", (struct want){ huge, given_back(s, huge), huge, 1 },
+	     update(s, 0, &first, NULL, 1));
+	step(s, "and small ones", (struct want){ all, all, 0, -ENOMEM },
+	     update_limited(s, 1, &whole, 0));
+	step(s, "once more", (struct want){ all, 0, m->after, 1 },
+	     update(s, 1, &whole, NULL, 1));
+	unregister(s);
 }
 
 /* --- sizes and bad arguments --- */
@@ -1836,6 +1890,11 @@ static const struct test tests[] = {
 	{ "folios.two_thp", one_iovec, .row = &two_huge },
 	{ "folios.base_then_thp", one_iovec, .row = &small_then_huge },
 	{ "folios.thp_then_base", one_iovec, .row = &huge_then_small },
+	{ "charge.refused_thp", refused, .kind = "thp" },
+	{ "charge.refused_two_thp", refused, .row = &two_huge },
+	{ "charge.refused_hugetlb", refused, .kind = "hugetlb" },
+	{ "charge.refused_anon", refused, .pages = 64 },
+	{ "charge.refused_beside_thp", refused_beside, .slots = 2, .row = &huge_then_small },
 	{ "sizes", sizes, .pages = 4 },
 	{ "bad.third_iovec", bad_iovec, .pages = 8 },
 	{ "bad.arguments", bad_arguments, .pages = 4 },
@@ -1910,11 +1969,17 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name);
 }
 
+static void setup(struct pin_suite *s)
+{
+	pin_scratch_pool(pin_suite_kernel(s), 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "uring_test",
 		.doc = "Fixed buffers of io_uring in sequences: many iovecs, large folios, tables with tags, failures half-way, clones, requests in flight; areas of zero-copy receive. Every step is compared to the page with what was predicted.",
+		.setup = setup,
 		.add_tests = add_tests,
 	};
 
