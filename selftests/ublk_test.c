@@ -296,6 +296,54 @@ static enum pin_verdict outlives(struct pin_audit *au, const void *arg)
 	return end(&s);
 }
 
+/*
+ * Pages 0, 2, 4, ... of a huge page mapped side by side, and then its other ones: none of
+ * these follows its neighbour in the machine's memory. @runs pages of both, or NULL.
+ */
+static void *scatter(const struct pin_mem *m, size_t runs)
+{
+	const size_t page = m->kernel->page_size;
+	const int how = MREMAP_MAYMOVE | MREMAP_FIXED;
+	char *to = mmap(NULL, 2 * runs * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (size_t i = 0; i < 2 * runs && to != MAP_FAILED; i++) {
+		const char *from = (char *)m->addr + (2 * (i % runs) + i / runs) * page;
+
+		if (mremap((void *)from, page, page, how, to + i * page) == MAP_FAILED) {
+			munmap(to, 2 * runs * page);
+			return NULL;
+		}
+	}
+	return to == MAP_FAILED ? NULL : to;
+}
+
+/* The driver has a record for each run of pages, and takes out so many at a time. */
+static enum pin_verdict scattered(struct pin_audit *au, const void *arg)
+{
+	const size_t runs = *(const unsigned int *)arg;
+	struct seq s;
+	size_t len;
+	char *at;
+
+	if (!begin(&s, au, "thp"))
+		return PIN_PASS;
+	len = runs * s.k->page_size;
+	at = scatter(&s.mem, runs);
+	if (!at) {
+		pin_audit_skip(au, "pages cannot be moved: %s", strerror(errno));
+		return end(&s);
+	}
+	if (step(&s, "register", runs, 0, 0, reg(at, len, 0)) &&
+	    step(&s, "register those between", runs, 0, 1, reg(at + len, len, READ_ONLY)) &&
+	    step(&s, "unregister", 0, runs, 0, unreg(0)) &&
+	    step(&s, "unregister again", 0, 0, -ENOENT, unreg(0)))
+		step(&s, "register again", runs, 0, 0, reg(at, len, 0));
+	/* Both go with the device. */
+	end(&s);
+	munmap(at, 2 * len);
+	return PIN_PASS;
+}
+
 /* --- requests that are copied --- */
 
 /* What the server says of its buffer, and that it is ready. */
@@ -486,9 +534,13 @@ static void add_tests(struct pin_suite *s)
 	static const char *const buffers[] = { "anon", "anon_unaligned", "memfd", "thp_part" };
 
 	static const char *const kinds[] = { "anon", "thp", "hugetlb", "memfd" };
+	/* 64 of them go at a time. */
+	static const unsigned int runs[] = { 64, 65, 129, 256 };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		pin_suite_add(s, simple, kinds[i], "register.%s", kinds[i]);
+	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
+		pin_suite_add(s, scattered, &runs[i], "register.runs_%u", runs[i]);
 	pin_suite_add(s, overlap, NULL, "register.overlap");
 	pin_suite_add(s, hole, NULL, "register.hole");
 	pin_suite_add(s, outlives, NULL, "register.outlives_process");
