@@ -47,6 +47,13 @@ struct seq {
 	int64_t vmpin;
 };
 
+/* Of a fixed buffer by zero-copy send; parts by an array of them, or by a message. */
+enum sent {
+	WHOLE,
+	ARRAY,
+	MESSAGE,
+};
+
 /* A sequence, and what it is to have before it begins. */
 struct test {
 	const char *name;
@@ -65,6 +72,7 @@ struct test {
 	bool ours_first;	/* let go, then the other process */
 	int signal;		/* that ends the other process; 0: by itself */
 	bool by_worker;		/* the kernel has one of its own do the requests */
+	enum sent sent;
 };
 
 /* What a step is to do; vmpin in pages as if every kernel accounted them. */
@@ -1596,22 +1604,74 @@ static bool narrow_pair(const struct seq *s, int *out, int *in)
 	return true;
 }
 
+/* Parts of the buffer by one request, none where it was before. */
+#define PARTS			3
+#define SEND_VECTORIZED		(1u << 5)	/* IORING_SEND_VECTORIZED: 6.17 */
+
+static bool can_send_parts(const struct seq *s)
+{
+	const bool message = s->t->sent == MESSAGE;
+
+	if (!can_send(s))
+		return false;
+	if (s->k->version >= (message ? PIN_KVER(6, 15) : PIN_KVER(6, 17)))
+		return true;
+	pin_audit_skip(s->au, "parts of a fixed buffer go to the network by %s since Linux %s",
+		       message ? "IORING_OP_SENDMSG_ZC" : "IORING_OP_SEND_ZC",
+		       message ? "6.15" : "6.17");
+	return false;
+}
+
+/* From fixed buffer 0, all of it or @parts: the result. */
+static long send_fixed(struct seq *s, const struct pin_mem *m, int out,
+		       const struct iovec parts[PARTS])
+{
+	const struct msghdr msg = { .msg_iov = (struct iovec *)parts, .msg_iovlen = PARTS };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	if (s->t->sent == WHOLE) {
+		io_uring_prep_send_zc_fixed(sqe, out, m->addr, m->len, MSG_DONTWAIT, 0, 0);
+	} else if (s->t->sent == MESSAGE) {
+		io_uring_prep_sendmsg_zc(sqe, out, &msg, MSG_DONTWAIT);
+		sqe->ioprio = IORING_RECVSEND_FIXED_BUF;
+	} else {
+		io_uring_prep_send_zc_fixed(sqe, out, parts, PARTS, MSG_DONTWAIT,
+					    SEND_VECTORIZED, 0);
+	}
+	sqe->user_data = TAG;
+	return io_uring_submit(&s->ring) == 1 ? completion(s, TAG) : -EIO;
+}
+
+/* One of the parts is not in the buffer: nothing is sent, and the network has nothing. */
+static void send_too_far(struct seq *s, const struct pin_mem *m, int out)
+{
+	const struct iovec parts[PARTS] = {
+		piece(m, 0, 4), piece(m, m->pages - 1, 2), piece(m, 7, 1),
+	};
+
+	step(s, "send what is not in it", (struct want){ .result = -EFAULT },
+	     send_fixed(s, m, out, parts));
+	step(s, "the network is through with it", nothing, completion(s, TAG));
+}
+
 /* A slot is emptied when all is sent, and the peer has yet to read it. */
 static void remove_sent(struct seq *s, const struct pin_mem *m)
 {
 	const struct iovec iov = piece(m, 0, 64), none = { NULL, 0 };
-	struct io_uring_sqe *sqe;
+	struct iovec parts[PARTS] = { piece(m, 48, 16), piece(m, 3, 2), piece(m, 16, 30) };
 	struct io_uring_cqe *cqe;
 	int out, in;
 	long sent;
 
+	/* From within a page into the next. */
+	parts[1].iov_base = (char *)parts[1].iov_base + 100;
+	parts[1].iov_len = s->page;
 	if (!narrow_pair(s, &out, &in))
 		return;
 	step(s, "fill", (struct want){ 64, 0, 64, 1 }, update(s, 0, &iov, NULL, 1));
-	sqe = io_uring_get_sqe(&s->ring);
-	io_uring_prep_send_zc_fixed(sqe, out, iov.iov_base, iov.iov_len, MSG_DONTWAIT, 0, 0);
-	sqe->user_data = TAG;
-	sent = io_uring_submit(&s->ring) == 1 ? completion(s, TAG) : -EIO;
+	if (s->t->sent != WHOLE)
+		send_too_far(s, m, out);
+	sent = send_fixed(s, m, out, parts);
 	if (sent <= 0)
 		pin_audit_fail(s->au, "send: returned %ld %s", sent, strerror(-sent));
 	step(s, "remove", (struct want){ .result = 1 }, update(s, 0, &none, NULL, 1));
@@ -1925,6 +1985,10 @@ static const struct test tests[] = {
 	  .pages = 64 },
 	{ "resize.own_rings", resize_own_rings, .able = can_resize, .pages = 8 },
 	{ "in_flight.remove_sent", remove_sent, .able = can_send, .slots = 2, .pages = 64 },
+	{ "in_flight.remove_sent_parts", remove_sent, .able = can_send_parts, .slots = 2,
+	  .pages = 64, .sent = ARRAY },
+	{ "in_flight.remove_sent_message", remove_sent, .able = can_send_parts, .slots = 2,
+	  .pages = 64, .sent = MESSAGE },
 	{ "exec.sent", exec_while_sent, .able = can_send, .pages = 64 },
 	{ "clone.whole", cloned, .rings = 2, .pages = 32, .clone = &clone_whole },
 	{ "clone.part", cloned, .rings = 2, .pages = 32, .clone = &clone_part },
