@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include "consumers/dio.h"
 #include "consumers/fuse.h"
 #include "consumers/nvme.h"
 #include "consumers/scsi.h"
@@ -23,6 +25,7 @@
 #define PAGES		16
 #define MANY		300	/* more than a bio holds */
 #define BYTES		(32ul << 20)
+#define XFS_BYTES	(320ul << 20)	/* the least mkfs.xfs takes is 300 MiB */
 #define BATCH		64	/* pages that fs/direct-io.c pins at once, bios that it lets lie */
 #define PIECES		(2 * BATCH)
 #define BIO_PAGES	256u	/* that are pinned at a time for a command */
@@ -45,15 +48,23 @@ static const struct pin_scratch_fs vfat = {
 	.config = "VFAT_FS",
 };
 
+static const struct pin_scratch_fs xfs = {
+	.type = "xfs", .mkfs = "mkfs.xfs",
+	.args = { "-fq" }, .package = "xfsprogs",
+	.config = "XFS_FS",
+};
+
 /* What refuses: a mapped device, a file system over one, or a server. */
 struct site {
 	const char *name;
 	bool server, async;	/* async: all is pinned before the first answer comes */
 	enum pin_fuse_answer answer;
+	bool stable;		/* of the device: what is read comes by a copy, from 7.0 on */
 	const struct pin_scratch_fs *fs;	/* or NULL */
 	int err;
 	char why[PIN_WHY_LEN];
 	char mapped[64], below[64], dev[64];
+	size_t bytes;
 	int fd;
 	int pieces;	/* a file that lies there page by page, or -1 */
 };
@@ -62,6 +73,8 @@ static struct site sites[] = {
 	{ .name = "device" },
 	{ .name = "ext4", .fs = &ext4 },
 	{ .name = "vfat", .fs = &vfat },
+	{ .name = "xfs", .fs = &xfs },
+	{ .name = "xfs_stable", .fs = &xfs, .stable = true },
 	{ .name = "fuse", .server = true, .answer = PIN_FUSE_REFUSES },
 	{ .name = "fuse_async", .server = true, .async = true, .answer = PIN_FUSE_REFUSES },
 	{ .name = "fuse_half", .server = true, .answer = PIN_FUSE_HALVES },
@@ -123,6 +136,17 @@ static int make_pieces(struct site *st, const char *dir, char *content)
 	return err ? pin_why(st->why, err, "%s: %s", path, strerror(-err)) : 0;
 }
 
+/* XFS shuts itself down if its log cannot be written: it is to have none to write. */
+static int make_read_only(struct site *st, const char *dir, const char *path)
+{
+	close(st->fd);
+	st->fd = -1;
+	if (mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY | MS_NOATIME, NULL))
+		return pin_why(st->why, -errno, "read-only %s: %s", dir, strerror(errno));
+	st->fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
 static int make_file(struct site *st)
 {
 	const size_t len = (size_t)MANY * getpagesize();
@@ -141,8 +165,33 @@ static int make_file(struct site *st)
 		err = pin_why(st->why, -errno, "%s: %s", path, strerror(errno));
 	if (!err && st->fs == &vfat)
 		err = make_pieces(st, dir, content);
+	if (!err && st->fs == &xfs)
+		err = make_read_only(st, dir, path);
 	munmap(content, len);
 	return err;
+}
+
+/* The mapped device above it is so, too, when it is made. */
+static int make_stable(struct site *st)
+{
+	char path[128];
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/queue/stable_writes",
+		 strrchr(st->below, '/') + 1);
+	err = pin_write_file(path, "1");
+	return err ? pin_why(st->why, err, "%s: %s: Linux 5.10 or later", path,
+			     strerror(-err)) : 0;
+}
+
+static bool is_stable(const char *dev)
+{
+	int fd = open(dev, O_RDONLY | O_CLOEXEC);
+	const bool stable = fd >= 0 && pin_dio_queue(fd, "stable_writes") == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return stable;
 }
 
 static int make_site(struct site *st)
@@ -155,13 +204,22 @@ static int make_site(struct site *st)
 	if (!*scratch)
 		err = pin_scratch_dir(scratch, sizeof(scratch), st->why);
 	snprintf(name, sizeof(name), "%s.img", st->name);
-	err = err ?: pin_scratch_file(scratch, name, BYTES, file, sizeof(file), st->why);
+	st->bytes = st->fs == &xfs ? XFS_BYTES : BYTES;
+	if (!err)
+		err = st->fs == &xfs ? pin_scratch_sparse_file(scratch, name, st->bytes, file,
+							       sizeof(file), st->why) :
+				       pin_scratch_file(scratch, name, st->bytes, file,
+							sizeof(file), st->why);
 	err = err ?: pin_scratch_loop(file, false, st->below, sizeof(st->below), st->why);
+	if (!err && st->stable)
+		err = make_stable(st);
 	if (err)
 		return err;
 	snprintf(st->mapped, sizeof(st->mapped), "pin-error-%s-%d", st->name, getpid());
-	err = pin_scratch_dm(st->mapped, st->fs ? &linear : &failing, st->below, BYTES, st->dev,
+	err = pin_scratch_dm(st->mapped, st->fs ? &linear : &failing, st->below, st->bytes, st->dev,
 			     sizeof(st->dev), st->why);
+	if (!err && st->stable && !is_stable(st->dev))
+		err = pin_why(st->why, -ENOTSUP, "%s has not inherited stable_writes", st->dev);
 	if (err || st->fs)
 		return err ?: make_file(st);
 	st->fd = open(st->dev, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -257,12 +315,12 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		want.issue_released = 2 * cell->pages;
 		want.or_more = 2 * cell->pages;
 	}
-	if (st->fs && pin_scratch_dm_replace(st->mapped, &failing, st->below, BYTES, st->why)) {
+	if (st->fs && pin_scratch_dm_replace(st->mapped, &failing, st->below, st->bytes, st->why)) {
 		pin_mem_free(&mem);
 		return pin_audit_fail(au, "%s", st->why);
 	}
 	result = cell->transfer(st->fd, cell->write, &iov, 1, 0, 0);
-	if (st->fs && pin_scratch_dm_replace(st->mapped, &linear, st->below, BYTES, st->why))
+	if (st->fs && pin_scratch_dm_replace(st->mapped, &linear, st->below, st->bytes, st->why))
 		pin_audit_fail(au, "%s", st->why);
 	pin_audit_step(au, cell->name, &want, result, 0);
 	pin_mem_free(&mem);
@@ -329,12 +387,12 @@ static enum pin_verdict run_broken_off(struct pin_audit *au, const void *arg)
 		pin_audit_fail(au, "reading the file: %s", strerror(errno));
 	pin_audit_restart(au);
 	if ((b->forgets && forget(st)) ||
-	    pin_scratch_dm_replace(st->mapped, &failing, st->below, BYTES, st->why)) {
+	    pin_scratch_dm_replace(st->mapped, &failing, st->below, st->bytes, st->why)) {
 		pin_mem_free(&mem);
 		return pin_audit_fail(au, "%s", st->why);
 	}
 	result = pin_transfer_sync(st->pieces, false, &iov, 1, 0, 0);
-	if (pin_scratch_dm_replace(st->mapped, &linear, st->below, BYTES, st->why))
+	if (pin_scratch_dm_replace(st->mapped, &linear, st->below, st->bytes, st->why))
 		pin_audit_fail(au, "%s", st->why);
 	pin_audit_step(au, b->name, &want, result, 0);
 	pin_mem_free(&mem);
@@ -429,6 +487,8 @@ static void add_tests(struct pin_suite *s)
 		for (size_t w = 0; w < NR_WAYS; w++, cell++) {
 			/* There a miscount and how many are tried do not go together. */
 			if (sites[i].fs == &vfat && ways[w].pages == MANY)
+				continue;
+			if (sites[i].fs == &xfs && ways[w].write)
 				continue;
 			/* io_uring asks again for what it has not got, until that is a byte. */
 			if (sites[i].answer == PIN_FUSE_HALVES && !sites[i].async &&
