@@ -226,9 +226,15 @@ static int make_site(struct site *st)
 	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", st->dev, strerror(errno)) : 0;
 }
 
+static int no_metadata;
+static char why_no_metadata[PIN_WHY_LEN];
+
 static void setup(struct pin_suite *s)
 {
 	char byte;
+
+	no_metadata = pin_consumer_find("nvme_meta_read")->probe(pin_suite_kernel(s),
+								 why_no_metadata);
 
 	for (size_t i = 0; i < NR_SITES; i++) {
 		struct site *st = &sites[i];
@@ -479,6 +485,46 @@ static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
+/* A read with metadata, which goes to our memory as it is, or by a copy. */
+static const struct meta_command {
+	const char *name;
+	unsigned int skip;	/* bytes: from there on it must be copied */
+	unsigned int pages;	/* more than a piece or two: the same */
+} meta_commands[] = {
+	{ "nvme.meta_read", 0, 1 },
+	{ "nvme.meta_read_unaligned", 1, 1 },
+	{ "nvme.meta_read_many", 0, 3 },
+	{ "nvme.meta_read_many_unaligned", 1, 3 },
+};
+
+#define NR_META_COMMANDS	(sizeof(meta_commands) / sizeof(meta_commands[0]))
+
+static enum pin_verdict run_meta_command(struct pin_audit *au, const void *arg)
+{
+	const struct meta_command *c = arg;
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	char why[PIN_WHY_LEN];
+	unsigned int data;
+	struct pin_mem mem;
+	long result;
+
+	if (no_metadata)
+		return pin_audit_skip(au, "%s", why_no_metadata);
+	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, c->pages + 1))
+		return pin_audit_skip(au, "%s", mem.why);
+	pin_mem_cut(&mem, c->skip, c->pages * k->page_size);
+	if (pin_nvme_meta_read_beyond(&mem, &data, &result, why)) {
+		pin_audit_skip(au, "%s", why);
+	} else {
+		want.acquired = (k->integrity_pins ? mem.pages : 0) + (k->dio_pins ? data : 0);
+		want.released = want.acquired;
+		pin_audit_step(au, c->name, &want, result, 0);
+	}
+	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
 	struct cell *cell = cells;
@@ -503,6 +549,8 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, run_broken_off, &broken_off[i], "vfat.%s", broken_off[i].name);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		pin_suite_add(s, run_command, &commands[i], "%s", commands[i].name);
+	for (size_t i = 0; i < NR_META_COMMANDS; i++)
+		pin_suite_add(s, run_meta_command, &meta_commands[i], "%s", meta_commands[i].name);
 }
 
 int main(int argc, char **argv)

@@ -31,7 +31,6 @@
 #define CMD_READ	2
 #define TIMEOUT_MS	20000
 #define URING_CMD_FIXED	1	/* IORING_URING_CMD_FIXED */
-#define BEYOND		(1ull << 48)	/* blocks: no namespace is that large */
 
 struct nvme {
 	bool write_memory;
@@ -499,7 +498,7 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 	if (err)
 		return pin_why(why, err, "%s", op.why);
 	n = op.priv;
-	n->first = BEYOND;
+	n->first = PIN_NVME_BEYOND;
 	*result = uring ? by_uring(&op, 0, mem.len) : by_ioctl(&op, 0, mem.len);
 	nvme_close(&op);
 	return 0;

@@ -7,6 +7,8 @@
 
 #include "consumer.h"
 
+#define PIN_NVME_BEYOND	(1ull << 48)	/* block: no namespace is that large */
+
 /*
  * The block device that environment variable @variable names, and its character
  * device: "nvme0n1" has "ng0n1". 0, or -errno and in @why how to get one, with
@@ -26,6 +28,13 @@ int pin_nvme_read_beyond(const struct pin_mem *m, bool uring, long *result, char
 
 /* So many pages that lie apart a command there may have; or -errno and @why. */
 int pin_nvme_segments(const struct pin_kernel *k, char *why);
+
+/*
+ * The same of the metadata, into @m, with as much data as belongs to it, which has
+ * *@data_pages of its own. After the probe of nvme_meta_read.
+ */
+int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages, long *result,
+			      char *why);
 
 /*
  * With an op of uring_nvme_fixed that is pinned: read into the buffer's end, without

@@ -74,7 +74,7 @@ static size_t most_data(const struct pin_kernel *k, int fd)
 }
 
 /* @blocks from @first on, with their metadata. 0 or -errno. */
-static long transfer(int fd, int nsid, unsigned int opcode, unsigned int first,
+static long transfer(int fd, int nsid, unsigned int opcode, uint64_t first,
 		     unsigned int blocks, void *data, void *meta)
 {
 	struct nvme_passthru_cmd cmd = {
@@ -85,6 +85,7 @@ static long transfer(int fd, int nsid, unsigned int opcode, unsigned int first,
 		.metadata = (uintptr_t)meta,
 		.metadata_len = blocks * format.meta,
 		.cdw10 = first,
+		.cdw11 = first >> 32,
 		.cdw12 = blocks - 1,
 		.timeout_ms = TIMEOUT_MS,
 	};
@@ -270,6 +271,28 @@ static long pin(struct pin_op *op)
 	const struct nvme_meta *n = op->priv;
 
 	return pin_pieces_transfer(op, n->pages, command);
+}
+
+int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages, long *result,
+			      char *why)
+{
+	struct pin_op op = { .kernel = m->kernel };
+	const size_t data = data_of(m->len), ps = m->kernel->page_size;
+	const struct nvme_meta *n;
+	int err;
+
+	if (data > format.most_data)
+		return pin_why(why, -E2BIG, "the disk takes %zu bytes of data at once",
+			       format.most_data);
+	err = meta_open(&op, true);
+	if (err)
+		return pin_why(why, err, "%s", op.why);
+	n = op.priv;
+	*data_pages = (data + ps - 1) / ps;
+	*result = transfer(n->fd, n->nsid, CMD_READ, PIN_NVME_BEYOND, m->len / format.meta,
+			   n->data, m->addr);
+	meta_close(&op);
+	return 0;
 }
 
 #define META_PATH	"nvme_map_user_request > blk_rq_integrity_map_user > bio_integrity_map_user > iov_iter_extract_pages"
