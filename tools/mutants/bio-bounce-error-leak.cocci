@@ -5,8 +5,7 @@
 // files: block/bio.c
 // versions: 7.3-
 // counter: +n/+0, -EIO
-// tests: dio_target_test geometry_test=dio_*,aio_*,uring_read.*
-//   matrix_test=dio_*,aio_* bad_input_test=dio.* io_error_test
+// tests: io_error_test=xfs*
 // functions: bio_iov_iter_unbounce_read __iomap_dio_bio_end_io
 
 @@

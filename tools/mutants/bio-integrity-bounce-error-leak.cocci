@@ -5,7 +5,7 @@
 // files: block/bio-integrity.c
 // versions: 6.12-
 // counter: +n/+0 when the command fails
-// tests: matrix_test=nvme_meta* geometry_test=nvme_meta* io_error_test
+// tests: io_error_test=nvme*
 // functions: bio_integrity_unmap_user bio_integrity_uncopy_user
 
 @@

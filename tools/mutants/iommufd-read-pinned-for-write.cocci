@@ -5,6 +5,7 @@
 // kind: S
 // files: drivers/iommu/iommufd/io_pagetable.c
 // versions: 6.2-
+// needs: no-iommu
 // counter: +0/+0 and -EFAULT where +N/+N is right
 // page: dirty, though nobody wrote to it
 // tests: iommufd_test matrix_test=iommufd_map_read.*

@@ -6,9 +6,7 @@
 // versions: 7.3-
 // counter: balanced
 // vm: VmPin and the user's locked memory: 0 after a refusal
-// tests: uring_test matrix_test=uring_* geometry_test=uring_*
-//   limits_test=memlock*.uring_* rlimit_test teardown_test
-//   bad_input_test=uring_* fail_nth_test=uring_* race_test
+// tests: uring_test=charge.*,iovecs.*
 // functions: io_buffer_account_pin io_buffer_unaccount_hpages
 
 @@

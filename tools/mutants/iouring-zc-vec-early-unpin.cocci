@@ -6,7 +6,7 @@
 // versions: 7.3-
 // counter: balanced, but released too early
 // page: not pinned while a packet has it
-// tests: uring_test matrix_test=uring_send_zc_fixed.* inflight_test race_test
+// tests: uring_test=in_flight.*,*zc*
 // functions: io_send_zc_import io_import_reg_vec
 
 @@

@@ -5,7 +5,7 @@
 // files: drivers/block/ublk_drv.c
 // versions: 7.3-
 // counter: +N/+the first 64 runs
-// tests: ublk_test control_test teardown_test limits_test bad_input_test
+// tests: ublk_test
 // functions: ublk_shmem_remove_ranges __ublk_shmem_remove_ranges
 //   ublk_ctrl_unreg_buf ublk_buf_cleanup
 

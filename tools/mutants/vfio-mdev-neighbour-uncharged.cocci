@@ -6,8 +6,9 @@
 // versions: 7.3-
 // counter: balanced
 // vm: VmLck: a page less
-// tests: vfio_test matrix_test=vfio_* limits_test=memlock*.vfio_*
+// tests: vfio_test=mdev.joined*
 // functions: vfio_find_vpfn_range vpfn_pages vfio_pin_pages_remote
+//   __account_locked_vm
 //   vfio_iommu_replay
 
 @@

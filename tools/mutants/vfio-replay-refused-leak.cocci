@@ -6,7 +6,7 @@
 // versions: 6.12-
 // counter: +N/+0, -ENOMEM
 // vm: VmLck
-// tests: vfio_test matrix_test=vfio_* limits_test=memlock*.vfio_*
+// tests: vfio_test=mdev.joined*
 // functions: vfio_iommu_replay
 
 @@
