@@ -56,6 +56,46 @@ static enum pin_verdict touch(struct pin_audit *au, const void *kind)
 	return PIN_PASS;
 }
 
+/* Pages of a file that are only read, however they are pinned, stay clean. */
+static const struct {
+	const char *name;
+	unsigned int way;
+} read_ways[] = {
+	{ "pin", PIN_HELPER_PIN },
+	{ "fast", PIN_HELPER_PIN_FAST },
+	{ "unlocked", PIN_HELPER_PIN_UNLOCKED },
+};
+
+static void expect_clean(struct pin_bench *b, const char *when)
+{
+	struct pin_helper_page *pages = pin_bench_look(b);
+	unsigned int dirty = 0;
+
+	for (unsigned int i = 0; pages && i < b->m.pages; i++)
+		dirty += !!(pages[i].flags & PIN_HELPER_PAGE_DIRTY);
+	free(pages);
+	if (dirty)
+		pin_audit_fail(b->au, "%s: %u of %u pages are dirty, and were only read", when,
+			       dirty, b->m.pages);
+}
+
+static enum pin_verdict read_clean(struct pin_audit *au, const void *arg)
+{
+	const unsigned int *way = arg;
+	struct pin_bench b;
+
+	if (!pin_bench_open(&b, au, "file_shared", PAGES))
+		return PIN_SKIP;
+	expect_clean(&b, "before");
+	if (pin_bench_take(&b, *way, 0)) {
+		expect_clean(&b, "pinned");
+		pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+		expect_clean(&b, "unpinned");
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- case 5: fork() while the device is at work --- */
 
 struct variant {
@@ -348,6 +388,8 @@ static void add_tests(struct pin_suite *s)
 
 	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
 		pin_suite_add(s, touch, touched[i], "case4.touch.%s", touched[i]);
+	for (size_t i = 0; i < sizeof(read_ways) / sizeof(read_ways[0]); i++)
+		pin_suite_add(s, read_clean, &read_ways[i].way, "clean.%s", read_ways[i].name);
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
 		const char *how = variants[i].correct ? "correct" : "incorrect";
 
