@@ -731,15 +731,15 @@ static long give_up_in_flight(struct pin_audit *au, struct pin_op *op, unsigned 
 
 	if (err)
 		return err;
-	err = pin_nvme_start_fixed(op);
+	err = pin_nvme_start(op);
 	if (!err && pin_counters_read_stale(c, &before))
 		err = -EIO;
 	if (err)
 		return err;
 	err = op->consumer->unpin(op);
-	if (!err && !pin_counters_read_stale(c, &after) && !pin_nvme_done_fixed(op))
+	if (!err && !pin_counters_read_stale(c, &after) && !pin_nvme_done(op))
 		*early += after.total.released - before.total.released >= NVME_PAGES / 2;
-	result = pin_nvme_wait_fixed(op);
+	result = pin_nvme_wait(op);
 	return err ?: result;
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "consumers/dio.h"
+#include "consumers/nvme.h"
 #include "consumers/zcrx.h"
 #include "memory.h"
 #include "proc.h"
@@ -54,6 +55,14 @@ enum sent {
 	MESSAGE,
 };
 
+/* How an NVMe command ends on a ring that asks for completions. */
+enum polled {
+	DONE,
+	FAILED,		/* by an error of the disk's */
+	BOTH,		/* one of two rings, which may find what the other has asked for */
+	CLOSED,		/* with the ring: nobody waits for it */
+};
+
 /* A sequence, and what it is to have before it begins. */
 struct test {
 	const char *name;
@@ -73,6 +82,7 @@ struct test {
 	int signal;		/* that ends the other process; 0: by itself */
 	bool by_worker;		/* the kernel has one of its own do the requests */
 	enum sent sent;
+	enum polled polled;
 };
 
 /* What a step is to do; vmpin in pages as if every kernel accounted them. */
@@ -1762,6 +1772,56 @@ static void exec_while_sent(struct seq *s, const struct pin_mem *m)
 	step(s, "its end", (struct want){ .released = 64 }, 0);
 }
 
+/* --- NVMe commands on rings that ask for completions --- */
+
+#define POLLED_PAGES	16
+
+static bool can_poll(const struct seq *s)
+{
+	if (s->k->version >= PIN_KVER(6, 1))
+		return true;
+	pin_audit_skip(s->au, "NVMe commands by io_uring are polled since Linux 6.1");
+	return false;
+}
+
+/* Nobody asks before it is waited for, and the queue has no interrupt: so long it is pinned. */
+static void polled(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t pins = s->k->dio_pins ? POLLED_PAGES : 0;
+	const unsigned int nr = s->t->polled == BOTH ? 2 : 1;
+	struct want w = { .result = s->t->polled == FAILED ? -EIO : 0 };
+	struct pin_mem part[2] = { *m, *m };
+	struct pin_op op[2] = { { .kernel = s->k, .mem = &part[0] },
+				{ .kernel = s->k, .mem = &part[1] } };
+	unsigned int open = 0;
+	long result = 0;
+
+	if (s->t->polled == CLOSED && pin_audit_avoid(s->au, "uring_nvme_polled", "closed"))
+		return;
+	while (open < nr) {
+		pin_mem_cut(&part[open], open * POLLED_PAGES * s->page, POLLED_PAGES * s->page);
+		if (pin_nvme_open_polled(&op[open],
+					 s->t->polled == FAILED ? PIN_NVME_BEYOND : 0)) {
+			pin_audit_skip(s->au, "%s", op[open].why);
+			goto out;
+		}
+		open++;
+	}
+	pin_audit_base_vmpin(s->au, getpid());
+	for (unsigned int i = 0; i < nr; i++)
+		step(s, "start", (struct want){ .acquired = pins }, pin_nvme_start(&op[i]));
+	w.released = nr * pins;
+	if (s->t->polled == CLOSED)
+		pin_nvme_close(&op[0]);
+	/* The one that was started last first. */
+	for (unsigned int i = nr; i-- && s->t->polled != CLOSED;)
+		result = result ?: pin_nvme_wait(&op[i]);
+	step(s, s->t->polled == CLOSED ? "close" : "wait", w, result);
+out:
+	while (open--)
+		pin_nvme_close(&op[open]);
+}
+
 /* --- zero-copy receive, without a network card --- */
 
 #define QUEUE_PAGES	2
@@ -2009,6 +2069,14 @@ static const struct test tests[] = {
 	{ "pbuf.over_provided", pbuf_ring_over, .able = has_pbuf_rings, .pages = 6 },
 	{ "pass.by_socket", pass_by_socket, .pages = 0 },
 	{ "pass.by_pidfd", pass_by_pidfd, .pages = 0 },
+	{ "nvme.polled", polled, .able = can_poll, .pages = POLLED_PAGES,
+	  .polled = DONE },
+	{ "nvme.polled_fails", polled, .able = can_poll, .pages = POLLED_PAGES,
+	  .polled = FAILED },
+	{ "nvme.polled_by_either", polled, .able = can_poll, .pages = 2 * POLLED_PAGES,
+	  .polled = BOTH },
+	{ "nvme.polled_closed", polled, .able = can_poll, .pages = POLLED_PAGES,
+	  .polled = CLOSED },
 	{ "zcrx.twice", receive_twice, .rings = 2, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .pages = 64 },
 	{ "zcrx.own_queue", receive_own_queue, .flags = PIN_ZCRX_RING, .able = can_receive,
@@ -2042,7 +2110,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "uring_test",
-		.doc = "Fixed buffers of io_uring in sequences: many iovecs, large folios, tables with tags, failures half-way, clones, requests in flight; areas of zero-copy receive. Every step is compared to the page with what was predicted.",
+		.doc = "Fixed buffers of io_uring in sequences: many iovecs, large folios, tables with tags, failures half-way, clones, requests in flight, polled NVMe commands; areas of zero-copy receive. Every step is compared to the page with what was predicted.",
 		.setup = setup,
 		.add_tests = add_tests,
 	};

@@ -30,6 +30,7 @@
 #define CMD_WRITE	1
 #define CMD_READ	2
 #define TIMEOUT_MS	20000
+#define RING_FLAGS	(IORING_SETUP_SQE128 | IORING_SETUP_CQE32)
 #define URING_CMD_FIXED	1	/* IORING_URING_CMD_FIXED */
 
 struct nvme {
@@ -95,7 +96,7 @@ static int probe(const struct pin_kernel *k, char *why)
 
 static int new_ring(struct io_uring *ring, char *why)
 {
-	return pin_uring_new(ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32, why);
+	return pin_uring_new(ring, RING_FLAGS, why);
 }
 
 static int probe_uring(const struct pin_kernel *k, char *why)
@@ -451,18 +452,22 @@ static long use_fixed(struct pin_op *op)
 	return by_uring(op, op->mem->len - len, len);
 }
 
-long pin_nvme_start_fixed(struct pin_op *op)
+long pin_nvme_start(struct pin_op *op)
 {
 	struct nvme *n = op->priv;
 	const size_t len = last_piece(op);
+	const unsigned int flags = n->ring.flags;
 	long err = prepare(op, op->mem->len - len, len);
 
+	/* For a ring that is polled it would ask for completions, too. */
+	n->ring.flags &= ~IORING_SETUP_IOPOLL;
 	if (!err)
 		err = io_uring_submit(&n->ring);
+	n->ring.flags = flags;
 	return err == 1 ? 0 : err ?: -EIO;
 }
 
-bool pin_nvme_done_fixed(const struct pin_op *op)
+bool pin_nvme_done(const struct pin_op *op)
 {
 	struct nvme *n = op->priv;
 	struct io_uring_cqe *cqe;
@@ -470,7 +475,7 @@ bool pin_nvme_done_fixed(const struct pin_op *op)
 	return !io_uring_peek_cqe(&n->ring, &cqe);
 }
 
-long pin_nvme_wait_fixed(struct pin_op *op)
+long pin_nvme_wait(struct pin_op *op)
 {
 	struct nvme *n = op->priv;
 	long err = pin_uring_wait_one(&n->ring);
@@ -518,6 +523,42 @@ int pin_nvme_segments(const struct pin_kernel *k, char *why)
 	if (n.fd >= 0)
 		close(n.fd);
 	return err;
+}
+
+int pin_nvme_open_polled(struct pin_op *op, uint64_t first)
+{
+	int err = probe_uring(op->kernel, op->why);
+	char disk[64], chr[64];
+	struct nvme *n;
+	bool polled;
+	int fd;
+
+	err = err ?: scratch_disk(disk, chr, sizeof(disk), op->why);
+	if (err)
+		return err;
+	fd = open(disk, O_RDONLY | O_CLOEXEC);
+	polled = fd >= 0 && pin_dio_queue(fd, "io_poll") == 1;
+	if (fd >= 0)
+		close(fd);
+	if (!polled)
+		return pin_why(op->why, -EOPNOTSUPP, "%s has no queues to poll: boot with nvme.poll_queues=1",
+			       disk);
+	err = nvme_open(op, true, true, false);
+	if (err)
+		return err;
+	n = op->priv;
+	n->first = first;
+	io_uring_queue_exit(&n->ring);
+	err = pin_uring_new(&n->ring, RING_FLAGS | IORING_SETUP_IOPOLL, op->why);
+	n->have_ring = !err;
+	if (err)
+		nvme_close(op);
+	return err;
+}
+
+void pin_nvme_close(struct pin_op *op)
+{
+	nvme_close(op);
 }
 
 #define NVME_CONSUMER(_name, _help, _path, _probe, _open, _predict, _pin, ...)			\

@@ -4,6 +4,7 @@
 #define PIN_NVME_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "consumer.h"
 
@@ -37,11 +38,19 @@ int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages,
 			      char *why);
 
 /*
- * With an op of uring_nvme_fixed that is pinned: read into the buffer's end, without
- * waiting; is that done? and wait for it. 0 or -errno.
+ * Make @op one whose op->mem is read by io_uring, from block @first on, on a ring that
+ * asks for completions itself: what it has read is not done before it is waited for.
+ * 0, or -errno and op->why.
  */
-long pin_nvme_start_fixed(struct pin_op *op);
-bool pin_nvme_done_fixed(const struct pin_op *op);
-long pin_nvme_wait_fixed(struct pin_op *op);
+int pin_nvme_open_polled(struct pin_op *op, uint64_t first);
+void pin_nvme_close(struct pin_op *op);
+
+/*
+ * With such an op, or one of uring_nvme_fixed that is pinned: read into the buffer's end,
+ * without waiting; is that done? and wait for it. 0 or -errno.
+ */
+long pin_nvme_start(struct pin_op *op);
+bool pin_nvme_done(const struct pin_op *op);
+long pin_nvme_wait(struct pin_op *op);
 
 #endif

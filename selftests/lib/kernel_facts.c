@@ -105,6 +105,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "execve() waits for the notification of a zero-copy send, for as long as the peer does not read, and no signal ends it: what the process has pinned stays so",
 	},
 	{
+		.id = "nvme-poll-overwritten",
+		.consumer = "uring_nvme_polled", .target = "closed",
+		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 5), .untried = true,
+		.reason = "a ring that is closed polls for its NVMe commands, and what it polls by is overwritten when one has ended and is to be completed by its process: bio_poll() follows an address that is none, and the kernel stops; not tried",
+	},
+	{
 		.id = "zram-whole-pages",
 		.consumer = "dio_unaligned", .target = "zram",
 		.reason = "where pages are of 4096 bytes is_partial_io() is always false: zram copies whole pages, wherever in a page the memory begins, so that data is wrong and memory beside the buffer is written to",
