@@ -407,13 +407,15 @@ int pin_iommufd_probe(const struct pin_kernel *k, char *why)
 			     strerror(-err)) : 0;
 }
 
-int pin_iommufd_probe_file(int fd, char *why)
+int pin_iommufd_probe_file(char *why)
 {
 	struct pin_iommufd_space s = { .ioas = 0 };
+	const int fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
 	int err = pin_iommufd_space(fd, &s);
 
 	if (!err)
 		err = pin_iommufd_map_file(fd, s.ioas, -1, 0, 1, PIN_IOMMUFD_IOVA, true);
+	close(fd);
 	return err == -EBADF ? 0 :
 		pin_why(why, err, "iommufd does not map files here (%s): Linux 6.13 or later",
 			strerror(-err));
@@ -421,14 +423,7 @@ int pin_iommufd_probe_file(int fd, char *why)
 
 static int probe_file(const struct pin_kernel *k, char *why)
 {
-	int fd, err = pin_iommufd_probe(k, why);
-
-	if (err)
-		return err;
-	fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
-	err = pin_iommufd_probe_file(fd, why);
-	close(fd);
-	return err;
+	return pin_iommufd_probe(k, why) ?: pin_iommufd_probe_file(why);
 }
 
 static int probe_tracking(const struct pin_kernel *k, char *why)

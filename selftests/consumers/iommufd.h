@@ -21,8 +21,8 @@ struct pin_iommufd_space {
 /* 0, or a negative errno and the reason with its cure in @why. */
 int pin_iommufd_probe(const struct pin_kernel *k, char *why);
 
-/* Can files be mapped? @fd is /dev/iommu; the same. */
-int pin_iommufd_probe_file(int fd, char *why);
+/* Can files be mapped? The same. */
+int pin_iommufd_probe_file(char *why);
 
 /* What pinning op->mem, mapped by its file, does: in units of @grain bytes. */
 void pin_iommufd_predict_file(const struct pin_op *op, size_t grain, struct pin_predict *p);

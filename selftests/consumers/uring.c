@@ -71,20 +71,22 @@ int pin_uring_register(int ring_fd, unsigned int opcode, const void *arg, unsign
 	return ret < 0 ? -errno : ret;
 }
 
-int pin_uring_open(struct pin_op *op)
+int pin_uring_open_as(struct pin_op *op, unsigned int flags)
 {
 	struct io_uring *ring = calloc(1, sizeof(*ring));
-	int err;
+	int err = ring ? pin_uring_new(ring, flags, op->why) : -ENOMEM;
 
-	if (!ring)
-		return -ENOMEM;
-	err = pin_uring_new(ring, 0, op->why);
 	if (err) {
 		free(ring);
 		return err;
 	}
 	op->priv = ring;
 	return 0;
+}
+
+int pin_uring_open(struct pin_op *op)
+{
+	return pin_uring_open_as(op, 0);
 }
 
 void pin_uring_close(struct pin_op *op)

@@ -59,8 +59,9 @@ int pin_uring_probe(const struct pin_kernel *k, char *why);
 /* The same and, besides, whether requests of type @opcode (IORING_OP_...) are known. */
 int pin_uring_probe_op(int opcode, const char *name, const char *since, char *why);
 
-/* Open: a ring in op->priv; close: io_uring_queue_exit() and free. */
+/* Open: a ring in op->priv, with IORING_SETUP_ @flags; close: io_uring_queue_exit() and free. */
 int pin_uring_open(struct pin_op *op);
+int pin_uring_open_as(struct pin_op *op, unsigned int flags);
 void pin_uring_close(struct pin_op *op);
 
 /*

@@ -38,16 +38,8 @@ static int probe(const struct pin_kernel *k, char *why)
 
 static int region_open(struct pin_op *op)
 {
-	struct io_uring *ring = calloc(1, sizeof(*ring));
 	/* Arguments of waiting calls: only as long as nobody can wait. */
-	int err = ring ? pin_uring_new(ring, IORING_SETUP_R_DISABLED, op->why) : -ENOMEM;
-
-	if (err) {
-		free(ring);
-		return err;
-	}
-	op->priv = ring;
-	return 0;
+	return pin_uring_open_as(op, IORING_SETUP_R_DISABLED);
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)

@@ -62,15 +62,7 @@ int pin_zcrx_probe(const struct pin_kernel *k, char *why)
 
 static int zcrx_open(struct pin_op *op)
 {
-	struct io_uring *ring = calloc(1, sizeof(*ring));
-	int err = ring ? pin_uring_new(ring, PIN_ZCRX_RING, op->why) : -ENOMEM;
-
-	if (err) {
-		free(ring);
-		return err;
-	}
-	op->priv = ring;
-	return 0;
+	return pin_uring_open_as(op, PIN_ZCRX_RING);
 }
 
 static void predict(const struct pin_op *op, struct pin_predict *p)

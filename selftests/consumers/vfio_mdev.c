@@ -142,14 +142,7 @@ static int probe_iommufd(const struct pin_kernel *k, char *why)
 
 static int probe_iommufd_file(const struct pin_kernel *k, char *why)
 {
-	int fd, err = probe_iommufd(k, why);
-
-	if (err)
-		return err;
-	fd = open(PIN_IOMMUFD, O_RDWR | O_CLOEXEC);
-	err = pin_iommufd_probe_file(fd, why);
-	close(fd);
-	return err;
+	return probe_iommufd(k, why) ?: pin_iommufd_probe_file(why);
 }
 
 static int mdev_open(struct pin_op *op, const char *container, bool write_memory)
