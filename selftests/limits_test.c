@@ -553,10 +553,10 @@ static long beyond(const struct pin_actor *a, struct pin_op *op, long arg, char 
 	err = get_memory(op, PAGES, why);
 	if (err)
 		return err;
-	munmap((char *)op->mem->addr + (PAGES - 1) * page, page);
+	op->mem->hole = op->mem->pages - 1;
+	munmap((char *)op->mem->addr + op->mem->hole * page, page);
 	op->mem->len = len;
 	op->mem->pages = INT32_MAX;
-	op->mem->hole = PAGES - 1;
 	return attempt(op, NULL, why);
 }
 
