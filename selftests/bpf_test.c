@@ -47,11 +47,7 @@ struct test {
 static bool step(struct seq *s, const char *what, uint64_t acquired, uint64_t released,
 		 long want, long result)
 {
-	const struct pin_predict p = {
-		.acquired = acquired, .released = released,
-		.migrated = s->k->movable_memory ? acquired : 0,
-		.result = want, .or_result = want,
-	};
+	const struct pin_predict p = pin_predict_longterm(s->k, acquired, released, want);
 
 	s->held += acquired - released;
 	return pin_audit_step(s->au, what, &p, result, getpid());

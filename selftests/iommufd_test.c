@@ -60,13 +60,7 @@ static bool step(struct seq *s, const char *what, int64_t pins, long want, long 
 /* Pins @pins pages and gives them back, and the call returns @want. */
 static bool momentary(struct seq *s, const char *what, uint64_t pins, long want, long result)
 {
-	const struct pin_predict p = {
-		.acquired = pins,
-		.released = pins,
-		.migrated = s->k->movable_memory ? pins : 0,
-		.result = want,
-		.or_result = want,
-	};
+	const struct pin_predict p = pin_predict_longterm(s->k, pins, pins, want);
 
 	return pin_audit_step(s->au, what, &p, result, s->owner);
 }
@@ -459,8 +453,8 @@ static void bitmap_in_parts(struct seq *s)
 	const size_t bytes = (part + behind + rest) * s->page, len = bytes * 8;
 	const uint64_t last = PIN_IOMMUFD_IOVA + (part + behind) * s->page * 8;
 	const uint64_t mapped = len / s->page;
-	const unsigned char *bits;
-	char *memory, *bitmap;
+	unsigned char *bitmap;
+	void *memory;
 	bool noted;
 
 	if (s->k->version < PIN_KVER(6, 7)) {
@@ -474,7 +468,6 @@ static void bitmap_in_parts(struct seq *s)
 	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	bitmap = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	bits = (const unsigned char *)bitmap;
 	if (!step(s, "memory", 0, 0, memory == MAP_FAILED || bitmap == MAP_FAILED ? -ENOMEM : 0))
 		return;
 	if (new_space(s) && attach(s, 0) &&
@@ -487,7 +480,7 @@ static void bitmap_in_parts(struct seq *s)
 		 pin_iommufd_written(s->k, s->fd, s->space.hwpt, last)) &&
 	    momentary(s, "which is noted", part + rest, 0,
 		      pin_iommufd_bitmap(s->fd, s->space.hwpt, PIN_IOMMUFD_IOVA, bitmap, bytes))) {
-		noted = bits[0] == 0xff && bits[(part + behind) * s->page] == 0xff;
+		noted = bitmap[0] == 0xff && bitmap[(part + behind) * s->page] == 0xff;
 		step(s, "in the right place", 0, 0, noted ? 0 : -EIO);
 		step(s, "unmap", -(int64_t)mapped, 0, unmap_all(s));
 	}

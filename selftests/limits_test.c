@@ -126,21 +126,16 @@ static void set_soft(int resource, rlim_t cur)
 	setrlimit(resource, &limit);
 }
 
-/* The lowest descriptor that is free is one too many. */
 static void begin_nofile(void *arg)
 {
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
 	(void)arg;
-	close(fd);
-	if (fd >= 0)
-		set_soft(RLIMIT_NOFILE, fd);
+	pin_limit_descriptors(true);
 }
 
 static void end_nofile(void *arg)
 {
 	(void)arg;
-	set_soft(RLIMIT_NOFILE, RLIM_INFINITY);
+	pin_limit_descriptors(false);
 }
 
 static void begin_as(void *arg)

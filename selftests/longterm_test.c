@@ -254,6 +254,22 @@ static unsigned int file_differs(const struct pin_bench *b, char value)
 	return n;
 }
 
+/* The helper, and memory of a file on FS-DAX; false: skipped, and closed. */
+static bool open_dax(struct pin_bench *b, struct pin_audit *au, const struct dax_subject *sub)
+{
+	char why[PIN_WHY_LEN];
+	const char *dir;
+
+	if (!pin_bench_open_helper(b, au))
+		return false;
+	dir = dax_dir(why);
+	if (dir && !map_dax(b, dir, sub, why))
+		return true;
+	pin_audit_skip(au, "%s", why);
+	pin_bench_close(b);
+	return false;
+}
+
 /*
  * The file system may want to give these pages, which are blocks, to another
  * file: it waits for short-term pins, and cannot wait for long-term ones.
@@ -262,19 +278,12 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 {
 	const struct dax_subject *sub = arg;
 	struct pin_predict want = { .result = -EOPNOTSUPP, .or_result = -EOPNOTSUPP };
-	char why[PIN_WHY_LEN];
 	unsigned int handle;
 	struct pin_bench b;
-	const char *dir;
 	int err;
 
-	if (!pin_bench_open_helper(&b, au))
+	if (!open_dax(&b, au, sub))
 		return PIN_SKIP;
-	dir = dax_dir(why);
-	if (!dir || map_dax(&b, dir, sub, why)) {
-		pin_audit_skip(au, "%s", why);
-		goto out;
-	}
 	if (sub->allowed) {
 		want = (struct pin_predict){ .acquired = b.m.pages };
 	} else if (b.k->version < PIN_KVER(5, 11)) {
@@ -292,7 +301,6 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 		pin_bench_step(&b, "unpin", 0, b.m.pages,
 			       pin_helper_give_all(b.fd, handle, PIN_HELPER_GIVE_PAGES, 0));
 	}
-out:
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
@@ -474,24 +482,17 @@ static enum pin_verdict cut_waits(struct pin_audit *au, const void *arg)
 {
 	const struct dax_cut *c = arg;
 	const struct dax_subject sub = { .map = MAP_SHARED, .huge = c->huge };
-	char why[PIN_WHY_LEN];
 	unsigned int handle;
 	struct pin_bench b;
-	const char *dir;
 	int err;
 
-	if (!pin_bench_open_helper(&b, au))
+	if (!open_dax(&b, au, &sub))
 		return PIN_SKIP;
-	dir = dax_dir(why);
-	if (!dir || map_dax(&b, dir, &sub, why)) {
-		pin_audit_skip(au, "%s", why);
-	} else {
-		err = pin_helper_take_all(b.fd, PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, b.m.addr,
-					  b.m.len, &handle);
-		pin_bench_step(&b, "pin", b.m.pages, 0, err);
-		if (!err)
-			cut_while_pinned(&b, c, handle);
-	}
+	err = pin_helper_take_all(b.fd, PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, b.m.addr, b.m.len,
+				  &handle);
+	pin_bench_step(&b, "pin", b.m.pages, 0, err);
+	if (!err)
+		cut_while_pinned(&b, c, handle);
 	pin_bench_close(&b);
 	return PIN_PASS;
 }

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -95,14 +94,9 @@ struct want {
 
 static bool step(struct seq *s, const char *what, struct want w, long result)
 {
-	const struct pin_predict p = {
-		.acquired = w.acquired,
-		.released = w.released,
-		.migrated = s->k->movable_memory ? w.acquired : 0,
-		.vmpin = s->k->uring_vmpin ? w.vmpin : 0,
-		.result = w.result,
-		.or_result = w.result,
-	};
+	struct pin_predict p = pin_predict_longterm(s->k, w.acquired, w.released, w.result);
+
+	p.vmpin = s->k->uring_vmpin ? w.vmpin : 0;
 
 	s->held += w.acquired - w.released;
 	s->vmpin += w.vmpin;
@@ -110,6 +104,15 @@ static bool step(struct seq *s, const char *what, struct want w, long result)
 }
 
 static const struct want nothing;
+
+/* What is still held, and charged, is the other ring's now. */
+static void hand_over(struct seq *from, struct seq *to)
+{
+	to->held += from->held;
+	to->vmpin += from->vmpin;
+	from->held = 0;
+	from->vmpin = 0;
+}
 
 static bool begin(struct seq *s, struct pin_audit *au, const struct test *t)
 {
@@ -393,16 +396,14 @@ static void first_of_thp(struct seq *s, const struct pin_mem *m)
 static long update_limited(struct seq *s, unsigned int slot, const struct iovec *iov,
 			   uint64_t limit)
 {
-	struct rlimit before, lower;
-	long result;
+	rlim_t before;
+	long result = pin_limit_memlock(0, limit * s->page, &before);
 
-	getrlimit(RLIMIT_MEMLOCK, &before);
-	lower = (struct rlimit){ limit * s->page, before.rlim_max };
-	if (setrlimit(RLIMIT_MEMLOCK, &lower))
-		return -errno;
+	if (result)
+		return result;
 	result = slot == ANY_SLOT ? io_uring_register_buffers(&s->ring, iov, 1) :
 				    update(s, slot, iov, NULL, 1);
-	setrlimit(RLIMIT_MEMLOCK, &before);
+	pin_limit_memlock(0, before, NULL);
 	return result;
 }
 
@@ -981,6 +982,14 @@ static long clone_to(struct seq *s, const struct seq *source, unsigned int flags
 	return pin_uring_register(s->ring.ring_fd, PIN_IORING_REGISTER_CLONE_BUFFERS, &arg, 1);
 }
 
+static bool cannot_clone(const struct seq *s, long result)
+{
+	if (result != -EINVAL || s->k->version >= PIN_KVER(6, 12))
+		return false;
+	pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+	return true;
+}
+
 struct clone_case {
 	unsigned int since;
 	bool replace;
@@ -1052,10 +1061,7 @@ static void cloned(struct seq *s, const struct pin_mem *m)
 	step(from, "unregister source",
 	     (struct want){ 0, 10 - c->cloned, -(int64_t)(10 - c->cloned), 0 },
 	     io_uring_unregister_buffers(&from->ring));
-	to->held += from->held;
-	to->vmpin += from->vmpin;
-	from->held = 0;
-	from->vmpin = 0;
+	hand_over(from, to);
 	if (to->held)
 		unregister(to);
 }
@@ -1084,10 +1090,8 @@ static void clone_of_thp(struct seq *s, const struct pin_mem *m)
 	     (struct want){ all, given_back(s, part) + given_back(s, rest), all, 0 },
 	     io_uring_register_buffers(&s[0].ring, iov, 2));
 	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
-	if (result == -EINVAL && s->k->version < PIN_KVER(6, 12)) {
-		pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+	if (cannot_clone(s, result))
 		return;
-	}
 	now = vmpin_pages(s) - before;
 	w.vmpin = now == 2 * (int64_t)all ? all : 0;
 	step(&s[1], "clone", w, result);
@@ -1095,13 +1099,10 @@ static void clone_of_thp(struct seq *s, const struct pin_mem *m)
 	     update(&s[1], 0, &none, NULL, 1));
 	w = (struct want){ .released = s[0].held - kept, .vmpin = -s[1].vmpin };
 	result = io_uring_unregister_buffers(&s[0].ring);
-	s[1].held = s[0].held - w.released;
 	if (vmpin_pages(s) == before && pin_audit_excuse(s->au, "uring_first", "thp"))
 		w.vmpin = -s[0].vmpin - s[1].vmpin;
-	s[1].vmpin = s[0].vmpin + s[1].vmpin + w.vmpin;
 	step(&s[0], "unregister both", w, result);
-	s[0].held = 0;
-	s[0].vmpin = 0;
+	hand_over(&s[0], &s[1]);
 	unregister(&s[1]);
 }
 
@@ -1114,16 +1115,11 @@ static void clone_thp_again(struct seq *s, const struct pin_mem *m)
 
 	step(&s[0], "register", again, io_uring_register_buffers(&s[0].ring, &iov, 1));
 	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
-	if (result == -EINVAL && s->k->version < PIN_KVER(6, 12)) {
-		pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+	if (cannot_clone(s, result))
 		return;
-	}
 	step(&s[1], "clone", nothing, result);
 	step(&s[0], "unregister source", nothing, io_uring_unregister_buffers(&s[0].ring));
-	s[1].held = s[0].held;
-	s[1].vmpin = s[0].vmpin;
-	s[0].held = 0;
-	s[0].vmpin = 0;
+	hand_over(&s[0], &s[1]);
 	if (unregister(&s[1]))
 		register_and_back(&s[0], &iov, 1, again);
 }
@@ -1139,19 +1135,14 @@ static void clone_chain(struct seq *s, const struct pin_mem *m)
 	     io_uring_register_buffers(&s[0].ring, &iov, 1));
 	for (unsigned int i = 1; i < RINGS; i++) {
 		result = clone_to(&s[i], &s[i - 1], 0, 0, 0, 0);
-		if (result == -EINVAL && s->k->version < PIN_KVER(6, 12)) {
-			pin_audit_skip(s->au, "io_uring does not clone buffers here: Linux 6.12 or later");
+		if (cannot_clone(s, result))
 			return;
-		}
 		step(&s[i], "clone", nothing, result);
 	}
 	for (size_t i = 0; i < SIZE(order); i++)
 		step(&s[order[i]], "unregister one of them", nothing,
 		     io_uring_unregister_buffers(&s[order[i]].ring));
-	s[2].held = s[0].held;
-	s[2].vmpin = s[0].vmpin;
-	s[0].held = 0;
-	s[0].vmpin = 0;
+	hand_over(&s[0], &s[2]);
 	unregister(&s[2]);
 }
 
@@ -1972,18 +1963,13 @@ static void receive_not_exported(struct seq *s, const struct pin_mem *m)
 {
 	const int id = receive_to(s, "register", m, 0, 64);
 	struct pin_zcrx_ctrl ctrl = { .id = id, .op = PIN_ZCRX_CTRL_EXPORT };
-	const int lowest = dup(0);
-	struct rlimit before, none;
 	int err;
 
 	if (id < 0)
 		return;
-	close(lowest);
-	getrlimit(RLIMIT_NOFILE, &before);
-	none = (struct rlimit){ lowest, before.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &none);
+	pin_limit_descriptors(true);
 	err = pin_zcrx_ctrl(&s->ring, &ctrl);
-	setrlimit(RLIMIT_NOFILE, &before);
+	pin_limit_descriptors(false);
 	step(s, "export, without a descriptor", (struct want){ .result = -EMFILE }, err);
 }
 
@@ -2002,10 +1988,7 @@ static void receive_imported(struct seq *s, const struct pin_mem *m)
 	close(fd);
 	dwell(s);
 	step(s, "close the file", nothing, 0);
-	s[1].held = s->held;
-	s[1].vmpin = s->vmpin;
-	s->held = 0;
-	s->vmpin = 0;
+	hand_over(&s[0], &s[1]);
 }
 
 static const struct pin_row two_huge = { .huge = 2 };

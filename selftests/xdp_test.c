@@ -51,13 +51,8 @@ struct test {
 /* Takes @pins pages (or lets go of them: < 0), and the call returns @want. */
 static bool step(struct seq *s, const char *what, int64_t pins, long want, long result)
 {
-	const struct pin_predict p = {
-		.acquired = pins > 0 ? pins : 0,
-		.released = pins < 0 ? -pins : 0,
-		.migrated = pins > 0 && s->k->movable_memory ? pins : 0,
-		.result = want,
-		.or_result = want,
-	};
+	const struct pin_predict p = pin_predict_longterm(s->k, pins > 0 ? pins : 0,
+							  pins < 0 ? -pins : 0, want);
 
 	s->held += pins;
 	return pin_audit_step(s->au, what, &p, result, 0);

@@ -575,9 +575,10 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		.write = i->way != MAPPED_READ, .longterm = true, .fast = true,
 	};
 
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (grain(op) - 1)) {
+	if (pin_predict_unaligned(op, grain(op), p)) {
 		/* What is mapped is of no use to that device. */
-		p->result = i->way == ATTACHED ? -EADDRINUSE : -EINVAL;
+		if (i->way == ATTACHED)
+			p->result = -EADDRINUSE;
 		p->or_result = p->result;
 		return;
 	}

@@ -219,14 +219,19 @@ static int open_long(struct pin_op *op)
 	return 0;
 }
 
-static int open_vec(struct pin_op *op)
+static int open_vectored(struct pin_op *op, bool uring)
 {
-	int err = nvme_open(op, true, false, false);
+	int err = nvme_open(op, true, uring, false);
 	struct nvme *n = op->priv;
 
 	if (!err)
 		n->vectored = true;
 	return err;
+}
+
+static int open_vec(struct pin_op *op)
+{
+	return open_vectored(op, false);
 }
 
 static unsigned int long_pages(const struct pin_kernel *k)
@@ -247,12 +252,7 @@ static int open_uring_write(struct pin_op *op)
 
 static int open_uring_vec(struct pin_op *op)
 {
-	int err = nvme_open(op, true, true, false);
-	struct nvme *n = op->priv;
-
-	if (!err)
-		n->vectored = true;
-	return err;
+	return open_vectored(op, true);
 }
 
 static int open_uring_fixed(struct pin_op *op)

@@ -44,12 +44,8 @@ static int region_open(struct pin_op *op)
 
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
-		p->result = -EINVAL;
-		p->or_result = -EINVAL;
-		return;
-	}
-	pin_uring_predict_pages(op, op->mem->len, p);
+	if (!pin_predict_unaligned(op, op->kernel->page_size, p))
+		pin_uring_predict_pages(op, op->mem->len, p);
 }
 
 static long pin(struct pin_op *op)

@@ -67,11 +67,8 @@ static int zcrx_open(struct pin_op *op)
 
 static void predict(const struct pin_op *op, struct pin_predict *p)
 {
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
-		p->result = -EINVAL;
-		p->or_result = -EINVAL;
+	if (pin_predict_unaligned(op, op->kernel->page_size, p))
 		return;
-	}
 	pin_uring_predict_pages(op, op->mem->len, p);
 	if (!p->result)
 		p->vmpin = pin_zcrx_accounted(op->mem);

@@ -197,10 +197,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 		pin_iommufd_predict_file(op, op->kernel->page_size, p);
 	} else if (!m->iommufd) {
 		pin_vfio_predict(op, m->write_memory, p);
-	} else if (((uintptr_t)op->mem->addr | op->mem->len) % op->kernel->page_size) {
-		p->result = -EINVAL;
-		p->or_result = -EINVAL;
-	} else {
+	} else if (!pin_predict_unaligned(op, op->kernel->page_size, p)) {
 		pin_predict_all_or_nothing(op, &access, p);
 		p->vmpin = p->acquired - p->released;
 	}

@@ -284,11 +284,8 @@ void pin_vfio_predict(const struct pin_op *op, bool write, struct pin_predict *p
 	const struct pin_access access = { .write = write, .longterm = true };
 	struct pin_gup g;
 
-	if (((uintptr_t)op->mem->addr | op->mem->len) & (op->kernel->page_size - 1)) {
-		p->result = -EINVAL;
-		p->or_result = -EINVAL;
+	if (pin_predict_unaligned(op, op->kernel->page_size, p))
 		return;
-	}
 	pin_predict_all_or_nothing(op, &access, p);
 	pin_mem_gup(op->mem, &access, &g);
 	if (g.zero && op->kernel->version < PIN_KVER(5, 12)) {

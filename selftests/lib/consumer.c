@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,14 +79,32 @@ void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access
 		p->migrated = p->acquired;
 }
 
-struct pin_predict pin_predict_counted(const struct pin_kernel *k, int64_t pins, long result)
+bool pin_predict_unaligned(const struct pin_op *op, size_t grain, struct pin_predict *p)
+{
+	if (!(((uintptr_t)op->mem->addr | op->mem->len) & (grain - 1)))
+		return false;
+	p->result = -EINVAL;
+	p->or_result = -EINVAL;
+	return true;
+}
+
+struct pin_predict pin_predict_longterm(const struct pin_kernel *k, uint64_t acquired,
+					uint64_t released, long result)
 {
 	return (struct pin_predict){
-		.acquired = pins > 0 ? pins : 0,
-		.released = pins < 0 ? -pins : 0,
-		.migrated = pins > 0 && k->movable_memory ? pins : 0,
-		.vmpin = pins,
+		.acquired = acquired,
+		.released = released,
+		.migrated = k->movable_memory ? acquired : 0,
 		.result = result,
 		.or_result = result,
 	};
+}
+
+struct pin_predict pin_predict_counted(const struct pin_kernel *k, int64_t pins, long result)
+{
+	struct pin_predict p = pin_predict_longterm(k, pins > 0 ? pins : 0, pins < 0 ? -pins : 0,
+						    result);
+
+	p.vmpin = pins;
+	return p;
 }

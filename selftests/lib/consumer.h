@@ -122,6 +122,13 @@ unsigned int pin_uring_accounted(const struct pin_mem *m);
 void pin_predict_all_or_nothing(const struct pin_op *op, const struct pin_access *a,
 				struct pin_predict *p);
 
+/* If op->mem does not begin and end at @grain bytes it is refused: @p is that, and true. */
+bool pin_predict_unaligned(const struct pin_op *op, size_t grain, struct pin_predict *p);
+
+/* So many pages long-term, by a call that returns @result. */
+struct pin_predict pin_predict_longterm(const struct pin_kernel *k, uint64_t acquired,
+					uint64_t released, long result);
+
 /*
  * Long-term pins that count in VmPin: @pins pages more of both (or less: < 0), by
  * a call that returns @result.

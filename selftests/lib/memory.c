@@ -276,26 +276,38 @@ static long smaps_kib(const void *addr, const char *field)
 	return kib;
 }
 
+/* 0: it is not told, as page frames are root's to see, or there is none. */
+static uint64_t frame_of(const void *addr, long ps)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (pagemap >= 0) {
+		if (pread(pagemap, &entry, 8, (uintptr_t)addr / ps * 8) != 8)
+			entry = 0;
+		close(pagemap);
+	}
+	return entry & ((1ull << 55) - 1);
+}
+
 /*
  * Is every @step-th page of the range the head of a folio where it is a
- * multiple of @pages, and a tail elsewhere? Page frames are root's to see.
+ * multiple of @pages, and a tail elsewhere?
  */
 static bool made_of_folios(const struct pin_mem *m, size_t pages, size_t step)
 {
-	const uint64_t pfn_mask = (1ull << 55) - 1, head = 1ull << 15, tail = 1ull << 16;
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	const uint64_t head = 1ull << 15, tail = 1ull << 16;
 	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	long ps = m->kernel->page_size;
-	uint64_t entry, flags;
-	bool right = pagemap >= 0 && kpageflags >= 0;
+	bool right = kpageflags >= 0;
+	uint64_t flags;
 
 	for (size_t i = 0; right && i < m->len / ps; i += step) {
-		right = pread(pagemap, &entry, 8, ((uintptr_t)m->addr / ps + i) * 8) == 8 &&
-			pread(kpageflags, &flags, 8, (entry & pfn_mask) * 8) == 8 &&
+		const uint64_t frame = frame_of((char *)m->addr + i * ps, ps);
+
+		right = pread(kpageflags, &flags, 8, frame * 8) == 8 &&
 			flags & (i % pages ? tail : head);
 	}
-	if (pagemap >= 0)
-		close(pagemap);
 	if (kpageflags >= 0)
 		close(kpageflags);
 	return right;
@@ -572,20 +584,6 @@ static int alloc_memfd_hugetlb(struct pin_mem *m, unsigned int pages)
 	int err = map_memfd_hugetlb(m, pages, 0);
 
 	return err ?: touch_hugetlb(m);
-}
-
-/* 0: it is not told, or there is none. */
-static uint64_t frame_of(const void *addr, long ps)
-{
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
-
-	if (pagemap >= 0) {
-		if (pread(pagemap, &entry, 8, (uintptr_t)addr / ps * 8) != 8)
-			entry = 0;
-		close(pagemap);
-	}
-	return entry & ((1ull << 55) - 1);
 }
 
 /*

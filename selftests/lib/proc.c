@@ -80,6 +80,20 @@ int pin_limit_memlock(pid_t pid, rlim_t bytes, rlim_t *before)
 	return prlimit(pid, RLIMIT_MEMLOCK, &limit, NULL) ? -errno : 0;
 }
 
+void pin_limit_descriptors(bool limited)
+{
+	const int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit limit;
+
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (!limited)
+		limit.rlim_cur = limit.rlim_max;
+	else if (lowest >= 0)
+		limit.rlim_cur = lowest;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 bool pin_drop_ipc_lock(void)
 {
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };

@@ -39,6 +39,9 @@ bool pin_drop_ipc_lock(void);
  */
 int pin_limit_memlock(pid_t pid, rlim_t bytes, rlim_t *before);
 
+/* The lowest descriptor that is free is one too many, or (!@limited) as many as may be. */
+void pin_limit_descriptors(bool limited);
+
 /*
  * Become a user who has no other process, with all powers of root but that over
  * RLIMIT_MEMLOCK: what is locked counts from nothing. Not undone. Whoever is not
