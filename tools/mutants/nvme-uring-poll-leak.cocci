@@ -5,8 +5,7 @@
 // files: drivers/nvme/host/ioctl.c
 // versions: 7.3-
 // counter: +N/+0
-// tests: matrix_test=uring_nvme_*,uring_iopoll.* geometry_test=uring_nvme_*
-//   uring_test dio_target_test
+// tests: uring_test=nvme.*
 // functions: nvme_uring_cmd_end_io
 
 @@
