@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <linux/genetlink.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,19 +65,36 @@ const void *pin_nl_find(const void *attrs, const void *end, unsigned int type)
 	return NULL;
 }
 
+/* Is it a part of a list, and not the last one? */
+static bool goes_on(const void *part, ssize_t len)
+{
+	const struct nlmsghdr *h = part;
+	bool more = false;
+
+	for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len))
+		more = h->nlmsg_flags & NLM_F_MULTI && h->nlmsg_type != NLMSG_DONE;
+	return more;
+}
+
 ssize_t pin_nl_ask(int protocol, const struct pin_nl *m, void *answer, size_t len)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-	ssize_t n = -1;
+	ssize_t n = -1, got = 0;
+	char *part;
 
 	if (fd < 0)
 		return -errno;
-	if (send(fd, m, m->hdr.nlmsg_len, 0) == (ssize_t)m->hdr.nlmsg_len)
-		n = recv(fd, answer, len, 0);
+	if (send(fd, m, m->hdr.nlmsg_len, 0) == (ssize_t)m->hdr.nlmsg_len) {
+		do {
+			part = (char *)answer + got;
+			n = recv(fd, part, len - got, 0);
+			got += n > 0 ? n : 0;
+		} while (n > 0 && goes_on(part, n));
+	}
 	if (n < 0)
-		n = -errno;
+		got = -errno;
 	close(fd);
-	return n;
+	return got;
 }
 
 int pin_nl_order(int protocol, struct pin_nl *m)
