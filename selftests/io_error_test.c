@@ -7,16 +7,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "actor.h"
 #include "consumers/dio.h"
 #include "consumers/fuse.h"
 #include "consumers/nvme.h"
+#include "consumers/p9.h"
 #include "consumers/scsi.h"
 #include "scratch.h"
 #include "suite.h"
@@ -28,6 +32,7 @@
 #define XFS_BYTES	(320ul << 20)	/* the least mkfs.xfs takes is 300 MiB */
 #define BATCH		64	/* pages that fs/direct-io.c pins at once, bios that it lets lie */
 #define PIECES		(2 * BATCH)
+#define ARRIVES_NS	(300 * 1000000ull)
 #define BIO_PAGES	256u	/* that are pinned at a time for a command */
 
 static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR, failing = {
@@ -57,8 +62,9 @@ static const struct pin_scratch_fs xfs = {
 /* What refuses: a mapped device, a file system over one, or a server. */
 struct site {
 	const char *name;
-	bool server, async;	/* async: all is pinned before the first answer comes */
-	enum pin_fuse_answer answer;
+	enum { NO_SERVER, FUSE, P9 } server;
+	bool async;		/* all is pinned before the first answer comes */
+	enum pin_answer answer;
 	bool stable;		/* of the device: what is read comes by a copy, from 7.0 on */
 	const struct pin_scratch_fs *fs;	/* or NULL */
 	int err;
@@ -75,12 +81,16 @@ static struct site sites[] = {
 	{ .name = "vfat", .fs = &vfat },
 	{ .name = "xfs", .fs = &xfs },
 	{ .name = "xfs_stable", .fs = &xfs, .stable = true },
-	{ .name = "fuse", .server = true, .answer = PIN_FUSE_REFUSES },
-	{ .name = "fuse_async", .server = true, .async = true, .answer = PIN_FUSE_REFUSES },
-	{ .name = "fuse_half", .server = true, .answer = PIN_FUSE_HALVES },
-	{ .name = "fuse_half_async", .server = true, .async = true, .answer = PIN_FUSE_HALVES },
-	{ .name = "fuse_gone", .server = true, .answer = PIN_FUSE_ENDS },
-	{ .name = "fuse_gone_async", .server = true, .async = true, .answer = PIN_FUSE_ENDS },
+	{ .name = "fuse", .server = FUSE, .answer = PIN_REFUSES },
+	{ .name = "fuse_async", .server = FUSE, .async = true, .answer = PIN_REFUSES },
+	{ .name = "fuse_half", .server = FUSE, .answer = PIN_HALVES },
+	{ .name = "fuse_half_async", .server = FUSE, .async = true, .answer = PIN_HALVES },
+	{ .name = "fuse_gone", .server = FUSE, .answer = PIN_ENDS },
+	{ .name = "fuse_gone_async", .server = FUSE, .async = true, .answer = PIN_ENDS },
+	{ .name = "9p", .server = P9, .answer = PIN_REFUSES },
+	{ .name = "9p_later", .server = P9, .answer = PIN_REFUSES_LATER },
+	{ .name = "9p_half", .server = P9, .answer = PIN_HALVES },
+	{ .name = "9p_gone", .server = P9, .answer = PIN_ENDS },
 };
 
 struct cell {
@@ -229,10 +239,20 @@ static int make_site(struct site *st)
 static int no_metadata;
 static char why_no_metadata[PIN_WHY_LEN];
 
-static void setup(struct pin_suite *s)
+static void make_served(struct site *st, const struct pin_kernel *k)
 {
 	char byte;
 
+	st->fd = st->server == P9 ? pin_p9_file(k, st->answer, NULL, st->why) :
+				    pin_fuse_failing_file(k, st->answer, st->async, st->why);
+	/* Their server is gone after the first one; these are answered otherwise. */
+	for (int i = 0; i < 2 && st->fd >= 0 && st->answer == PIN_ENDS; i++)
+		(void)!pread(st->fd, &byte, 1, 0);
+	st->err = st->fd < 0;
+}
+
+static void setup(struct pin_suite *s)
+{
 	no_metadata = pin_consumer_find("nvme_meta_read")->probe(pin_suite_kernel(s),
 								 why_no_metadata);
 
@@ -241,12 +261,9 @@ static void setup(struct pin_suite *s)
 
 		st->pieces = -1;
 		if (st->server)
-			st->fd = pin_fuse_failing_file(pin_suite_kernel(s), st->answer, st->async,
-						       st->why);
-		/* Its server is gone after the first one, which is answered otherwise. */
-		if (st->server && st->fd >= 0 && st->answer == PIN_FUSE_ENDS)
-			(void)!read(st->fd, &byte, 1);
-		st->err = st->server ? st->fd < 0 : make_site(st);
+			make_served(st, pin_suite_kernel(s));
+		else
+			st->err = make_site(st);
 	}
 }
 
@@ -273,23 +290,56 @@ static uint64_t pinned(const struct cell *cell, const struct pin_kernel *k)
 {
 	if (!cell->site->server)
 		return k->dio_pins ? cell->pages : 0;
+	if (cell->site->server == P9)
+		return k->netfs_pins ? cell->pages : 0;
 	if (!k->fuse_pins)
 		return 0;
 	return cell->site->async && cell->transfer != pin_transfer_sync ? cell->pages :
 									  first_request(cell);
 }
 
+/* Of a 9P file, where fs/netfs asks for all that is to be read as one. */
+static long result_of_9p(const struct cell *cell, const struct pin_kernel *k)
+{
+	switch (cell->site->answer) {
+	case PIN_HALVES:
+		return cell->pages * k->page_size;
+	case PIN_REFUSES_LATER:
+		return k->netfs_pins && !cell->write ? -EIO : (long)PIN_P9_REQUEST;
+	default:
+		return -EIO;
+	}
+}
+
 static long result_of(const struct cell *cell, const struct pin_kernel *k)
 {
 	const struct site *st = cell->site;
 
-	if (st->server && st->answer == PIN_FUSE_ENDS)
+	if (st->server == P9)
+		return result_of_9p(cell, k);
+	if (st->server && st->answer == PIN_ENDS)
 		return -ENOTCONN;
 	/* A write that was to be over when all its requests are is whole or not at all. */
-	if (!st->server || st->answer == PIN_FUSE_REFUSES ||
+	if (!st->server || st->answer == PIN_REFUSES ||
 	    (st->async && cell->write && cell->transfer != pin_transfer_sync))
 		return -EIO;
 	return first_request(cell) * k->page_size / 2;
+}
+
+static bool all_there(const char *p, size_t len)
+{
+	return *p == (char)PIN_P9_BYTE && !memcmp(p, p + 1, len - 1);
+}
+
+/* Where that is known, fs/netfs has it that all went well and nothing was written. */
+static void lose_error(struct pin_predict *want, const struct pin_kernel *k, const char *site)
+{
+	want->issue = pin_known_issue(k, "netfs_write_error", site);
+	if (!want->issue)
+		return;
+	want->issue_foretold = true;
+	want->result = 0;
+	want->or_result = 0;
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
@@ -307,7 +357,14 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, cell->pages))
 		return pin_audit_skip(au, "%s", mem.why);
 	iov = (struct iovec){ mem.addr, mem.len };
+	/* What it is to be, to the last byte; else anything but that. */
+	if (st->server == P9)
+		memset(mem.addr, cell->write ? PIN_P9_BYTE : 0, mem.len);
 	want.or_result = want.result;
+	/* Request by request, since 6.17, and it may look whether it has a signal between these. */
+	if (st->server == P9 && cell->write && st->answer == PIN_HALVES &&
+	    k->version >= PIN_KVER(6, 17))
+		want.or_result = PIN_P9_REQUEST;
 	want.acquired = pinned(cell, k);
 	/* A file system submits no more when it knows; a device all of them. */
 	if (st->fs && cell->pages > PAGES) {
@@ -321,15 +378,138 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		want.issue_released = 2 * cell->pages;
 		want.or_more = 2 * cell->pages;
 	}
+	if (st->server == P9 && cell->write && want.result < 0)
+		lose_error(&want, k, st->name);
 	if (st->fs && pin_scratch_dm_replace(st->mapped, &failing, st->below, st->bytes, st->why)) {
 		pin_mem_free(&mem);
 		return pin_audit_fail(au, "%s", st->why);
 	}
+	/* The next write is refused for the error of the last one, unless that was told. */
+	if (st->server == P9)
+		(void)fdatasync(st->fd);
 	result = cell->transfer(st->fd, cell->write, &iov, 1, 0, 0);
 	if (st->fs && pin_scratch_dm_replace(st->mapped, &linear, st->below, st->bytes, st->why))
 		pin_audit_fail(au, "%s", st->why);
 	pin_audit_step(au, cell->name, &want, result, 0);
+	if (st->server == P9 && !cell->write && result > 0 && !all_there(mem.addr, result))
+		pin_audit_fail(au, "what was read is not what the file has");
 	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
+/*
+ * A server that does not answer: the memory stays pinned until who waits for it is
+ * killed, or the server is. That is one request: who was killed waits for the answer
+ * to another one, and nothing can end that.
+ */
+static const struct wait {
+	const char *name;
+	bool write, gone;	/* gone: it is the server that is killed */
+} waits[] = {
+	{ "9p.waits.read.killed", false, false },
+	{ "9p.waits.write.killed", true, false },
+	{ "9p.waits.read.gone", false, true },
+	{ "9p.waits.write.gone", true, true },
+};
+
+#define NR_WAITS	(sizeof(waits) / sizeof(waits[0]))
+
+static struct {
+	const struct wait *wait;
+	int fd;
+} waiting;
+
+static unsigned int request_pages(const struct pin_kernel *k)
+{
+	return (PIN_P9_REQUEST + k->page_size - 1) / k->page_size;
+}
+
+/* In the actor: get the memory, then (@arg 0) wait for ever. */
+static long wait_for_server(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	static struct pin_mem mem;
+	struct iovec iov;
+	int err;
+
+	(void)op;
+	if (arg) {
+		err = pin_mem_alloc(&mem, pin_memkind_find("anon"), a->kernel,
+				    request_pages(a->kernel));
+		if (err)
+			memcpy(why, mem.why, PIN_WHY_LEN);
+		else if (mem.len > PIN_P9_REQUEST)
+			pin_mem_cut(&mem, 0, PIN_P9_REQUEST);
+		return err;
+	}
+	iov = (struct iovec){ mem.addr, mem.len };
+	return pin_transfer_sync(waiting.fd, waiting.wait->write, &iov, 1, 0, 0);
+}
+
+static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_actor *a,
+			pid_t server)
+{
+	const struct pin_kernel *k = a->kernel;
+	struct pin_predict want = { .acquired = k->netfs_pins ? request_pages(k) : 0 };
+	struct pin_predict rest = { .released = want.acquired };
+	struct pin_actor_reply reply;
+
+	if (pin_actor_task(a, 1, &reply) || reply.result) {
+		pin_audit_skip(au, "%s", reply.why);
+		return;
+	}
+	pin_audit_restart(au);
+	if (pin_actor_begin(a, PIN_ACTOR_TASK, &reply)) {
+		pin_audit_fail(au, "%s", reply.why);
+		return;
+	}
+	/*
+	 * Time to come to where it waits: a step waits for what is late to go, not to come. And
+	 * who is killed before that would wait for ever.
+	 */
+	pin_sleep_ns(ARRIVES_NS);
+	if (!pin_audit_step(au, "waits", &want, 0, 0))
+		return;
+	if (!w->gone) {
+		kill(a->pid, SIGKILL);
+		if (pin_actor_wait(a) < 0)
+			pin_audit_fail(au, "it cannot be killed as it waits");
+		pin_audit_step(au, "sigkill", &rest, 0, 0);
+		return;
+	}
+	kill(server, SIGKILL);
+	/* The latter if there was something that it had not received. */
+	rest.result = -EREMOTEIO;
+	rest.or_result = -ECONNRESET;
+	if (w->write)
+		lose_error(&rest, k, "9p");
+	if (pin_actor_end(a, PIN_ACTOR_TASK, &reply))
+		pin_audit_fail(au, "%s", reply.why);
+	else
+		pin_audit_step(au, "sigkill of the server", &rest, reply.result, 0);
+}
+
+static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
+{
+	const struct pin_kernel *k = pin_audit_kernel(au);
+	struct pin_actor a = { .task = wait_for_server, .kernel = k, .node = -1 };
+	char why[PIN_WHY_LEN];
+	pid_t server;
+	int err;
+
+	waiting.wait = arg;
+	waiting.fd = pin_p9_file(k, PIN_IS_MUTE, &server, why);
+	if (waiting.fd < 0)
+		return pin_audit_skip(au, "%s", why);
+	err = pin_actor_start(&a);
+	close(waiting.fd);
+	if (err) {
+		pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
+	} else {
+		run_wait_on(au, arg, &a, server);
+		pin_actor_stop(&a);
+	}
+	/* It is over when nobody has the file any more. */
+	waitpid(server, NULL, 0);
 	return PIN_PASS;
 }
 
@@ -537,14 +717,17 @@ static void add_tests(struct pin_suite *s)
 			if (sites[i].fs == &xfs && ways[w].write)
 				continue;
 			/* io_uring asks again for what it has not got, until that is a byte. */
-			if (sites[i].answer == PIN_FUSE_HALVES && !sites[i].async &&
-			    ways[w].transfer == pin_transfer_uring && !ways[w].write)
+			if (sites[i].server == FUSE && sites[i].answer == PIN_HALVES &&
+			    !sites[i].async && !ways[w].write &&
+			    ways[w].transfer == pin_transfer_uring)
 				continue;
 			*cell = ways[w];
 			cell->site = &sites[i];
 			pin_suite_add(s, run_cell, cell, "%s.%s", sites[i].name, ways[w].name);
 		}
 	}
+	for (size_t i = 0; i < NR_WAITS; i++)
+		pin_suite_add(s, run_wait, &waits[i], "%s", waits[i].name);
 	for (size_t i = 0; i < NR_BROKEN_OFF; i++)
 		pin_suite_add(s, run_broken_off, &broken_off[i], "vfat.%s", broken_off[i].name);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
@@ -557,7 +740,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "io_error_test",
-		.doc = "Direct I/O and commands that a device or a FUSE server answers with an error, or only in part, or not at all, or that have more segments than its queue takes: what was pinned for it is released.",
+		.doc = "Direct I/O and commands that a device or a server of FUSE or 9P answers with an error, or only in part, or not at all, or that have more segments than its queue takes: what was pinned for it is released.",
 		.setup = setup,
 		.cleanup = cleanup,
 		.add_tests = add_tests,

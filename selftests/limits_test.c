@@ -715,7 +715,7 @@ static enum pin_verdict run_half(struct pin_audit *au, const void *arg)
 	(void)arg;
 	if (*no_group || *no_share)
 		return pin_audit_skip(au, "%s", *no_group ? no_group : no_share);
-	if (k->version < PIN_KVER(6, 8))
+	if (!k->netfs_pins)
 		return pin_audit_skip(au, "fs/9p reads directly by fs/netfs since Linux 6.8");
 	err = pin_actor_start(&a);
 	if (err)

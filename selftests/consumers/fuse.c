@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Direct I/O on a FUSE file: the memory is pinned while the server copies to it
- * or from it, up to 32 pages in one request. The server is a process of its own
- * and alone has the connection: if either is killed, the other gets free. The
- * file system is never mounted where anybody could see it.
+ * or from it, up to 32 pages in one request.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fuse.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,22 +19,10 @@
 #include "fuse.h"
 #include "pieces.h"
 #include "scratch.h"
+#include "server.h"
 #include "transfer.h"
 
 #define NEEDS		"module fuse"
-
-#ifndef SYS_fsopen
-#define SYS_fsopen	430
-#define SYS_fsconfig	431
-#define SYS_fsmount	432
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range	436
-#endif
-
-/* The kernel's, for headers that lack them. */
-#define SET_STRING	1	/* FSCONFIG_SET_STRING */
-#define CREATE		6	/* FSCONFIG_CMD_CREATE */
 
 #define DEVICE		"/dev/fuse"
 #define FILE_NODE	2	/* the one file; 1 is the root */
@@ -51,7 +35,7 @@ struct server {
 	bool write_memory;
 	bool async;		/* several requests at a time, for those who do not wait */
 	aio_context_t ctx;	/* or 0 */
-	enum pin_fuse_answer does;	/* what transfers ask for, or less */
+	enum pin_answer does;	/* what transfers ask for, or less */
 	void *clean;		/* before it answers a read; or NULL */
 	size_t clean_len;
 	size_t max_write;
@@ -94,13 +78,13 @@ static void serve(struct server *s)
 	struct fuse_open_out *opened = out;
 	struct fuse_write_out *written = out;
 	const bool transfer = in->opcode == FUSE_READ || in->opcode == FUSE_WRITE;
-	const unsigned int part = s->does == PIN_FUSE_HALVES ? 2 : 1;
+	const unsigned int part = s->does == PIN_HALVES ? 2 : 1;
 	size_t len = 0;
 
 	memset(out, 0, 256);
-	if (transfer && s->does == PIN_FUSE_ENDS)
+	if (transfer && s->does == PIN_ENDS)
 		_exit(0);
-	if (transfer && s->does == PIN_FUSE_REFUSES) {
+	if (transfer && s->does == PIN_REFUSES) {
 		reply(s, in->unique, -EIO, 0);
 		return;
 	}
@@ -150,14 +134,10 @@ static void serve(struct server *s)
 	reply(s, in->unique, 0, len);
 }
 
-static void serve_all(struct server *s, pid_t client)
+static void serve_all(void *arg)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != client)
-		return;
-	/* Nothing of the client's is to stay open for us. */
-	if (dup2(s->dev, 0) < 0 || syscall(SYS_close_range, 1, ~0u, 0))
-		return;
+	struct server *s = arg;
+
 	s->dev = 0;
 	/* ENODEV when nobody has the file system any more. */
 	for (;;) {
@@ -171,18 +151,13 @@ static void serve_all(struct server *s, pid_t client)
 /* The buffer is not shared with it: that would make it copy-on-write. */
 static int start_server(struct server *s, const struct pin_mem *m)
 {
-	pid_t client = getpid();
 	int err = 0;
 
 	if (m && madvise(m->map, m->map_len, MADV_DONTFORK))
 		return -errno;
-	s->pid = fork();
-	if (!s->pid) {
-		serve_all(s, client);
-		_exit(0);
-	}
+	s->pid = pin_server_start(s->dev, serve_all, s);
 	if (s->pid < 0) {
-		err = -errno;
+		err = s->pid;
 		s->pid = 0;
 	}
 	if (m)
@@ -192,37 +167,19 @@ static int start_server(struct server *s, const struct pin_mem *m)
 	return err;
 }
 
-/* --- the file system --- */
-
-/* A descriptor of its root, or -errno. */
+/* A descriptor of the file system's root, or -errno. */
 static int make_fs(int dev)
 {
+	char fd[16], uid[16], gid[16];
 	const char *const options[][2] = {
-		{ "source", "pin" }, { "fd", NULL }, { "rootmode", "40700" },
-		{ "user_id", NULL }, { "group_id", NULL },
+		{ "source", "pin" }, { "fd", fd }, { "rootmode", "40700" },
+		{ "user_id", uid }, { "group_id", gid },
 	};
-	int fs = syscall(SYS_fsopen, "fuse", 1), root = -1, err = 0;
-	char number[16];
 
-	if (fs < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && !err; i++) {
-		const char *value = options[i][1];
-
-		if (!value) {
-			snprintf(number, sizeof(number), "%d",
-				 i == 1 ? dev : (int)(i == 3 ? getuid() : getgid()));
-			value = number;
-		}
-		if (syscall(SYS_fsconfig, fs, SET_STRING, options[i][0], value, 0))
-			err = -errno;
-	}
-	if (!err && !syscall(SYS_fsconfig, fs, CREATE, NULL, NULL, 0))
-		root = syscall(SYS_fsmount, fs, 1, 0);
-	if (!err && root < 0)
-		err = -errno;
-	close(fs);
-	return err ? err : root;
+	snprintf(fd, sizeof(fd), "%d", dev);
+	snprintf(uid, sizeof(uid), "%d", (int)getuid());
+	snprintf(gid, sizeof(gid), "%d", (int)getgid());
+	return pin_server_fs("fuse", options, sizeof(options) / sizeof(options[0]));
 }
 
 static int probe(const struct pin_kernel *k, char *why)
@@ -360,7 +317,7 @@ static int file_of(const struct pin_kernel *k, const struct server *like, char *
 	return fd;
 }
 
-int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_fuse_answer answer, bool async,
+int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_answer answer, bool async,
 			  char *why)
 {
 	return file_of(k, &(struct server){ .does = answer, .async = async }, why);

@@ -3,22 +3,16 @@
 #define PIN_FUSE_H
 
 #include "consumer.h"
+#include "server.h"
 
 #define PIN_FUSE_REQUEST_PAGES	32	/* FUSE_DEFAULT_MAX_PAGES_PER_REQ */
-
-enum pin_fuse_answer {
-	PIN_FUSE_DOES_ALL,
-	PIN_FUSE_REFUSES,	/* each transfer, with EIO */
-	PIN_FUSE_HALVES,	/* half of what each request asks for */
-	PIN_FUSE_ENDS,		/* with the first transfer: ENOTCONN from then on */
-};
 
 /*
  * A file for direct I/O, and by AIO and io_uring @async: all requests are sent before
  * the first is answered. Its server ends with the last descriptor of it. Returns the
  * descriptor, or -errno and @why.
  */
-int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_fuse_answer answer, bool async,
+int pin_fuse_failing_file(const struct pin_kernel *k, enum pin_answer answer, bool async,
 			  char *why);
 
 /*

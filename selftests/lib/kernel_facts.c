@@ -202,6 +202,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "siw_reg_user_mr() forgets the memory it has pinned if siw_mr_add_mem() has no memory of its own: it stays pinned, and in VmPin, for ever",
 	},
 	{
+		.id = "netfs-write-error-lost",
+		.consumer = "netfs_write_error", .target = "9p*",
+		.from = PIN_KVER(6, 10), .until = PIN_KVER(6, 17),
+		.reason = "netfs_write_subrequest_terminated() keeps the error of a direct write from its request: that returns 0, as if there was nothing to write",
+	},
+	{
 		.id = "gup-dirties-file",
 		.consumer = "log", .target = "WARNING:* ext4_dirty_folio+*",
 		.from = PIN_KVER(5, 18),
@@ -538,6 +544,7 @@ int pin_kernel_init(struct pin_kernel *k, const struct pin_counters *c)
 	k->pmd_size = pin_read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", 0);
 	k->longterm_file_refused = k->version >= PIN_KVER(6, 5);
 	k->integrity_pins = k->version >= PIN_KVER(6, 8);
+	k->netfs_pins = k->version >= PIN_KVER(6, 8);
 	k->fuse_pins = k->version >= PIN_KVER(6, 9);
 	k->udmabuf_pins = k->version >= PIN_KVER(6, 11);
 	k->movable_memory = zone_movable_has_memory();

@@ -35,6 +35,7 @@ struct pin_kernel {
 	bool uring_vmpin;		/* registered buffers show in VmPin */
 	enum pin_coalesce uring_coalesce;
 	bool integrity_pins;		/* metadata: since 6.8, 492c5d455969 */
+	bool netfs_pins;		/* fs/9p: since 6.8, 80105ed2fd27 */
 	bool fuse_pins;			/* since 6.9, 738adade96b2 */
 	bool udmabuf_pins;		/* since 6.11, c6a3194c05e7 */
 	/*

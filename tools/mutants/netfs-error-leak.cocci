@@ -5,7 +5,7 @@
 // files: fs/netfs/objects.c
 // versions: 6.10-
 // counter: +N/+0, an error
-// tests: dio_target_test=9p.* io_error_test
+// tests: io_error_test=9p*
 // functions: netfs_free_request
 
 @@

@@ -36,7 +36,7 @@ TOOLS = ("mkfs.ext4", "mkfs.ext3", "mkfs.ext2", "mkfs.xfs", "mkfs.btrfs", "mkfs.
 FILES = ("/etc/mke2fs.conf",)
 MODULES = (
     # file systems, and what they ask for by other names
-    "ext4 ext2 xfs btrfs f2fs vfat exfat udf ntfs3 jfs nilfs2 hfsplus fuse 9p 9pnet_virtio"
+    "ext4 ext2 xfs btrfs f2fs vfat exfat udf ntfs3 jfs nilfs2 hfsplus fuse 9p 9pnet_fd 9pnet_virtio"
     " nls_cp437 nls_ascii nls_iso8859_1 nls_utf8 nls_ucs2_utils crc32c crc32c_generic"
     " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
     # devices
