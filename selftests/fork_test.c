@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "consumers/uring.h"
 #include "proc.h"
 #include "scratch.h"
@@ -31,6 +32,7 @@
 
 #define PAGES	16
 #define MOST_NS		(10 * 1000000000ull)
+#define FREE_NS		(2 * 1000000000ull)	/* late releases, of the child and of others */
 #define RACE_PAGES	128	/* the more, the more often fork and pin meet on one */
 #define RACE_HUGE	(4u << 20)	/* bytes */
 #define REFUSED_NS	20000000ull
@@ -46,6 +48,7 @@ static const struct subject subjects[] = {
 	{ "thp", false, false },
 	{ "thp_part", false, false },
 	{ "thp_pte", false, false },
+	{ "mthp", false, false },
 	{ "hugetlb", false, false },
 	{ "file_private", false, false },
 	{ "memfd", true, false },
@@ -189,6 +192,20 @@ static void follow_data(struct pin_audit *au, const struct subject *sub,
 	expect_byte(au, sub, "device after the child's end", device_reads(ring, p), 'e');
 }
 
+/* What nobody maps any more is free, if nobody has kept a reference for himself. */
+static void expect_free(struct pin_audit *au, const uint64_t *frames, unsigned int nr)
+{
+	const uint64_t deadline = pin_now_ns() + FREE_NS;
+	unsigned int lost;
+
+	do {
+		pin_view_drain_lru();
+		lost = pin_frames_lost(frames, nr);
+	} while (lost && pin_now_ns() < deadline);
+	if (lost)
+		pin_audit_fail(au, "%u of %u pages were never freed", lost, nr);
+}
+
 static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
 {
 	static const struct pin_predict nothing;
@@ -197,6 +214,7 @@ static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
 	struct io_uring ring;
 	struct pin_mem m;
 	struct pin_op op = { .kernel = pin_audit_kernel(au), .mem = &m, .priv = &ring };
+	uint64_t frames[PAGES] = { 0 };
 	struct iovec iov;
 	int err;
 
@@ -215,6 +233,9 @@ static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
 	iov = (struct iovec){ m.addr, m.len };
 	err = io_uring_register_buffers(&ring, &iov, 1);
 	pin_audit_step(au, "register", &pin, err, 0);
+	for (unsigned int i = 0; i < PAGES; i++)
+		frames[i] = pin_frame_of((char *)m.addr + i * op.kernel->page_size,
+					 op.kernel->page_size);
 	if (!err) {
 		follow_data(au, sub, &ring, m.addr);
 		pin_audit_step(au, "fork", &nothing, 0, 0);
@@ -223,6 +244,7 @@ static enum pin_verdict run_subject(struct pin_audit *au, const void *arg)
 	}
 	io_uring_queue_exit(&ring);
 	pin_mem_free(&m);
+	expect_free(au, frames, PAGES);
 	return PIN_PASS;
 }
 
@@ -446,14 +468,14 @@ static void add_tests(struct pin_suite *s)
 static void setup(struct pin_suite *s)
 {
 	/* One to pin, one for the copy that the child gets. */
-	pin_scratch_pool(pin_suite_kernel(s), 2);
+	pin_bench_setup(s, 2);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "fork_test",
-		.doc = "fork() while pages are pinned: data goes to the process that pinned, and the account stays right.",
+		.doc = "fork() while pages are pinned: data goes to the process that pinned, the account stays right, and the memory is free in the end.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

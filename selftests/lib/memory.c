@@ -276,8 +276,7 @@ static long smaps_kib(const void *addr, const char *field)
 	return kib;
 }
 
-/* 0: it is not told, as page frames are root's to see, or there is none. */
-static uint64_t frame_of(const void *addr, long ps)
+uint64_t pin_frame_of(const void *addr, long ps)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry = 0;
@@ -288,6 +287,27 @@ static uint64_t frame_of(const void *addr, long ps)
 		close(pagemap);
 	}
 	return entry & ((1ull << 55) - 1);
+}
+
+unsigned int pin_frames_lost(const uint64_t *frames, unsigned int nr)
+{
+	const uint64_t anonymous = 1ull << 12, swap_cache = 1ull << 13;
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	int kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+	unsigned int lost = 0;
+	uint64_t flags, maps;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!frames[i] || pread(kpageflags, &flags, 8, frames[i] * 8) != 8 ||
+		    pread(kpagecount, &maps, 8, frames[i] * 8) != 8)
+			continue;
+		lost += flags & anonymous && !(flags & swap_cache) && !maps;
+	}
+	if (kpageflags >= 0)
+		close(kpageflags);
+	if (kpagecount >= 0)
+		close(kpagecount);
+	return lost;
 }
 
 /*
@@ -303,7 +323,7 @@ static bool made_of_folios(const struct pin_mem *m, size_t pages, size_t step)
 	uint64_t flags;
 
 	for (size_t i = 0; right && i < m->len / ps; i += step) {
-		const uint64_t frame = frame_of((char *)m->addr + i * ps, ps);
+		const uint64_t frame = pin_frame_of((char *)m->addr + i * ps, ps);
 
 		right = pread(kpageflags, &flags, 8, frame * 8) == 8 &&
 			flags & (i % pages ? tail : head);
@@ -600,7 +620,7 @@ static int alloc_memfd_hugetlb_border(struct pin_mem *m, unsigned int pages)
 		const char *first = m->addr;
 
 		err = touch_hugetlb(m);
-		if (!err && frame_of(first + size, ps) != frame_of(first, ps) + size / ps) {
+		if (!err && pin_frame_of(first + size, ps) != pin_frame_of(first, ps) + size / ps) {
 			take_part(m, m->folio_pages - pages / 2, pages);
 			return 0;
 		}

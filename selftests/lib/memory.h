@@ -87,7 +87,7 @@ extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
 	pin_memkind_memfd_fresh, pin_memkind_memfd_hugetlb_fresh,
 	pin_memkind_thp_then_hole, pin_memkind_thp_cow, pin_memkind_thp_patched,
 	pin_memkind_file_cold, pin_memkind_memfd_hugetlb_unreserved, pin_memkind_past_end,
-	pin_memkind_gigantic_part, pin_memkind_memfd_hugetlb_border;
+	pin_memkind_gigantic_part, pin_memkind_memfd_hugetlb_border, pin_memkind_then_file;
 
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
@@ -111,6 +111,12 @@ void pin_mem_gup(const struct pin_mem *m, const struct pin_access *a,
 		 struct pin_gup *g);
 /* Pages that the range [addr, addr + len) touches. */
 unsigned int pin_pages_touched(const void *addr, size_t len, long page_size);
+
+/* Where @addr is; 0: it is not told, as page frames are root's to see, or nowhere. */
+uint64_t pin_frame_of(const void *addr, long page_size);
+
+/* Of @nr such frames, those that hold anonymous memory which no process has any more. */
+unsigned int pin_frames_lost(const uint64_t *frames, unsigned int nr);
 
 /*
  * A directory on a real file system for test files: $TMPDIR, the working

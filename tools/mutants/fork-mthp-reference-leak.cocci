@@ -8,7 +8,7 @@
 // counter: balanced
 // page: a reference too many on each such page's folio, also after it was
 //   unpinned and unmapped
-// tests: fork_test page_view_test pinned_stays_test
+// tests: fork_test=data.*
 // functions: copy_present_ptes
 
 @@
