@@ -29,6 +29,7 @@ struct shape {
 	unsigned int pages;
 	bool of_file;		/* for consumers that take memory by its file */
 	const char *only;	/* for consumers of that name, a pattern, and one piece */
+	bool longterm;		/* for those that pin for long what may be written to */
 	const char *whole;	/* the first piece of these is all of it */
 };
 
@@ -61,7 +62,16 @@ static const struct shape shapes[] = {
 	{ .kind = "hole", .name = "second_bio", .pages = 512, .only = "*", .whole = "*" },
 	/* A page holds pointers to 512: what they tell of is at work, too. */
 	{ .kind = "hole", .name = "second_list", .pages = 1100, .only = "*", .whole = "*" },
+	/* Each mapping is asked about, not the first one alone. */
+	{ .kind = "then_file", .pages = 64, .longterm = true, .only = "*", .whole = "*" },
 };
+
+static bool fits(const struct shape *shape, const struct pin_consumer *c)
+{
+	return shape->of_file == c->by_file &&
+	       (!shape->only || !fnmatch(shape->only, c->name, 0)) &&
+	       (!shape->longterm || (c->doc_case == 2 && !c->only_read));
+}
 
 static const char *name_of(const struct shape *shape)
 {
@@ -295,8 +305,7 @@ static void add_tests(struct pin_suite *s)
 		for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++) {
 			struct cell *cell;
 
-			if (shapes[j].of_file != c->by_file ||
-			    (shapes[j].only && fnmatch(shapes[j].only, c->name, 0)))
+			if (!fits(&shapes[j], c))
 				continue;
 			cell = calloc(1, sizeof(*cell));
 			if (!cell)

@@ -562,6 +562,7 @@ const struct pin_consumer pin_consumer_rds_ib_once = {
 	.path = "rds_sendmsg > rds_cmsg_rdma_args > pin_user_pages_fast; rds_rdma_unuse > rds_ib_free_mr",
 	.since = "5.7",
 	.doc_case = 2,
+	.only_read = true,
 	.needs = NEEDS,
 	.probe = probe_rdma,
 	.open = open_ib_once,

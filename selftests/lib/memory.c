@@ -821,6 +821,33 @@ static void gup_file_shared(const struct pin_mem *m, const struct pin_access *a,
 	}
 }
 
+/*
+ * Three mappings: two of memory never touched, so that all of it is left to the slow walk,
+ * and one that may not be pinned for long.
+ */
+static int alloc_then_file(struct pin_mem *m, unsigned int pages)
+{
+	const long ps = m->kernel->page_size;
+	size_t front;
+	int err;
+
+	if (!m->kernel->longterm_file_refused)
+		return fail(m, -EOPNOTSUPP, "Linux 6.5 and later refuse files to long-term pins, this kernel does not");
+	if (pages < 4)
+		return fail(m, -EINVAL, "takes four pages or more");
+	err = map_file(m, pages, MAP_SHARED);
+	if (err)
+		return err;
+	m->hole = (pages / 2) | 1;
+	front = m->hole * ps;
+	if (mmap(m->map, front, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED ||
+	    madvise((char *)m->map + ps, front - ps, MADV_DONTDUMP))
+		return fail(m, -errno, "memory before a file: %s", strerror(errno));
+	madvise(m->map, front, MADV_NOHUGEPAGE);
+	return 0;
+}
+
 static int alloc_secretmem(struct pin_mem *m, unsigned int pages)
 {
 	size_t len = pages * m->kernel->page_size;
@@ -1068,12 +1095,19 @@ const struct pin_memkind pin_memkind_gigantic_part = {
 	.huge = true, .alloc = alloc_gigantic_part,
 };
 
+const struct pin_memkind pin_memkind_then_file = {
+	.name = "then_file",
+	.help = "anonymous memory never touched, then a shared mapping of a file",
+	.any_node = true, .once = true, .unseen = true,
+	.alloc = alloc_then_file, .gup = gup_hole,
+};
+
 static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_row, &pin_memkind_row_pte, &pin_memkind_memfd_fresh,
 	&pin_memkind_memfd_hugetlb_fresh, &pin_memkind_thp_then_hole, &pin_memkind_thp_cow,
 	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
 	&pin_memkind_past_end, &pin_memkind_gigantic_part,
-	&pin_memkind_memfd_hugetlb_border,
+	&pin_memkind_memfd_hugetlb_border, &pin_memkind_then_file,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)

@@ -7,7 +7,7 @@
 // versions: 6.5-
 // counter: +N/+N and success, or the front alone, instead of -EFAULT
 // page: a mapped file's pages are pinned for long
-// tests: longterm_test bad_input_test vfio_test
+// tests: longterm_test=refused.behind* geometry_test=*.then_file
 // functions: __get_user_pages check_vma_flags
 
 @@
