@@ -130,6 +130,95 @@ static enum pin_verdict refused_writable(struct pin_audit *au, const void *arg)
 }
 
 /*
+ * The same behind anonymous memory that was never touched: the slow walk, which gets all of
+ * it, comes from one mapping to the next, and has to ask of each.
+ */
+struct behind {
+	const char *name, *kind;	/* kind: NULL for FS-DAX */
+	unsigned int way, flags;
+};
+
+/* Move the memory of @b to behind other memory: the whole is like one with a hole. */
+static int put_behind(struct pin_bench *b, bool touch)
+{
+	const size_t ps = b->k->page_size, front = PAGES * ps, len = b->m.map_len;
+	char *p = mmap(NULL, front + len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	if (madvise(p, front, MADV_NOHUGEPAGE) ||
+	    madvise(p + ps, front - ps, MADV_DONTDUMP) ||
+	    mremap(b->m.map, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p + front) == MAP_FAILED) {
+		munmap(p, front);
+		return -errno;
+	}
+	/* Who only reads may get the zero page, which is not counted everywhere. */
+	if (touch)
+		memset(p, 1, front);
+	b->m.kind = pin_memkind_find("hole");
+	b->m.kernel = b->k;
+	b->m.map = p;
+	b->m.map_len += front;
+	b->m.addr = p;
+	b->m.len = b->m.map_len;
+	b->m.pages = b->m.len / ps;
+	b->m.hole = PAGES;
+	return 0;
+}
+
+static bool open_dax_as(struct pin_bench *b, struct pin_audit *au, int map);
+static void want_dax(struct pin_predict *want, const struct pin_bench *b);
+
+static enum pin_verdict refused_behind(struct pin_audit *au, const void *arg)
+{
+	const struct behind *t = arg;
+	const struct pin_access access = {
+		.write = t->flags & PIN_HELPER_WRITE, .longterm = true,
+		.fast = t->way == PIN_HELPER_PIN_FAST,
+	};
+	struct pin_predict want = { .acquired = 0 };
+	struct pin_op op = { .consumer = NULL };
+	unsigned int handle;
+	struct pin_bench b;
+	int err;
+
+	if (t->kind ? !pin_bench_open(&b, au, t->kind, PAGES) : !open_dax_as(&b, au, MAP_SHARED))
+		return PIN_SKIP;
+	if (t->kind && !strcmp(t->kind, "file_shared") && !b.k->longterm_file_refused) {
+		pin_bench_close(&b);
+		return pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
+	}
+	err = put_behind(&b, !access.write);
+	if (err) {
+		pin_audit_fail(au, "mremap: %s", strerror(-err));
+	} else {
+		op.kernel = b.k;
+		op.mem = &b.m;
+		pin_predict_all_or_nothing(&op, &access, &want);
+		if (!t->kind)
+			want_dax(&want, &b);
+		err = pin_helper_take_all(b.fd, t->way, t->flags, b.m.addr, b.m.len, &handle);
+		pin_audit_step(au, "long-term pin", &want, err, 0);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static const struct behind behinds[] = {
+	{ "refused.behind.file_shared.slow.write", "file_shared", PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.file_shared.fast.write", "file_shared", PIN_HELPER_PIN_FAST,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.secretmem.slow.read", "secretmem", PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.slow.write", NULL, PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.fast.write", NULL, PIN_HELPER_PIN_FAST,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.slow.read", NULL, PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
+};
+
+/*
  * Short-term, or only to read: allowed. Before it takes a page of a file to be
  * read for long, the lockless walk wants to know whether the mapping is a
  * private one, which only the slow walk can tell (since 6.2, 84209e87c696).
@@ -270,6 +359,25 @@ static bool open_dax(struct pin_bench *b, struct pin_audit *au, const struct dax
 	return false;
 }
 
+static bool open_dax_as(struct pin_bench *b, struct pin_audit *au, int map)
+{
+	const struct dax_subject sub = { .map = map };
+
+	return open_dax(b, au, &sub);
+}
+
+/* It refuses what is not refused already. */
+static void want_dax(struct pin_predict *want, const struct pin_bench *b)
+{
+	want->result = -EOPNOTSUPP;
+	want->or_result = -EOPNOTSUPP;
+	/* Looked at when it is pinned (52650c8b466b). */
+	if (b->k->version < PIN_KVER(5, 11)) {
+		want->acquired = b->m.pages;
+		want->released = b->m.pages;
+	}
+}
+
 /*
  * The file system may want to give these pages, which are blocks, to another
  * file: it waits for short-term pins, and cannot wait for long-term ones.
@@ -277,20 +385,17 @@ static bool open_dax(struct pin_bench *b, struct pin_audit *au, const struct dax
 static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 {
 	const struct dax_subject *sub = arg;
-	struct pin_predict want = { .result = -EOPNOTSUPP, .or_result = -EOPNOTSUPP };
+	struct pin_predict want = { .acquired = 0 };
 	unsigned int handle;
 	struct pin_bench b;
 	int err;
 
 	if (!open_dax(&b, au, sub))
 		return PIN_SKIP;
-	if (sub->allowed) {
+	if (sub->allowed)
 		want = (struct pin_predict){ .acquired = b.m.pages };
-	} else if (b.k->version < PIN_KVER(5, 11)) {
-		/* Looked at when it is pinned (52650c8b466b). */
-		want.acquired = b.m.pages;
-		want.released = b.m.pages;
-	}
+	else
+		want_dax(&want, &b);
 	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
 	if (pin_audit_step(au, "pin", &want, err, 0) && !err) {
 		if (sub->flags & PIN_HELPER_WRITE) {
@@ -572,13 +677,22 @@ static struct pin_helper_page *open_movable(struct pin_bench *b, struct pin_audi
 	return NULL;
 }
 
+/* Leave the second half of the last huge page, and what is behind it. Returns pages cut off. */
+static unsigned int cut_mid(struct pin_bench *b)
+{
+	const unsigned int rest = b->m.folio_pages / 2 + b->m.after, skip = b->m.pages - rest;
+
+	pin_mem_cut(&b->m, skip * b->k->page_size, rest * b->k->page_size);
+	return skip;
+}
+
 static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 {
 	const struct subject *sub = arg;
 	const bool longterm = sub->flags & PIN_HELPER_LONGTERM;
 	struct pin_helper_page *before, *after;
 	struct pin_predict want = { .acquired = 0 };
-	unsigned int movable, handle = 0;
+	unsigned int movable, handle = 0, skip = 0;
 	struct pin_bench b;
 	int err;
 
@@ -587,6 +701,9 @@ static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 	before = open_movable(&b, au, sub->kind, &movable);
 	if (!before)
 		return PIN_SKIP;
+	if (b.m.after)
+		skip = cut_mid(&b);
+	movable = in_movable(&b, before + skip, b.m.pages);
 	pin_view_drain_lru();
 	err = pin_helper_take_all(b.fd, sub->way, sub->flags, b.m.addr, b.m.len, &handle);
 	/* All are pinned and dropped, and after the move pinned again. */
@@ -596,7 +713,7 @@ static enum pin_verdict moves_out(struct pin_audit *au, const void *arg)
 	after = err ? NULL : pin_bench_look(&b);
 	if (after) {
 		unsigned int still = in_movable(&b, after, b.m.pages);
-		unsigned int others = moved(before, after, b.m.pages);
+		unsigned int others = moved(before + skip, after, b.m.pages);
 
 		if (longterm && still)
 			pin_audit_fail(au, "%u pages are pinned for long in memory that must stay movable",
@@ -861,6 +978,11 @@ static const struct subject movers[] = {
 	{ "thp", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
 	{ "hugetlb", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
 	{ "hugetlb", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE, false },
+	/* Whose folio is looked at once, and not counted as longer than it is. */
+	{ "thp_row", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "thp_row", PIN_HELPER_PIN, PIN_HELPER_LONGTERM, false },
+	{ "thp_row_pte", PIN_HELPER_PIN_FAST, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
+	{ "thp_row_pte", PIN_HELPER_PIN, PIN_HELPER_WRITE | PIN_HELPER_LONGTERM, false },
 };
 
 static const char *way_name(const struct subject *sub)
@@ -879,6 +1001,8 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, refused, &refusals[i], "refused.%s.%s.%s", refusals[i].kind,
 			      way_name(&refusals[i]), access_name(&refusals[i]));
 	pin_suite_add(s, refused_fresh, &fresh_secret, "refused.secretmem.fresh");
+	for (size_t i = 0; i < sizeof(behinds) / sizeof(behinds[0]); i++)
+		pin_suite_add(s, refused_behind, &behinds[i], "%s", behinds[i].name);
 	pin_suite_add(s, refused_writable, NULL, "refused.file_shared.writable");
 	for (size_t i = 0; i < sizeof(allowances) / sizeof(allowances[0]); i++)
 		pin_suite_add(s, allowed, &allowances[i], "allowed.%s.%s.%s",

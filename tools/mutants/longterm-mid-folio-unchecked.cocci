@@ -8,7 +8,7 @@
 // needs: movable
 // counter: +N/+N where some need not be moved, or +2N/+2N
 // page: pinned pages in ZONE_MOVABLE
-// tests: longterm_test
+// tests: longterm_test=moves.thp_row*
 // functions: pofs_next_folio collect_longterm_unpinnable_folios
 
 @@
