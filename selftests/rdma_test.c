@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * RDMA memory regions in sequences that a matrix cannot express: registered
- * anew, given to another protection domain, on a device that is taken away.
+ * anew, given to another protection domain, on a device that is taken away, several
+ * of one owner, who ends; of RDS, too.
  * Every step is exact, in pins and in VmPin.
  */
 #include <errno.h>
@@ -12,12 +13,14 @@
 #include <unistd.h>
 
 #include "consumers/rdma.h"
+#include "probe.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite.h"
 
 #define MS		1000000ull
 #define PAGES		16
+#define PARTS		4
 #define LINK		"pinrdma0"	/* a soft-RoCE device on lo is the matrix's */
 #define ADDRESS		0xc0000202u	/* 192.0.2.2, for documentation only */
 #define AT_ONCE_NS	(500 * MS)	/* a removal that waits for nobody is over by then */
@@ -355,6 +358,89 @@ static void window_left(struct seq *s)
 	pin_rdma_close_qp(&b.qp);
 }
 
+/* --- several regions, and nothing but the end of what they belong to --- */
+
+/* Register it all in so many parts. */
+static bool reg_parts(struct seq *s)
+{
+	const size_t len = s->mem.len / PARTS;
+
+	for (int i = 0; i < PARTS; i++) {
+		if (!step(s, "register a part", PAGES / PARTS, 0,
+			  pin_rdma_reg_mr(&s->r, (char *)s->mem.addr + i * len, len,
+					  PIN_RDMA_LOCAL_WRITE, &s->mr)))
+			return false;
+	}
+	return true;
+}
+
+static void left(struct seq *s)
+{
+	reg_parts(s);
+}
+
+/* The one that was registered last goes, whose place in the list or tree is another's then. */
+static void left_one_less(struct seq *s)
+{
+	if (reg_parts(s))
+		step(s, "deregister a part", -(PAGES / PARTS), 0,
+		     pin_rdma_dereg_mr(&s->r, s->mr));
+}
+
+/* Of RDS they belong to a socket. */
+static const struct rds_test {
+	const char *name;
+	bool one_less;
+} rds_tests[] = {
+	{ "rds.left", false },
+	{ "rds.left_one_less", true },
+};
+
+static const struct pin_consumer *rds;
+
+static bool rds_step(struct pin_audit *au, const char *what, uint64_t acquired, uint64_t released,
+		     long result)
+{
+	const struct pin_predict p = pin_predict_longterm(pin_audit_kernel(au), acquired, released,
+							  0);
+
+	return pin_audit_step(au, what, &p, result, 0);
+}
+
+static enum pin_verdict run_rds(struct pin_audit *au, const void *arg)
+{
+	const struct rds_test *t = arg;
+	struct pin_mem mem, part;
+	struct pin_op op = { .consumer = rds, .kernel = pin_audit_kernel(au), .mem = &mem };
+	const unsigned int pages = PAGES / PARTS;
+	unsigned int held = 0;
+
+	if (!pin_probe_passed(au, rds))
+		return PIN_SKIP;
+	if (pin_audit_avoid(au, rds->name, "anon"))
+		return PIN_XFAIL;
+	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), op.kernel, PAGES))
+		return pin_audit_skip(au, "%s", mem.why);
+	if (rds->open(&op)) {
+		pin_mem_free(&mem);
+		return pin_audit_skip(au, "%s", op.why);
+	}
+	pin_audit_restart(au);
+	for (int i = 0; i < PARTS; i++, held += pages) {
+		part = mem;
+		op.mem = &part;
+		pin_mem_cut(&part, held * op.kernel->page_size, pages * op.kernel->page_size);
+		if (!rds_step(au, "register a part", pages, 0, rds->pin(&op)))
+			break;
+	}
+	if (t->one_less && rds_step(au, "free a part", 0, pages, rds->unpin(&op)))
+		held -= pages;
+	rds->close(&op);
+	rds_step(au, "close", 0, held, 0);
+	pin_mem_free(&mem);
+	return PIN_PASS;
+}
+
 /* --- the device is taken away --- */
 
 /* Another process does it: it may have to wait. */
@@ -425,6 +511,8 @@ static const struct test tests[] = {
 	{ "rxe.window_rebound", window_rebound, &rxe },
 	{ "rxe.window_closed", window_closed, &rxe },
 	{ "rxe.window_left", window_left, &rxe },
+	{ "rxe.left", left, &rxe },
+	{ "rxe.left_one_less", left_one_less, &rxe },
 	{ "rxe.removed", removed, &rxe },
 	{ "siw.twice", twice, &siw },
 	{ "siw.busy_domain", busy_domain, &siw },
@@ -432,6 +520,8 @@ static const struct test tests[] = {
 	{ "siw.rights", rights, &siw },
 	{ "siw.untold", untold, &siw },
 	{ "siw.windows", windows, &siw },
+	{ "siw.left", left, &siw },
+	{ "siw.left_one_less", left_one_less, &siw },
 	{ "siw.removed", removed, &siw },
 };
 
@@ -439,11 +529,16 @@ static void add_tests(struct pin_suite *s)
 {
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name);
+	rds = pin_consumer_find("rds_mr");
+	for (size_t i = 0; i < sizeof(rds_tests) / sizeof(rds_tests[0]); i++) {
+		if (pin_suite_add(s, run_rds, &rds_tests[i], "%s", rds_tests[i].name))
+			pin_probe_want(rds);
+	}
 }
 
 static void setup(struct pin_suite *s)
 {
-	(void)s;
+	pin_probe_all(s);
 	pin_scratch_link(LINK, ADDRESS, unable);
 }
 
@@ -451,7 +546,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "rdma_test",
-		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows that are bound to them, on a device that is taken away. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
+		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows that are bound to them, on a device that is taken away, left to the end of what they belong to, be it a socket of RDS. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

@@ -5,7 +5,7 @@
 // files: net/rds/rdma.c
 // versions: 5.10-
 // counter: +N/+less
-// tests: matrix_test=rds_*
+// tests: rdma_test=rds.*
 // functions: rds_rdma_drop_keys
 
 @@
