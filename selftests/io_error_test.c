@@ -32,7 +32,7 @@
 #define XFS_BYTES	(320ul << 20)	/* the least mkfs.xfs takes is 300 MiB */
 #define BATCH		64	/* pages that fs/direct-io.c pins at once, bios that it lets lie */
 #define PIECES		(2 * BATCH)
-#define ARRIVES_NS	(300 * 1000000ull)
+#define ASKS_NS		(10 * 1000000000ull)
 #define BIO_PAGES	256u	/* that are pinned at a time for a command */
 
 static const struct pin_scratch_dm linear = PIN_SCRATCH_DM_LINEAR, failing = {
@@ -243,7 +243,7 @@ static void make_served(struct site *st, const struct pin_kernel *k)
 {
 	char byte;
 
-	st->fd = st->server == P9 ? pin_p9_file(k, st->answer, NULL, st->why) :
+	st->fd = st->server == P9 ? pin_p9_file(st->answer, NULL, st->why) :
 				    pin_fuse_failing_file(k, st->answer, st->async, st->why);
 	/* Their server is gone after the first one; these are answered otherwise. */
 	for (int i = 0; i < 2 && st->fd >= 0 && st->answer == PIN_ENDS; i++)
@@ -445,8 +445,17 @@ static long wait_for_server(const struct pin_actor *a, struct pin_op *op, long a
 	return pin_transfer_sync(waiting.fd, waiting.wait->write, &iov, 1, 0, 0);
 }
 
+static bool is_asked(const struct pin_p9_server *server)
+{
+	const uint64_t deadline = pin_now_ns() + ASKS_NS;
+
+	while (!*server->asked && pin_now_ns() < deadline)
+		pin_sleep_ns(1000000);
+	return *server->asked;
+}
+
 static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_actor *a,
-			pid_t server)
+			const struct pin_p9_server *server)
 {
 	const struct pin_kernel *k = a->kernel;
 	struct pin_predict want = { .acquired = k->netfs_pins ? request_pages(k) : 0 };
@@ -462,11 +471,11 @@ static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_a
 		pin_audit_fail(au, "%s", reply.why);
 		return;
 	}
-	/*
-	 * Time to come to where it waits: a step waits for what is late to go, not to come. And
-	 * who is killed before that would wait for ever.
-	 */
-	pin_sleep_ns(ARRIVES_NS);
+	/* Who is killed before it has asked would wait for ever. */
+	if (!is_asked(server)) {
+		pin_audit_fail(au, "the server is not asked");
+		return;
+	}
 	if (!pin_audit_step(au, "waits", &want, 0, 0))
 		return;
 	if (!w->gone) {
@@ -476,7 +485,7 @@ static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_a
 		pin_audit_step(au, "sigkill", &rest, 0, 0);
 		return;
 	}
-	kill(server, SIGKILL);
+	kill(server->pid, SIGKILL);
 	/* The latter if there was something that it had not received. */
 	rest.result = -EREMOTEIO;
 	rest.or_result = -ECONNRESET;
@@ -492,12 +501,15 @@ static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
 {
 	const struct pin_kernel *k = pin_audit_kernel(au);
 	struct pin_actor a = { .task = wait_for_server, .kernel = k, .node = -1 };
+	static struct pin_p9_server server;
 	char why[PIN_WHY_LEN];
-	pid_t server;
 	int err;
 
+	if (!server.asked)
+		server.asked = pin_actor_shared(sizeof(*server.asked));
+	*server.asked = false;
 	waiting.wait = arg;
-	waiting.fd = pin_p9_file(k, PIN_IS_MUTE, &server, why);
+	waiting.fd = pin_p9_file(PIN_IS_MUTE, &server, why);
 	if (waiting.fd < 0)
 		return pin_audit_skip(au, "%s", why);
 	err = pin_actor_start(&a);
@@ -505,11 +517,11 @@ static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
 	if (err) {
 		pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	} else {
-		run_wait_on(au, arg, &a, server);
+		run_wait_on(au, arg, &a, &server);
 		pin_actor_stop(&a);
 	}
 	/* It is over when nobody has the file any more. */
-	waitpid(server, NULL, 0);
+	waitpid(server.pid, NULL, 0);
 	return PIN_PASS;
 }
 

@@ -41,6 +41,7 @@ enum message {
 
 struct server {
 	enum pin_answer does;
+	volatile bool *asked;	/* or NULL */
 	bool file[FIDS];	/* what it names is the file, not the root */
 	unsigned char request[MSIZE];
 	unsigned char answer[MSIZE];
@@ -185,8 +186,12 @@ static void serve(void *arg)
 		type = s->request[4];
 		if (len <= HEADER || len > MSIZE || !receive(s->request + HEADER, len - HEADER))
 			return;
-		if (s->does == PIN_IS_MUTE && (type == READ || type == WRITE))
-			continue;
+		if (type == READ || type == WRITE) {
+			if (s->asked)
+				*s->asked = true;
+			if (s->does == PIN_IS_MUTE)
+				continue;
+		}
 		s->len = HEADER;
 		err = do_request(s, type, len);
 		if (err) {
@@ -222,13 +227,12 @@ static int open_file(int sock)
 	return file;
 }
 
-int pin_p9_file(const struct pin_kernel *k, enum pin_answer answer, pid_t *server, char *why)
+int pin_p9_file(enum pin_answer answer, struct pin_p9_server *server, char *why)
 {
 	struct server *s;
 	int pair[2], file;
 	pid_t pid;
 
-	(void)k;
 	file = pin_scratch_module("9p", "9P_FS", NULL, why);
 	/* Before 5.17 that was all. */
 	if (file >= 0)
@@ -241,6 +245,7 @@ int pin_p9_file(const struct pin_kernel *k, enum pin_answer answer, pid_t *serve
 		return pin_why(why, -errno, "a server of 9P: %s", strerror(errno));
 	}
 	s->does = answer;
+	s->asked = server ? server->asked : NULL;
 	pid = pin_server_start(pair[1], serve, s);
 	free(s);
 	close(pair[1]);
@@ -252,6 +257,6 @@ int pin_p9_file(const struct pin_kernel *k, enum pin_answer answer, pid_t *serve
 	if (file < 0 && pid > 0)
 		waitpid(pid, NULL, 0);
 	if (server)
-		*server = pid;
+		server->pid = pid;
 	return file;
 }

@@ -8,10 +8,16 @@
 #define PIN_P9_REQUEST	(32u << 10)	/* bytes of data in one request at most */
 #define PIN_P9_BYTE	0x9b		/* all that the file has, and may be written there */
 
+struct pin_p9_server {
+	pid_t pid;
+	volatile bool *asked;	/* set when it is, to read or write; the caller's, shared */
+};
+
 /*
- * A file for direct I/O. Its server ends with the last descriptor of it. Returns the
- * descriptor and in *@server (unless NULL) who serves it, or -errno and @why.
+ * A file for direct I/O, by @server (or NULL), of whom @asked is given (or NULL) and the pid
+ * is returned. It ends with the last descriptor of the file. Returns that, or -errno and
+ * @why.
  */
-int pin_p9_file(const struct pin_kernel *k, enum pin_answer answer, pid_t *server, char *why);
+int pin_p9_file(enum pin_answer answer, struct pin_p9_server *server, char *why);
 
 #endif
