@@ -677,16 +677,22 @@ static enum pin_verdict run_command(struct pin_audit *au, const void *arg)
 	return PIN_PASS;
 }
 
-/* A read with metadata, which goes to our memory as it is, or by a copy. */
+/*
+ * A read with metadata, which goes to our memory as it is, or by a copy. Without a scheduler
+ * commands end in batches, also those that failed, and their bios do not learn of that.
+ */
 static const struct meta_command {
 	const char *name;
 	unsigned int skip;	/* bytes: from there on it must be copied */
 	unsigned int pages;	/* more than a piece or two: the same */
+	const char *scheduler;
 } meta_commands[] = {
-	{ "nvme.meta_read", 0, 1 },
-	{ "nvme.meta_read_unaligned", 1, 1 },
-	{ "nvme.meta_read_many", 0, 3 },
-	{ "nvme.meta_read_many_unaligned", 1, 3 },
+	{ "nvme.meta_read", 0, 1, "none" },
+	{ "nvme.meta_read_unaligned", 1, 1, "none" },
+	{ "nvme.meta_read_many", 0, 3, "none" },
+	{ "nvme.meta_read_many_unaligned", 1, 3, "none" },
+	{ "nvme.meta_scheduled", 0, 1, "mq-deadline" },
+	{ "nvme.meta_scheduled_unaligned", 1, 1, "mq-deadline" },
 };
 
 #define NR_META_COMMANDS	(sizeof(meta_commands) / sizeof(meta_commands[0]))
@@ -706,7 +712,7 @@ static enum pin_verdict run_meta_command(struct pin_audit *au, const void *arg)
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, c->pages + 1))
 		return pin_audit_skip(au, "%s", mem.why);
 	pin_mem_cut(&mem, c->skip, c->pages * k->page_size);
-	if (pin_nvme_meta_read_beyond(&mem, &data, &result, why)) {
+	if (pin_nvme_meta_read_beyond(&mem, c->scheduler, &data, &result, why)) {
 		pin_audit_skip(au, "%s", why);
 	} else {
 		want.acquired = (k->integrity_pins ? mem.pages : 0) + (k->dio_pins ? data : 0);

@@ -32,10 +32,11 @@ int pin_nvme_segments(const struct pin_kernel *k, char *why);
 
 /*
  * The same of the metadata, into @m, with as much data as belongs to it, which has
- * *@data_pages of its own. After the probe of nvme_meta_read.
+ * *@data_pages of its own. After the probe of nvme_meta_read. Until the program's end the
+ * disk has @scheduler.
  */
-int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages, long *result,
-			      char *why);
+int pin_nvme_meta_read_beyond(const struct pin_mem *m, const char *scheduler,
+			      unsigned int *data_pages, long *result, char *why);
 
 /*
  * Make @op one whose op->mem is read by io_uring, from block @first on, on a ring that

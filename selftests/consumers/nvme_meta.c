@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/nvme_ioctl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,7 @@
 #include "dio.h"
 #include "nvme.h"
 #include "pieces.h"
+#include "scratch.h"
 
 #define NEEDS		"an NVMe namespace whose blocks have metadata, module nvme"
 #define VARIABLE	"PIN_SCRATCH_NVME_META"
@@ -273,8 +275,20 @@ static long pin(struct pin_op *op)
 	return pin_pieces_transfer(op, n->pages, command);
 }
 
-int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages, long *result,
-			      char *why)
+static int set_scheduler(const char *name, char *why)
+{
+	char disk[64], chr[64], path[128];
+	int err = pin_nvme_scratch(VARIABLE, QEMU, disk, chr, sizeof(disk), why);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/sys/class/block/%s/queue/scheduler",
+		 strrchr(disk, '/') + 1);
+	return pin_scratch_setting(path, name, why);
+}
+
+int pin_nvme_meta_read_beyond(const struct pin_mem *m, const char *scheduler,
+			      unsigned int *data_pages, long *result, char *why)
 {
 	struct pin_op op = { .kernel = m->kernel };
 	const size_t data = data_of(m->len), ps = m->kernel->page_size;
@@ -284,6 +298,9 @@ int pin_nvme_meta_read_beyond(const struct pin_mem *m, unsigned int *data_pages,
 	if (data > format.most_data)
 		return pin_why(why, -E2BIG, "the disk takes %zu bytes of data at once",
 			       format.most_data);
+	err = set_scheduler(scheduler, why);
+	if (err)
+		return err;
 	err = meta_open(&op, true);
 	if (err)
 		return pin_why(why, err, "%s", op.why);

@@ -33,6 +33,7 @@
 #define MAX_UNDO	256
 #define THAW_S		15	/* nothing stays frozen longer than that */
 #define STUCK_S		60	/* who is still at it then waits for ever */
+#define STUCK_TOO_S	5	/* and who comes after that, most likely for the same */
 
 enum undo_kind {
 	UNDO_WRITE,	/* path, value */
@@ -153,7 +154,7 @@ static int undo_repeated(const struct undo *u)
  * By a process of its own, which has nothing that anyone waits for: a kernel that has
  * lost a reference may not let it return. Returns whether it did.
  */
-static bool undo_now(const struct undo *u)
+static bool undo_now(const struct undo *u, int most_s)
 {
 	const time_t start = seconds();
 	int null, status = 0;
@@ -169,10 +170,10 @@ static bool undo_now(const struct undo *u)
 		done = waitpid(pid, &status, WNOHANG);
 		if (!done)
 			usleep(1000);
-	} while (!done && seconds() - start < STUCK_S);
+	} while (!done && seconds() - start < most_s);
 	if (!done)
 		fprintf(stderr, "# could not restore %s: process %d is still at it after %d s\n",
-			u->path, pid, STUCK_S);
+			u->path, pid, most_s);
 	else if (done < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
 		fprintf(stderr, "# could not restore %s: %s\n", u->path,
 			strerror(done < 0 ? errno : WEXITSTATUS(status)));
@@ -256,7 +257,7 @@ static void __attribute__((noreturn)) janitor_main(int fd)
 			break;
 	}
 	while (n--)
-		stuck |= !undo_now(&list[n]);
+		stuck |= !undo_now(&list[n], stuck ? STUCK_TOO_S : STUCK_S);
 	_exit(stuck);
 }
 
