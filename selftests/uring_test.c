@@ -355,6 +355,12 @@ static int64_t vmpin_pages(const struct seq *s)
 	return now.vmpin_kib * 1024 / (int64_t)s->page;
 }
 
+/* A clone of huge pages is charged as they are, or not at all: a ring may count them. */
+static int64_t charged_for_clone(const struct seq *s, int64_t before, int64_t pages)
+{
+	return vmpin_pages(s) - before == 2 * pages ? pages : 0;
+}
+
 /* What is charged for a folio already is found among all buffers, not the last one alone. */
 static void thp_apart(struct seq *s, const struct pin_mem *m)
 {
@@ -1079,7 +1085,7 @@ static void clone_of_thp(struct seq *s, const struct pin_mem *m)
 	const struct iovec none = { NULL, 0 };
 	const uint64_t kept = rest - given_back(s, rest);
 	struct want w = { .result = 0 };
-	int64_t before, now;
+	int64_t before;
 	long result;
 
 	/* What is given back twice is missing until all of the user's processes have ended. */
@@ -1092,8 +1098,7 @@ static void clone_of_thp(struct seq *s, const struct pin_mem *m)
 	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
 	if (cannot_clone(s, result))
 		return;
-	now = vmpin_pages(s) - before;
-	w.vmpin = now == 2 * (int64_t)all ? all : 0;
+	w.vmpin = charged_for_clone(s, before, all);
 	step(&s[1], "clone", w, result);
 	step(&s[1], "let go of the first clone", (struct want){ .result = 1 },
 	     update(&s[1], 0, &none, NULL, 1));
@@ -1111,14 +1116,18 @@ static void clone_thp_again(struct seq *s, const struct pin_mem *m)
 {
 	const struct iovec iov = { m->addr, m->len };
 	const struct want again = { m->pages, given_back(s, m->pages), m->pages, 0 };
+	const int64_t before = vmpin_pages(s);
+	struct want w = nothing;
 	long result;
 
 	step(&s[0], "register", again, io_uring_register_buffers(&s[0].ring, &iov, 1));
 	result = clone_to(&s[1], &s[0], 0, 0, 0, 0);
 	if (cannot_clone(s, result))
 		return;
-	step(&s[1], "clone", nothing, result);
-	step(&s[0], "unregister source", nothing, io_uring_unregister_buffers(&s[0].ring));
+	w.vmpin = charged_for_clone(s, before, m->pages);
+	step(&s[1], "clone", w, result);
+	w.vmpin = -w.vmpin;
+	step(&s[0], "unregister source", w, io_uring_unregister_buffers(&s[0].ring));
 	hand_over(&s[0], &s[1]);
 	if (unregister(&s[1]))
 		register_and_back(&s[0], &iov, 1, again);
