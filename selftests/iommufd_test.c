@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -746,6 +747,216 @@ static void account_ends(struct seq *s)
 			  pin_iommufd_attach(s->fd, &s->space));
 }
 
+/* --- mappings of files that another process takes over --- */
+
+static int64_t vmpin_pages(const struct seq *s, pid_t pid)
+{
+	struct pin_statement st = { .vmpin_kib = 0 };
+
+	pin_statement_read(pid, &st);
+	return st.vmpin_kib * 1024 / (int64_t)s->page;
+}
+
+/* It takes over what is mapped each time that it is told to, and answers what came of it. */
+static pid_t start_heir(const struct seq *s, int *line)
+{
+	int ends[2], err;
+	pid_t pid;
+	char told;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		pin_scratch_disown();
+		close(ends[0]);
+		do {
+			if (read(ends[1], &told, 1) != 1)
+				break;
+			err = pin_iommufd_take_over(s->fd);
+		} while (write(ends[1], &err, sizeof(err)) == sizeof(err));
+		_exit(0);
+	}
+	close(ends[1]);
+	*line = ends[0];
+	return pid;
+}
+
+static int tell_heir(int line)
+{
+	int err;
+
+	if (write(line, "", 1) != 1 || read(line, &err, sizeof(err)) != sizeof(err))
+		return -ECHILD;
+	return err;
+}
+
+/* A file in two spaces: its pages are pinned once. */
+static bool map_file_twice(struct seq *s, uint32_t *first)
+{
+	if (!new_space(s) || !attach(s, 0) ||
+	    !step(s, "map a file", PAGES, 0,
+		  pin_iommufd_map_file(s->fd, s->space.ioas, s->mem.fd, pin_mem_offset(&s->mem),
+				       s->mem.len, PIN_IOMMUFD_IOVA, true)))
+		return false;
+	*first = s->space.ioas;
+	return new_space(s) && attach(s, 0) &&
+	       step(s, "in another space, too", 0, 0,
+		    pin_iommufd_map_copy(s->fd, *first, PIN_IOMMUFD_IOVA, s->mem.len,
+					 s->space.ioas, PIN_IOMMUFD_IOVA, true));
+}
+
+/* It is charged before the other is not any more, which may be the same user. */
+static bool needs_room(struct seq *s, pid_t heir, int line, bool mm)
+{
+	const rlim_t room = (mm ? PAGES : 2 * PAGES) * s->page;
+
+	return step(s, "too little room for another process", 0, 0,
+		    pin_limit_memlock(heir, room - s->page, NULL)) &&
+	       step(s, "it takes that over", 0, -ENOMEM, tell_heir(line)) &&
+	       owner_locks(s, "it takes that over", mm ? PAGES : 0) &&
+	       step(s, "room for it", 0, 0, pin_limit_memlock(heir, room, NULL));
+}
+
+/* @charged: a privileged one is not, but has it in VmPin. */
+static void hand_over(struct seq *s, uint32_t first, bool mm, bool charged)
+{
+	struct pin_predict p = { .vmpin = -PAGES };
+	const int64_t before = vmpin_pages(s, s->owner);
+	int64_t has = PAGES;
+	int line = -1, err;
+	pid_t heir = start_heir(s, &line);
+
+	if (!step(s, "another process", 0, 0, heir < 0 ? heir : 0))
+		return;
+	if (charged && !needs_room(s, heir, line, mm))
+		goto out;
+	err = tell_heir(line);
+	if (!charged && vmpin_pages(s, s->owner) == before &&
+	    pin_audit_excuse(s->au, "iommufd_taken_over", "privileged")) {
+		p.vmpin = 0;
+		has = 0;
+	}
+	if (!pin_audit_step(s->au, "it takes all over", &p, err, s->owner))
+		goto out;
+	if (vmpin_pages(s, heir) != has)
+		pin_audit_fail(s->au, "it takes all over: its VmPin is %lld pages, predicted %lld",
+			       (long long)vmpin_pages(s, heir), (long long)has);
+	s->owner = heir;
+	pin_audit_base_vmpin(s->au, heir);
+	owner_locks(s, "it takes all over", mm && charged ? PAGES : 0);
+	/* What it does not have goes below zero. */
+	if (!has && !end_of(s, heir))
+		goto out;
+	if (step(s, "the first space is emptied", 0, 0, pin_iommufd_unmap_all(s->fd, first)) &&
+	    step(s, "the second is", -PAGES, 0, unmap_all(s)) && has)
+		owner_locks(s, "the second is", 0);
+out:
+	close(line);
+	if (s->owner || !has)
+		end_of(s, heir);
+}
+
+static void taken_over(struct seq *s, bool mm, bool charged)
+{
+	char why[PIN_WHY_LEN];
+	uint32_t first;
+	rlim_t before;
+
+	if (pin_iommufd_probe_file(why)) {
+		pin_audit_skip(s->au, "%s", why);
+		return;
+	}
+	if (pin_iommufd_take_over(s->fd) == -ENOTTY) {
+		pin_audit_skip(s->au, "a process can take mappings over since Linux 6.14");
+		return;
+	}
+	if (mm && !step(s, "count in VmLck", 0, 0,
+			pin_iommufd_option(s->fd, RLIMIT_MODE, 0, 1)))
+		return;
+	if (!charged) {
+		if (map_file_twice(s, &first))
+			hand_over(s, first, mm, charged);
+		return;
+	}
+	if (step(s, "room for all", 0, 0, pin_limit_memlock(0, 2 * PAGES * s->page, &before))) {
+		pin_set_cap(CAP_IPC_LOCK, false);
+		if (map_file_twice(s, &first))
+			hand_over(s, first, mm, charged);
+		pin_set_cap(CAP_IPC_LOCK, true);
+		pin_limit_memlock(0, before, NULL);
+	}
+}
+
+static void taken_over_user(struct seq *s)
+{
+	taken_over(s, false, true);
+}
+
+static void taken_over_mm(struct seq *s)
+{
+	taken_over(s, true, true);
+}
+
+static void taken_over_privileged(struct seq *s)
+{
+	taken_over(s, false, false);
+}
+
+/* --- queues of a guest --- */
+
+/* While there is one in it, memory cannot be unmapped. */
+static bool queue_over(struct seq *s, const char *what, uint32_t guest, size_t len)
+{
+	uint32_t queue;
+
+	return step(s, what, 0, 0,
+		    pin_iommufd_queue(s->fd, guest, 0, PIN_IOMMUFD_IOVA, len, &queue)) &&
+	       step(s, "unmap what it is in", 0, -EBUSY, unmap_all(s)) &&
+	       step(s, "the queue goes", 0, 0, pin_iommufd_destroy(s->fd, queue));
+}
+
+/* A queue takes memory that is in one piece. What is refused must not be in the way. */
+static void guest_queues(struct seq *s, bool scattered)
+{
+	const int64_t pages = s->mem.pages;
+	uint32_t guest, queue;
+	int err;
+
+	if (!new_space(s) || !attach(s, 0))
+		return;
+	err = pin_iommufd_guest(s->fd, &s->space, &guest) ?:
+	      pin_iommufd_queue(s->fd, guest, 0, PIN_IOMMUFD_IOVA, 0, &queue);
+	if (err != -EINVAL) {
+		pin_audit_skip(s->au, "guests have no queues here (%s): Linux 6.17 or later",
+			       strerror(-err));
+		return;
+	}
+	if (!step(s, "map", pages, 0,
+		  pin_iommufd_map(s->fd, s->space.ioas, s->mem.addr, s->mem.len,
+				  PIN_IOMMUFD_IOVA, true)) ||
+	    !queue_over(s, "a queue in a page", guest, s->page))
+		return;
+	if (scattered ? step(s, "a queue in all of them", 0, -EFAULT,
+			     pin_iommufd_queue(s->fd, guest, 0, PIN_IOMMUFD_IOVA, s->mem.len,
+					       &queue)) :
+			queue_over(s, "a queue in all of them", guest, s->mem.len)) {
+		step(s, "a second without a first", 0, -EIO,
+		     pin_iommufd_queue(s->fd, guest, 1, PIN_IOMMUFD_IOVA, s->page, &queue));
+		step(s, "unmap", -pages, 0, unmap_all(s));
+	}
+}
+
+static void queue_scattered(struct seq *s)
+{
+	guest_queues(s, true);
+}
+
+static void queue_contiguous(struct seq *s)
+{
+	guest_queues(s, false);
+}
+
 static const struct test tests[] = {
 	{ "account.attach", account_attach, "anon" },
 	{ "account.user", account_user, "anon" },
@@ -769,6 +980,11 @@ static const struct test tests[] = {
 	{ "process.limit_user", limit_of_owner_user, "shmem" },
 	{ "process.privileged", privileged_owner, "shmem" },
 	{ "process.ends", other_process, "shmem" },
+	{ "process.taken_over_mm", taken_over_mm, "memfd" },
+	{ "process.taken_over_privileged", taken_over_privileged, "memfd" },
+	{ "process.taken_over_user", taken_over_user, "memfd" },
+	{ "queue.contiguous", queue_contiguous, "thp" },
+	{ "queue.scattered", queue_scattered, "alias" },
 };
 
 static void add_tests(struct pin_suite *s)

@@ -22,7 +22,7 @@
 #define IO_PAGE(k)	((k)->page_size / 2)	/* bytes, of the test's devices */
 #define BITMAP_PAGES(k)	((k)->page_size / sizeof(void *))	/* pinned at a time */
 
-/* What <linux/iommufd.h> of 6.7 and the kernel's iommufd_test.h have. */
+/* What <linux/iommufd.h> of 6.17 and the kernel's iommufd_test.h have. */
 #define COMMAND(nr)	_IO(';', 0x80 + (nr))
 #define DESTROY		COMMAND(0)
 #define IOAS_ALLOC	COMMAND(1)
@@ -35,17 +35,22 @@
 #define SET_TRACKING	COMMAND(11)
 #define GET_BITMAP	COMMAND(12)
 #define IOAS_MAP_FILE	COMMAND(15)
+#define VIOMMU_ALLOC	COMMAND(16)
+#define CHANGE_PROCESS	COMMAND(18)
+#define HW_QUEUE_ALLOC	COMMAND(20)
 #define TEST		COMMAND(32)
 
 #define HUGE_PAGES	1	/* IOMMU_OPTION_HUGE_PAGES */
 #define MAP_FIXED_IOVA	(1u << 0)
 #define MAP_WRITEABLE	(1u << 1)
 #define MAP_READABLE	(1u << 2)
+#define HWPT_PARENT	(1u << 0)
 #define HWPT_TRACKING	(1u << 1)
 #define TRACKING_ON	(1u << 0)
 #define OPTION_SET	0
 #define VFIO_IOAS_GET	0
 #define VFIO_IOAS_SET	1
+#define MOCK_TYPE	0xdeadbeef	/* of the test's guests and their queues */
 
 struct destroy {
 	uint32_t size, id;
@@ -100,6 +105,20 @@ struct set_tracking {
 struct get_bitmap {
 	uint32_t size, hwpt, flags, reserved;
 	uint64_t iova, length, page, data;
+};
+
+struct viommu_alloc {
+	uint32_t size, flags, type, device, hwpt, id, length, reserved;
+	uint64_t data;
+};
+
+struct change_process {
+	uint32_t size, reserved;
+};
+
+struct hw_queue_alloc {
+	uint32_t size, flags, viommu, type, index, id;
+	uint64_t iova, length;
 };
 
 enum {
@@ -321,6 +340,57 @@ int pin_iommufd_map_file(int fd, uint32_t ioas, int memfd, uint64_t start, size_
 	};
 
 	return ioctl(fd, IOAS_MAP_FILE, &m) ? -errno : 0;
+}
+
+int pin_iommufd_map_copy(int fd, uint32_t from, uint64_t from_iova, size_t len, uint32_t to,
+			 uint64_t to_iova, bool write)
+{
+	struct ioas_copy c = {
+		.size = sizeof(c),
+		.flags = MAP_FIXED_IOVA | MAP_READABLE | (write ? MAP_WRITEABLE : 0),
+		.to = to,
+		.from = from,
+		.length = len,
+		.to_iova = to_iova,
+		.from_iova = from_iova,
+	};
+
+	return ioctl(fd, IOAS_COPY, &c) ? -errno : 0;
+}
+
+int pin_iommufd_take_over(int fd)
+{
+	struct change_process c = { .size = sizeof(c) };
+
+	return ioctl(fd, CHANGE_PROCESS, &c) ? -errno : 0;
+}
+
+int pin_iommufd_guest(int fd, struct pin_iommufd_space *s, uint32_t *guest)
+{
+	struct viommu_alloc v = { .size = sizeof(v), .type = MOCK_TYPE, .device = s->bound };
+	int err = pin_iommufd_domain(fd, s, HWPT_PARENT);
+
+	if (err)
+		return err;
+	v.hwpt = s->hwpt;
+	if (ioctl(fd, VIOMMU_ALLOC, &v))
+		return -errno;
+	*guest = v.id;
+	return 0;
+}
+
+int pin_iommufd_queue(int fd, uint32_t guest, uint32_t index, uint64_t iova, size_t len,
+		      uint32_t *queue)
+{
+	struct hw_queue_alloc q = {
+		.size = sizeof(q), .viommu = guest, .type = MOCK_TYPE, .index = index,
+		.iova = iova, .length = len,
+	};
+
+	if (ioctl(fd, HW_QUEUE_ALLOC, &q))
+		return -errno;
+	*queue = q.id;
+	return 0;
 }
 
 int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len)
@@ -671,18 +741,9 @@ static int map(const struct pin_op *op)
 static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uint64_t iova)
 {
 	const struct iommu *i = op->priv;
-	struct ioas_copy c = {
-		.size = sizeof(c),
-		.flags = MAP_FIXED_IOVA | MAP_READABLE |
-			 (i->way == MAPPED_READ ? 0 : MAP_WRITEABLE),
-		.to = to->ioas,
-		.from = i->first.ioas,
-		.length = op->mem->len,
-		.to_iova = iova,
-		.from_iova = PIN_IOMMUFD_IOVA,
-	};
 
-	return ioctl(i->fd, IOAS_COPY, &c) ? -errno : 0;
+	return pin_iommufd_map_copy(i->fd, i->first.ioas, PIN_IOMMUFD_IOVA, op->mem->len,
+				    to->ioas, iova, i->way != MAPPED_READ);
 }
 
 static int check(const struct pin_op *op, const struct pin_iommufd_space *s, uint64_t iova)

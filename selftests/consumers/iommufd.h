@@ -69,6 +69,21 @@ int pin_iommufd_map(int fd, uint32_t ioas, const void *addr, size_t len, uint64_
 /* The same of a memfd, from byte @start on (6.13). */
 int pin_iommufd_map_file(int fd, uint32_t ioas, int memfd, uint64_t start, size_t len,
 			 uint64_t iova, bool write);
+
+/* What is mapped from @from_iova on in the space @from, in the space @to as well. */
+int pin_iommufd_map_copy(int fd, uint32_t from, uint64_t from_iova, size_t len, uint32_t to,
+			 uint64_t to_iova, bool write);
+
+/* What is mapped of files, in all spaces, is the caller's from now on (6.14). */
+int pin_iommufd_take_over(int fd);
+
+/* A guest's IOMMU for the last device, over a domain of its own. */
+int pin_iommufd_guest(int fd, struct pin_iommufd_space *s, uint32_t *guest);
+
+/* A queue of the guest's, in what is mapped for it from @iova on (6.17). */
+int pin_iommufd_queue(int fd, uint32_t guest, uint32_t index, uint64_t iova, size_t len,
+		      uint32_t *queue);
+
 int pin_iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len);
 int pin_iommufd_unmap_all(int fd, uint32_t ioas);
 

@@ -175,6 +175,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
+		.id = "iommufd-take-over-uncounted",
+		.consumer = "iommufd_taken_over", .target = "privileged",
+		.from = PIN_KVER(6, 14),
+		.reason = "a process takes over what a privileged one has mapped: that stays in the VmPin of the first, and when it is unmapped is taken off the VmPin of the second, which goes below zero",
+	},
+	{
 		.id = "vfio-unmap-deadlock",
 		.consumer = "warns_vfio_mdev_unmap", .target = "*",
 		.from = PIN_KVER(6, 0), .reason = UNMAP_DEADLOCK,
