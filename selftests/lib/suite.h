@@ -155,7 +155,7 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
 			       uint64_t quiet_wait_ns, char *text, size_t len);
 
 /*
- * This test makes the kernel warn: a WARNING from a line that has @where in it
+ * This test makes the kernel warn: a WARNING in a line that has @where, a pattern, in it
  * ("mm/gup.c") is expected, and so is the taint.
  */
 void pin_audit_expect_warning(struct pin_audit *au, const char *where);
