@@ -175,6 +175,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
+		.id = "iommufd-xarray-warns",
+		.consumer = "warns_iommufd_*_twice", .target = "*",
+		.from = PIN_KVER(6, 2),
+		.reason = "an xarray that got a node and then no memory for the next keeps the empty one: iopt_release_pages(), or that of the test's devices, warns that it is not empty, and frees it",
+	},
+	{
 		.id = "iommufd-take-over-uncounted",
 		.consumer = "iommufd_taken_over", .target = "privileged",
 		.from = PIN_KVER(6, 14),
@@ -243,6 +249,12 @@ static const struct pin_known_issue known_issues[] = {
 		.consumer = "kernel_memory_uring_pbuf_ring", .target = "anon",
 		.from = PIN_KVER(6, 10), .until = PIN_KVER(6, 14),
 		.reason = "a ring of provided buffers in user memory is mapped into the kernel, and stays so for ever when it is unregistered and its pages are unpinned",
+	},
+	{
+		.id = "uring-pbuf-ring-lost",
+		.consumer = "fail_nth_uring_pbuf_ring", .target = "@(anon|thp|hugetlb)",
+		.from = PIN_KVER(6, 10), .until = PIN_KVER(6, 14),
+		.reason = "io_register_pbuf_ring() does not ask whether its ring of buffers could be noted: it says that all is well, and the pages stay pinned for ever",
 	},
 	{
 		.id = "hugetlb-unreserved-taken",
