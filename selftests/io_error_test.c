@@ -332,12 +332,11 @@ static bool all_there(const char *p, size_t len)
 }
 
 /* Where that is known, fs/netfs has it that all went well and nothing was written. */
-static void lose_error(struct pin_predict *want, const struct pin_kernel *k, const char *site)
+static void may_lose_error(struct pin_audit *au, const char *site, struct pin_predict *want,
+			   long result)
 {
-	want->issue = pin_known_issue(k, "netfs_write_error", site);
-	if (!want->issue)
+	if (result || want->result >= 0 || !pin_audit_excuse(au, "netfs_write_error", site))
 		return;
-	want->issue_foretold = true;
 	want->result = 0;
 	want->or_result = 0;
 }
@@ -378,8 +377,6 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		want.issue_released = 2 * cell->pages;
 		want.or_more = 2 * cell->pages;
 	}
-	if (st->server == P9 && cell->write && want.result < 0)
-		lose_error(&want, k, st->name);
 	if (st->fs && pin_scratch_dm_replace(st->mapped, &failing, st->below, st->bytes, st->why)) {
 		pin_mem_free(&mem);
 		return pin_audit_fail(au, "%s", st->why);
@@ -390,6 +387,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	result = cell->transfer(st->fd, cell->write, &iov, 1, 0, 0);
 	if (st->fs && pin_scratch_dm_replace(st->mapped, &linear, st->below, st->bytes, st->why))
 		pin_audit_fail(au, "%s", st->why);
+	if (st->server == P9 && cell->write)
+		may_lose_error(au, st->name, &want, result);
 	pin_audit_step(au, cell->name, &want, result, 0);
 	if (st->server == P9 && !cell->write && result > 0 && !all_there(mem.addr, result))
 		pin_audit_fail(au, "what was read is not what the file has");
@@ -489,12 +488,13 @@ static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_a
 	/* The latter if there was something that it had not received. */
 	rest.result = -EREMOTEIO;
 	rest.or_result = -ECONNRESET;
-	if (w->write)
-		lose_error(&rest, k, "9p");
-	if (pin_actor_end(a, PIN_ACTOR_TASK, &reply))
+	if (pin_actor_end(a, PIN_ACTOR_TASK, &reply)) {
 		pin_audit_fail(au, "%s", reply.why);
-	else
-		pin_audit_step(au, "sigkill of the server", &rest, reply.result, 0);
+		return;
+	}
+	if (w->write)
+		may_lose_error(au, "9p", &rest, reply.result);
+	pin_audit_step(au, "sigkill of the server", &rest, reply.result, 0);
 }
 
 static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
