@@ -113,7 +113,7 @@ def judge(mutant, run, baseline):
 def judge_fix(fix, run, baseline):
     """
     Of a fix the tests that are there for it must pass, unless another known issue is left
-    in them, and nothing else fail for it.
+    in them, and nothing else fail for it. What is known is excused without it, not with it.
     """
     def of_another(key):
         names = KNOWN.findall(run.results.get(key, ("", ""))[1])
@@ -123,7 +123,7 @@ def judge_fix(fix, run, baseline):
              if result in ("xfail", "fail") and fix.owns(*key)}
     healed = sorted(key for key in known if run.results.get(key, ("",))[0] == "pass")
     worse = {key: reason for key, reason in flaws(run.results).items()
-             if key not in flaws(baseline.results)}
+             if key not in flaws(baseline.results) and not of_another(key)}
 
     def rows(reasons):
         return [{"program": program, "test": test, "reason": reason, "views": []}

@@ -194,7 +194,8 @@ class Score:
         self.options = options
         self.judge_by = judge_by
         self.folder = folder
-        # What a known issue keeps from being tried is to be tried.
+        # What a known issue keeps from being tried, as it may stop the kernel, is to be
+        # tried with the fix, and only then.
         self.strict = ["--strict"] if judge_by is judge.judge_fix else []
         self.suite = Suite()
         self.baseline = None
@@ -227,14 +228,12 @@ class Score:
         runs = [taken(old)] if old else []
         if ours:
             runs.append(boot(tree, where / f"suite{len(list(where.glob('suite*'))) or ''}",
-                             {} if whole else lacking(tests, has["tests"] or {}), ALL_TIMEOUT,
-                             options=self.strict))
+                             {} if whole else lacking(tests, has["tests"] or {}), ALL_TIMEOUT))
         for name in boots:
             machine, there = BOOTS[name]
             rows = [*there.items(), *(row for one in mutants if name in one.needs.split()
                                       for row in one.tests())]
-            runs.append(boot(tree, where / name, self.suite.existing(rows), ALL_TIMEOUT, machine,
-                             self.strict))
+            runs.append(boot(tree, where / name, self.suite.existing(rows), ALL_TIMEOUT, machine))
         run = merged(runs)
         ran = time.monotonic()
         result = {
