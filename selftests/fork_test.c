@@ -264,7 +264,7 @@ struct race {
 
 static const struct race races[] = {
 	{ "anon", false, 300, 8 },
-	{ "thp_pte", true, 300, 32 },
+	{ "thp_pte", true, 300, 128 },
 };
 
 static int alloc_race(struct pin_mem *m, const struct race *race, const struct pin_kernel *k,

@@ -220,6 +220,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "netfs_write_subrequest_terminated() keeps the error of a direct write from its request: that returns 0, as if there was nothing to write",
 	},
 	{
+		.id = "vmalloc-clip-warns",
+		.consumer = "log", .target = "WARNING:* alloc_vmap_area+*",
+		.from = PIN_KVER(5, 10),
+		.reason = "mm/vmalloc.c warns if it has no memory to note that a free range became two: the call that wanted it fails as it should",
+	},
+	{
 		.id = "gup-dirties-file",
 		.consumer = "log", .target = "WARNING:* ext4_dirty_folio+*",
 		.from = PIN_KVER(5, 18),
