@@ -130,95 +130,6 @@ static enum pin_verdict refused_writable(struct pin_audit *au, const void *arg)
 }
 
 /*
- * The same behind anonymous memory that was never touched: the slow walk, which gets all of
- * it, comes from one mapping to the next, and has to ask of each.
- */
-struct behind {
-	const char *name, *kind;	/* kind: NULL for FS-DAX */
-	unsigned int way, flags;
-};
-
-/* Move the memory of @b to behind other memory: the whole is like one with a hole. */
-static int put_behind(struct pin_bench *b, bool touch)
-{
-	const size_t ps = b->k->page_size, front = PAGES * ps, len = b->m.map_len;
-	char *p = mmap(NULL, front + len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		       -1, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	if (madvise(p, front, MADV_NOHUGEPAGE) ||
-	    madvise(p + ps, front - ps, MADV_DONTDUMP) ||
-	    mremap(b->m.map, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p + front) == MAP_FAILED) {
-		munmap(p, front);
-		return -errno;
-	}
-	/* Who only reads may get the zero page, which is not counted everywhere. */
-	if (touch)
-		memset(p, 1, front);
-	b->m.kind = pin_memkind_find("hole");
-	b->m.kernel = b->k;
-	b->m.map = p;
-	b->m.map_len += front;
-	b->m.addr = p;
-	b->m.len = b->m.map_len;
-	b->m.pages = b->m.len / ps;
-	b->m.hole = PAGES;
-	return 0;
-}
-
-static bool open_dax_as(struct pin_bench *b, struct pin_audit *au, int map);
-static void want_dax(struct pin_predict *want, const struct pin_bench *b);
-
-static enum pin_verdict refused_behind(struct pin_audit *au, const void *arg)
-{
-	const struct behind *t = arg;
-	const struct pin_access access = {
-		.write = t->flags & PIN_HELPER_WRITE, .longterm = true,
-		.fast = t->way == PIN_HELPER_PIN_FAST,
-	};
-	struct pin_predict want = { .acquired = 0 };
-	struct pin_op op = { .consumer = NULL };
-	unsigned int handle;
-	struct pin_bench b;
-	int err;
-
-	if (t->kind ? !pin_bench_open(&b, au, t->kind, PAGES) : !open_dax_as(&b, au, MAP_SHARED))
-		return PIN_SKIP;
-	if (t->kind && !strcmp(t->kind, "file_shared") && !b.k->longterm_file_refused) {
-		pin_bench_close(&b);
-		return pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
-	}
-	err = put_behind(&b, !access.write);
-	if (err) {
-		pin_audit_fail(au, "mremap: %s", strerror(-err));
-	} else {
-		op.kernel = b.k;
-		op.mem = &b.m;
-		pin_predict_all_or_nothing(&op, &access, &want);
-		if (!t->kind)
-			want_dax(&want, &b);
-		err = pin_helper_take_all(b.fd, t->way, t->flags, b.m.addr, b.m.len, &handle);
-		pin_audit_step(au, "long-term pin", &want, err, 0);
-	}
-	pin_bench_close(&b);
-	return PIN_PASS;
-}
-
-static const struct behind behinds[] = {
-	{ "refused.behind.file_shared.slow.write", "file_shared", PIN_HELPER_PIN,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
-	{ "refused.behind.file_shared.fast.write", "file_shared", PIN_HELPER_PIN_FAST,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
-	{ "refused.behind.secretmem.slow.read", "secretmem", PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
-	{ "refused.behind.fsdax.slow.write", NULL, PIN_HELPER_PIN,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
-	{ "refused.behind.fsdax.fast.write", NULL, PIN_HELPER_PIN_FAST,
-	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
-	{ "refused.behind.fsdax.slow.read", NULL, PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
-};
-
-/*
  * Short-term, or only to read: allowed. Before it takes a page of a file to be
  * read for long, the lockless walk wants to know whether the mapping is a
  * private one, which only the slow walk can tell (since 6.2, 84209e87c696).
@@ -359,13 +270,6 @@ static bool open_dax(struct pin_bench *b, struct pin_audit *au, const struct dax
 	return false;
 }
 
-static bool open_dax_as(struct pin_bench *b, struct pin_audit *au, int map)
-{
-	const struct dax_subject sub = { .map = map };
-
-	return open_dax(b, au, &sub);
-}
-
 /* It refuses what is not refused already. */
 static void want_dax(struct pin_predict *want, const struct pin_bench *b)
 {
@@ -409,6 +313,93 @@ static enum pin_verdict dax(struct pin_audit *au, const void *arg)
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
+
+/*
+ * What is refused is so behind anonymous memory that was never touched, too: the slow walk,
+ * which gets all of it, comes from one mapping to the next, and has to ask of each.
+ */
+struct behind {
+	const char *name, *kind;	/* kind: NULL for FS-DAX */
+	unsigned int way, flags;
+};
+
+/* Move the memory of @b to behind other memory: the whole is like one with a hole. */
+static int put_behind(struct pin_bench *b, bool touch)
+{
+	const size_t ps = b->k->page_size, front = PAGES * ps, len = b->m.map_len;
+	char *p = mmap(NULL, front + len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	if (madvise(p, front, MADV_NOHUGEPAGE) ||
+	    madvise(p + ps, front - ps, MADV_DONTDUMP) ||
+	    mremap(b->m.map, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p + front) == MAP_FAILED) {
+		munmap(p, front);
+		return -errno;
+	}
+	/* Who only reads may get the zero page, which is not counted everywhere. */
+	if (touch)
+		memset(p, 1, front);
+	b->m.kind = pin_memkind_find("hole");
+	b->m.kernel = b->k;
+	b->m.map = p;
+	b->m.map_len += front;
+	b->m.addr = p;
+	b->m.len = b->m.map_len;
+	b->m.pages = b->m.len / ps;
+	b->m.hole = PAGES;
+	return 0;
+}
+
+static enum pin_verdict refused_behind(struct pin_audit *au, const void *arg)
+{
+	static const struct dax_subject on_dax = { .map = MAP_SHARED };
+	const struct behind *t = arg;
+	const struct pin_access access = {
+		.write = t->flags & PIN_HELPER_WRITE, .longterm = true,
+		.fast = t->way == PIN_HELPER_PIN_FAST,
+	};
+	struct pin_predict want = { .acquired = 0 };
+	struct pin_op op = { .consumer = NULL };
+	unsigned int handle;
+	struct pin_bench b;
+	int err;
+
+	if (t->kind ? !pin_bench_open(&b, au, t->kind, PAGES) : !open_dax(&b, au, &on_dax))
+		return PIN_SKIP;
+	if (t->kind && !strcmp(t->kind, "file_shared") && !b.k->longterm_file_refused) {
+		pin_bench_close(&b);
+		return pin_audit_skip(au, "Linux 6.5 and later refuse this, this kernel does not");
+	}
+	err = put_behind(&b, !access.write);
+	if (err) {
+		pin_audit_fail(au, "mremap: %s", strerror(-err));
+	} else {
+		op.kernel = b.k;
+		op.mem = &b.m;
+		pin_predict_all_or_nothing(&op, &access, &want);
+		if (!t->kind)
+			want_dax(&want, &b);
+		err = pin_helper_take_all(b.fd, t->way, t->flags, b.m.addr, b.m.len, &handle);
+		pin_audit_step(au, "long-term pin", &want, err, 0);
+	}
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+static const struct behind behinds[] = {
+	{ "refused.behind.file_shared.slow.write", "file_shared", PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.file_shared.fast.write", "file_shared", PIN_HELPER_PIN_FAST,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.secretmem.slow.read", "secretmem", PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.slow.write", NULL, PIN_HELPER_PIN,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.fast.write", NULL, PIN_HELPER_PIN_FAST,
+	  PIN_HELPER_WRITE | PIN_HELPER_LONGTERM },
+	{ "refused.behind.fsdax.slow.read", NULL, PIN_HELPER_PIN, PIN_HELPER_LONGTERM },
+};
 
 static const struct dax_subject daxes[] = {
 	{ .name = "refused.fsdax.fast.write", .way = PIN_HELPER_PIN_FAST,
