@@ -330,7 +330,7 @@ static void setup(struct pin_suite *s)
 	pin_probe_all(s);
 	pin_bench_setup(s, HUGEPAGES);
 	/* The one that the processes to come will use. */
-	if (!pin_mem_alloc(&m, &pin_memkind_gigantic_part, pin_suite_kernel(s), 1))
+	if (!pin_mem_alloc(&m, pin_memkind_find("gigantic_part"), pin_suite_kernel(s), 1))
 		pin_mem_free(&m);
 }
 

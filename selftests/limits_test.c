@@ -581,7 +581,7 @@ static long empty_pool(const struct pin_actor *a, struct pin_op *op, long arg, c
 		return pin_why(why, -EOPNOTSUPP, "no free %zu kB page: echo 8 > /proc/sys/vm/nr_hugepages (kernel option HUGETLBFS)",
 			       huge / 1024);
 	munmap(p, huge);
-	m->kind = &pin_memkind_memfd_hugetlb_fresh;
+	m->kind = pin_memkind_find("memfd_hugetlb_fresh");
 	m->kernel = op->kernel;
 	m->fd = memfd_create("pin-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
 	if (m->fd < 0 || ftruncate(m->fd, 2 * huge))

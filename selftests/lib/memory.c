@@ -1019,44 +1019,44 @@ static int alloc_thp_then_hole(struct pin_mem *m, unsigned int pages)
 	return 0;
 }
 
-const struct pin_memkind pin_memkind_thp_then_hole = {
+static const struct pin_memkind pin_memkind_thp_then_hole = {
 	.name = "thp_then_hole", .help = "a transparent huge page, small pages, and a hole in these",
 	.huge = true, .alloc = alloc_thp_then_hole, .arm = arm_hole, .gup = gup_hole,
 };
 
-const struct pin_memkind pin_memkind_row = {
+static const struct pin_memkind pin_memkind_row = {
 	.name = "thp_row", .help = "small pages, two transparent huge pages, small pages",
 	.huge = true, .alloc = alloc_thp_row,
 };
 
-const struct pin_memkind pin_memkind_row_pte = {
+static const struct pin_memkind pin_memkind_row_pte = {
 	.name = "thp_row_pte", .help = "the same, mapped by page table entries",
 	.huge = true, .alloc = alloc_thp_row_pte,
 };
 
-const struct pin_memkind pin_memkind_memfd_fresh = {
+static const struct pin_memkind pin_memkind_memfd_fresh = {
 	.name = "memfd_fresh", .help = "pages of a memfd never touched",
 	.any_node = true, .once = true, .unseen = true, .alloc = alloc_memfd_fresh,
 };
 
-const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
+static const struct pin_memkind pin_memkind_memfd_hugetlb_fresh = {
 	.name = "memfd_hugetlb_fresh", .help = "hugetlb pages of a memfd never touched",
 	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_fresh,
 };
 
-const struct pin_memkind pin_memkind_memfd_hugetlb_border = {
+static const struct pin_memkind pin_memkind_memfd_hugetlb_border = {
 	.name = "memfd_hugetlb_border",
 	.help = "pages of two hugetlb pages of a memfd, where these meet",
 	.huge = true, .alloc = alloc_memfd_hugetlb_border,
 };
 
-const struct pin_memkind pin_memkind_memfd_hugetlb_unreserved = {
+static const struct pin_memkind pin_memkind_memfd_hugetlb_unreserved = {
 	.name = "memfd_hugetlb_unreserved",
 	.help = "the same, which nobody has reserved in the pool",
 	.huge = true, .once = true, .unseen = true, .alloc = alloc_memfd_hugetlb_unreserved,
 };
 
-const struct pin_memkind pin_memkind_past_end = {
+static const struct pin_memkind pin_memkind_past_end = {
 	.name = "past_end", .help = "a memfd that ends after the first page",
 	.alloc = alloc_past_end, .gup = gup_hole,
 };
@@ -1070,32 +1070,32 @@ const struct pin_memkind *const pin_memkinds[] = {
 
 const unsigned int pin_nr_memkinds = sizeof(pin_memkinds) / sizeof(pin_memkinds[0]);
 
-const struct pin_memkind pin_memkind_file_cold = {
+static const struct pin_memkind pin_memkind_file_cold = {
 	.name = "file_cold", .help = "private mapping of a file that must be read first",
 	.on_file = true, .any_node = true, .once = true, .unseen = true,
 	.alloc = alloc_file_cold,
 };
 
-const struct pin_memkind pin_memkind_thp_cow = {
+static const struct pin_memkind pin_memkind_thp_cow = {
 	.name = "thp_cow",
 	.help = "pages of a transparent huge page shared copy-on-write with a living child",
 	.huge = true, .once = true, .unseen = true,
 	.alloc = alloc_thp_cow, .gup = gup_thp_cow,
 };
 
-const struct pin_memkind pin_memkind_thp_patched = {
+static const struct pin_memkind pin_memkind_thp_patched = {
 	.name = "thp_patched",
 	.help = "pages of a transparent huge page, and amidst them one that is none of it",
 	.huge = true, .alloc = alloc_thp_patched,
 };
 
-const struct pin_memkind pin_memkind_gigantic_part = {
+static const struct pin_memkind pin_memkind_gigantic_part = {
 	.name = "gigantic_part",
 	.help = "pages in the middle of a hugetlb page of 1 GiB, which the process keeps",
 	.huge = true, .alloc = alloc_gigantic_part,
 };
 
-const struct pin_memkind pin_memkind_then_file = {
+static const struct pin_memkind pin_memkind_then_file = {
 	.name = "then_file",
 	.help = "anonymous memory never touched, then a shared mapping of a file",
 	.any_node = true, .once = true, .unseen = true,

@@ -82,17 +82,11 @@ struct pin_row {
 	bool by_ptes;		/* mapped page by page */
 };
 
-/* Kinds for single tests, besides those above. */
-extern const struct pin_memkind pin_memkind_row, pin_memkind_row_pte,
-	pin_memkind_memfd_fresh, pin_memkind_memfd_hugetlb_fresh,
-	pin_memkind_thp_then_hole, pin_memkind_thp_cow, pin_memkind_thp_patched,
-	pin_memkind_file_cold, pin_memkind_memfd_hugetlb_unreserved, pin_memkind_past_end,
-	pin_memkind_gigantic_part, pin_memkind_memfd_hugetlb_border, pin_memkind_then_file;
-
 /* Allocate @m as such a row, of any size. */
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
 		      const struct pin_row *row);
 
+/* One of these, or of those that only single tests ask for; or NULL. */
 const struct pin_memkind *pin_memkind_find(const char *name);
 int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
 		  const struct pin_kernel *k, unsigned int pages);
