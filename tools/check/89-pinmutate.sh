@@ -118,8 +118,8 @@ OTHER=fail fixed xfail pass | judged "another test fails: not fixed" "not fixed"
 still() {
 	cat <<-END
 	{"fix": "integrity-map-direction",
-	 "baseline": {"results": [["matrix_test", "nvme_meta_read.anon.return", "fail", ""],
-	                          ["matrix_test", "nvme_meta_read.hole.return", "fail", ""]]},
+	 "baseline": {"results": [["matrix_test", "nvme_meta_read.anon.return", "xfail", ""],
+	                          ["matrix_test", "nvme_meta_read.hole.return", "xfail", ""]]},
 	 "run": {"results": [["matrix_test", "nvme_meta_read.anon.return", "pass", ""],
 	                     ["matrix_test", "nvme_meta_read.hole.return", "fail",
 	                      "read: +2 acquired +1 released: known issue $1: why"]]}}
