@@ -86,7 +86,7 @@ struct pin_row {
 int pin_mem_alloc_row(struct pin_mem *m, const struct pin_kernel *k,
 		      const struct pin_row *row);
 
-/* One of these, or of those that only single tests ask for; or NULL. */
+/* One of pin_memkinds, or of those that only single tests ask for; or NULL. */
 const struct pin_memkind *pin_memkind_find(const char *name);
 int pin_mem_alloc(struct pin_mem *m, const struct pin_memkind *kind,
 		  const struct pin_kernel *k, unsigned int pages);
