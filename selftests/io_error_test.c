@@ -22,6 +22,7 @@
 #include "consumers/nvme.h"
 #include "consumers/p9.h"
 #include "consumers/scsi.h"
+#include "probe.h"
 #include "scratch.h"
 #include "suite.h"
 #include "transfer.h"
@@ -236,8 +237,7 @@ static int make_site(struct site *st)
 	return st->fd < 0 ? pin_why(st->why, -errno, "%s: %s", st->dev, strerror(errno)) : 0;
 }
 
-static int no_metadata;
-static char why_no_metadata[PIN_WHY_LEN];
+static const struct pin_consumer *metadata, *uring_metadata;
 
 static void make_served(struct site *st, const struct pin_kernel *k)
 {
@@ -253,9 +253,7 @@ static void make_served(struct site *st, const struct pin_kernel *k)
 
 static void setup(struct pin_suite *s)
 {
-	no_metadata = pin_consumer_find("nvme_meta_read")->probe(pin_suite_kernel(s),
-								 why_no_metadata);
-
+	pin_probe_all(s);
 	for (size_t i = 0; i < NR_SITES; i++) {
 		struct site *st = &sites[i];
 
@@ -685,7 +683,7 @@ static const struct meta_command {
 	const char *name;
 	unsigned int skip;	/* bytes: from there on it must be copied */
 	unsigned int pages;	/* more than a piece or two: the same */
-	const char *scheduler;
+	const char *scheduler;	/* NULL: a read of the block device, by io_uring */
 } meta_commands[] = {
 	{ "nvme.meta_read", 0, 1, "none" },
 	{ "nvme.meta_read_unaligned", 1, 1, "none" },
@@ -693,6 +691,10 @@ static const struct meta_command {
 	{ "nvme.meta_read_many_unaligned", 1, 3, "none" },
 	{ "nvme.meta_scheduled", 0, 1, "mq-deadline" },
 	{ "nvme.meta_scheduled_unaligned", 1, 1, "mq-deadline" },
+	{ "nvme.uring_meta_read", 0, 1, NULL },
+	{ "nvme.uring_meta_read_unaligned", 1, 1, NULL },
+	{ "nvme.uring_meta_read_many", 0, 3, NULL },
+	{ "nvme.uring_meta_read_bios", 0, 2 * MANY, NULL },
 };
 
 #define NR_META_COMMANDS	(sizeof(meta_commands) / sizeof(meta_commands[0]))
@@ -707,12 +709,21 @@ static enum pin_verdict run_meta_command(struct pin_audit *au, const void *arg)
 	struct pin_mem mem;
 	long result;
 
-	if (no_metadata)
-		return pin_audit_skip(au, "%s", why_no_metadata);
+	if (!pin_probe_passed(au, c->scheduler ? metadata : uring_metadata))
+		return PIN_SKIP;
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, c->pages + 1))
 		return pin_audit_skip(au, "%s", mem.why);
 	pin_mem_cut(&mem, c->skip, c->pages * k->page_size);
-	if (pin_nvme_meta_read_beyond(&mem, c->scheduler, &data, &result, why)) {
+	if (!c->scheduler) {
+		if (pin_nvme_meta_uring(&mem, PIN_NVME_FAILS, &want.acquired, &result, why)) {
+			pin_audit_skip(au, "%s", why);
+		} else {
+			want.released = want.acquired;
+			want.result = -ENODATA;
+			want.or_result = -ENODATA;
+			pin_audit_step(au, c->name, &want, result, 0);
+		}
+	} else if (pin_nvme_meta_read_beyond(&mem, c->scheduler, &data, &result, why)) {
 		pin_audit_skip(au, "%s", why);
 	} else {
 		want.acquired = (k->integrity_pins ? mem.pages : 0) + (k->dio_pins ? data : 0);
@@ -750,8 +761,14 @@ static void add_tests(struct pin_suite *s)
 		pin_suite_add(s, run_broken_off, &broken_off[i], "vfat.%s", broken_off[i].name);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		pin_suite_add(s, run_command, &commands[i], "%s", commands[i].name);
-	for (size_t i = 0; i < NR_META_COMMANDS; i++)
-		pin_suite_add(s, run_meta_command, &meta_commands[i], "%s", meta_commands[i].name);
+	metadata = pin_consumer_find("nvme_meta_read");
+	uring_metadata = pin_consumer_find("uring_meta_read");
+	for (size_t i = 0; i < NR_META_COMMANDS; i++) {
+		const struct meta_command *c = &meta_commands[i];
+
+		if (pin_suite_add(s, run_meta_command, c, "%s", c->name))
+			pin_probe_want(c->scheduler ? metadata : uring_metadata);
+	}
 }
 
 int main(int argc, char **argv)

@@ -23,6 +23,7 @@
 #include "consumers/nvme.h"
 #include "consumers/zcrx.h"
 #include "memory.h"
+#include "probe.h"
 #include "proc.h"
 #include "scratch.h"
 #include "suite.h"
@@ -83,6 +84,7 @@ struct test {
 	bool by_worker;		/* the kernel has one of its own do the requests */
 	enum sent sent;
 	enum polled polled;
+	unsigned int skip;	/* bytes of the memory's beginning */
 };
 
 /* What a step is to do; vmpin in pages as if every kernel accounted them. */
@@ -1786,6 +1788,54 @@ static void exec_while_sent(struct seq *s, const struct pin_mem *m)
 	step(s, "its end", (struct want){ .released = 64 }, 0);
 }
 
+/* --- metadata of a block device --- */
+
+#define META_PAGES	64	/* with data for more than one bio */
+
+static const struct pin_consumer *metadata;
+
+static bool has_metadata(const struct seq *s)
+{
+	return pin_probe_passed(s->au, metadata);
+}
+
+static bool transfer_metadata(struct seq *s, const struct pin_mem *m, enum pin_nvme_transfer what)
+{
+	char why[PIN_WHY_LEN];
+	uint64_t pins;
+	long result;
+
+	if (pin_nvme_meta_uring(m, what, &pins, &result, why)) {
+		pin_audit_skip(s->au, "%s", why);
+		return false;
+	}
+	return step(s, what == PIN_NVME_WRITE ? "write" : "read",
+		    (struct want){ .acquired = pins, .released = pins }, result);
+}
+
+/* Each bio has its share of it. */
+static void metadata_of_bios(struct seq *s, const struct pin_mem *m)
+{
+	struct pin_mem part = *m;
+	unsigned char *at;
+	size_t wrong = 0;
+
+	pin_mem_cut(&part, s->t->skip, META_PAGES * s->page);
+	at = part.addr;
+	for (size_t i = 0; i < part.len; i++)
+		at[i] = 1 + i / 64 % 251;
+	if (!transfer_metadata(s, &part, PIN_NVME_WRITE))
+		return;
+	memset(at, 0, part.len);
+	if (!transfer_metadata(s, &part, PIN_NVME_READ))
+		return;
+	for (size_t i = 0; i < part.len; i++)
+		wrong += at[i] != 1 + i / 64 % 251;
+	if (wrong)
+		pin_audit_fail(s->au, "%zu of %zu bytes of metadata are not those that were written",
+			       wrong, part.len);
+}
+
 /* --- NVMe commands on rings that ask for completions --- */
 
 #define POLLED_PAGES	16
@@ -2084,6 +2134,9 @@ static const struct test tests[] = {
 	  .polled = BOTH },
 	{ "nvme.polled_closed", polled, .able = can_poll, .pages = POLLED_PAGES,
 	  .polled = CLOSED },
+	{ "meta.bios", metadata_of_bios, .able = has_metadata, .pages = META_PAGES + 1 },
+	{ "meta.bios_unaligned", metadata_of_bios, .able = has_metadata, .pages = META_PAGES + 1,
+	  .skip = 64 },
 	{ "zcrx.twice", receive_twice, .rings = 2, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .pages = 64 },
 	{ "zcrx.own_queue", receive_own_queue, .flags = PIN_ZCRX_RING, .able = can_receive,
@@ -2104,13 +2157,18 @@ static const struct test tests[] = {
 
 static void add_tests(struct pin_suite *s)
 {
-	for (size_t i = 0; i < SIZE(tests); i++)
-		pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name);
+	metadata = pin_consumer_find("uring_meta_read");
+	for (size_t i = 0; i < SIZE(tests); i++) {
+		if (pin_suite_add(s, run_seq, &tests[i], "%s", tests[i].name) &&
+		    tests[i].able == has_metadata)
+			pin_probe_want(metadata);
+	}
 }
 
 static void setup(struct pin_suite *s)
 {
 	pin_scratch_pool(pin_suite_kernel(s), 1);
+	pin_probe_all(s);
 }
 
 int main(int argc, char **argv)

@@ -38,6 +38,21 @@ int pin_nvme_segments(const struct pin_kernel *k, char *why);
 int pin_nvme_meta_read_beyond(const struct pin_mem *m, const char *scheduler,
 			      unsigned int *data_pages, long *result, char *why);
 
+enum pin_nvme_transfer {
+	PIN_NVME_READ,
+	PIN_NVME_WRITE,
+	PIN_NVME_FAILS,		/* a read that the disk answers with an error */
+};
+
+/*
+ * Read or write the metadata @m of the block device by io_uring, in one request, with as
+ * much data as belongs to it: *@pins pages are pinned for that, and *@result is 0 or what
+ * the request came to. After the probe of uring_meta_read. -errno and @why if it cannot be
+ * tried here.
+ */
+int pin_nvme_meta_uring(const struct pin_mem *m, enum pin_nvme_transfer what, uint64_t *pins,
+			long *result, char *why);
+
 /*
  * Make @op one whose op->mem is read by io_uring, from block @first on, on a ring that
  * asks for completions itself: what it has read is not done before it is waited for.

@@ -70,7 +70,7 @@ static const struct pin_known_issue known_issues[] = {
 	},
 	{
 		.id = "metadata-not-dirtied",
-		.consumer = "dirty_nvme_meta_read", .target = "*",
+		.consumer = "dirty_@(nvme|uring)_meta_read", .target = "*",
 		.from = PIN_KVER(6, 9),
 		.reason = "bio_integrity_unmap_user() does not mark the pages dirty that the device has written metadata to: if they were cleaned meanwhile, it is lost",
 	},
