@@ -11,6 +11,8 @@
 #include <linux/userfaultfd.h>
 #include <numa.h>
 #include <numaif.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@
 #define COLLAPSE_PAGES	1024	/* one huge page of 2 MiB, wherever it begins */
 #define WAIT_MS		3000	/* for what works without the pin */
 #define DWELL_MS	300	/* for what must not happen */
+#define RETURN_MS	5000	/* for what must return, whatever it says */
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
@@ -310,24 +313,59 @@ static int need_move(struct pin_bench *b, char *why)
 	return 0;
 }
 
+struct order {
+	int fd;
+	struct uffdio_move move;
+};
+
+static int do_move(void *arg)
+{
+	struct order *o = arg;
+
+	ioctl(o->fd, UFFDIO_MOVE, &o->move);
+	return 0;
+}
+
+/* In a process that has our memory and can be killed if it does not return. */
+static void move_within(struct pin_bench *b, struct order *o)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	pid_t pid = clone(do_move, stack + sizeof(stack), CLONE_VM | SIGCHLD, o);
+	struct pollfd end = { .fd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0),
+			      .events = POLLIN };
+
+	if (end.fd < 0) {
+		pin_audit_fail(b->au, "UFFDIO_MOVE by a process of its own: %s", strerror(errno));
+	} else if (!poll(&end, 1, RETURN_MS) &&
+		   !pin_audit_excuse(b->au, "uffd_move", b->m.kind->name)) {
+		pin_audit_fail(b->au, "UFFDIO_MOVE has not returned after %d ms", RETURN_MS);
+	}
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (end.fd >= 0)
+		close(end.fd);
+}
+
 /* To where such a page can be moved as a whole, and into nothing with that. */
 static void try_move(struct pin_bench *b)
 {
 	const size_t align = b->k->pmd_size ? b->k->pmd_size : b->m.len;
 	const size_t len = b->m.len + align;
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_move move = { .src = (uintptr_t)b->m.addr, .len = b->m.len };
+	struct order o = { .fd = open_mover(),
+			   .move = { .src = (uintptr_t)b->m.addr, .len = b->m.len } };
 	char *to = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = open_mover();
 
-	move.dst = ((uintptr_t)to + align - 1) & -align;
-	reg.range.start = move.dst;
+	o.move.dst = ((uintptr_t)to + align - 1) & -align;
+	reg.range.start = o.move.dst;
 	reg.range.len = b->m.len;
 	pin_view_drain_lru();
-	if (fd >= 0 && to != MAP_FAILED && !ioctl(fd, UFFDIO_REGISTER, &reg))
-		ioctl(fd, UFFDIO_MOVE, &move);
-	if (fd >= 0)
-		close(fd);
+	if (o.fd >= 0 && to != MAP_FAILED && !ioctl(o.fd, UFFDIO_REGISTER, &reg))
+		move_within(b, &o);
+	if (o.fd >= 0)
+		close(o.fd);
 	if (to != MAP_FAILED)
 		munmap(to, len);
 }
@@ -373,6 +411,7 @@ static const struct threat threats[] = {
 	{ "collapse", "anon", need_collapse, try_collapse, is_collapsed, false, COLLAPSE_PAGES },
 	{ "uffd_move", "anon", need_move, try_move, has_gone, false, PAGES },
 	{ "uffd_move", "thp", need_move, try_move, has_gone, false, PAGES },
+	{ "uffd_move", "thp_pte", need_move, try_move, has_gone, false, PAGES },
 	{ "soft_offline", "anon", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "memfd", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "thp_part", need_expendable, try_soft_offline, has_moved, false, PAGES },

@@ -105,6 +105,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "execve() waits for the notification of a zero-copy send, for as long as the peer does not read, and no signal ends it: what the process has pinned stays so",
 	},
 	{
+		.id = "uffd-move-loops",
+		.consumer = "uffd_move", .target = "thp_pte",
+		.from = PIN_KVER(6, 8), .until = PIN_KVER(7, 3),
+		.reason = "UFFDIO_MOVE of pages in a huge page that is mapped page by page tries again for ever when that cannot be split, as it is pinned: only what kills the process ends it",
+	},
+	{
 		.id = "nvme-poll-overwritten",
 		.consumer = "uring_nvme_polled", .target = "closed",
 		.from = PIN_KVER(6, 1), .until = PIN_KVER(6, 5), .untried = true,
