@@ -15,6 +15,7 @@
 #include "actor.h"
 #include "attempt.h"
 #include "bench.h"
+#include "draw.h"
 #include "page_view.h"
 #include "probe.h"
 
@@ -87,57 +88,6 @@ struct cell {
 static unsigned int nr_pieces = PIECES;
 static uint64_t seed = SEED;
 
-/* splitmix64: the same everywhere. */
-static uint64_t draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-/* A place that something may get wrong: at, just before or just behind a border. */
-static size_t draw_place(uint64_t *state, const struct pin_mem *m, size_t grain)
-{
-	const size_t ps = m->kernel->page_size;
-	const uint64_t how = draw(state) % 8, where = draw(state);
-	const size_t border[4] = {
-		m->before * ps,
-		(m->before + (m->folio_pages > 1 ? m->folio_pages : 0)) * ps,
-		m->len - m->after * ps,
-		m->hole < m->pages ? m->hole * ps : 0,
-	};
-	size_t at = border[where % 4];
-
-	if (how < 2)
-		at = where % (m->len / grain) * grain;
-	else if (how < 5)
-		at = where % (m->len / ps) * ps;
-	else if (how == 6)
-		at += (where >> 8) % 4 * ps;
-	else if (how == 7)
-		at += (where >> 8) % 2 ? grain : -grain;
-	return at < m->len ? at : m->len - grain;
-}
-
-/* The same piece for the same seed. */
-static void draw_piece(uint64_t state, const struct pin_mem *m, size_t grain, size_t *skip,
-		       size_t *len)
-{
-	size_t from = draw_place(&state, m, grain), to = draw_place(&state, m, grain);
-
-	if (from > to) {
-		*skip = to;
-		*len = from - to;
-	} else {
-		*skip = from;
-		*len = to - from;
-	}
-	if (!*len)
-		*len = m->len - *skip;
-}
-
 /* --- in the actor --- */
 
 static struct pin_mem whole;
@@ -157,7 +107,7 @@ static long next_piece(const struct pin_actor *a, struct pin_op *op, long arg, c
 	}
 	*op->mem = whole;
 	if (arg) {
-		draw_piece(arg, &whole, a->consumer->any_byte ? 1 : GRAIN, &skip, &len);
+		pin_draw_piece(arg, &whole, a->consumer->any_byte ? 1 : GRAIN, &skip, &len);
 		pin_mem_cut(op->mem, skip, len);
 	}
 	op->priv = NULL;
@@ -259,7 +209,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	pin_audit_base_vmpin(au, r.actor.pid);
 	for (unsigned int i = 0; i < draws && done < pieces && right; i++) {
-		const long one = whole_first && !i ? 0 : draw(&state) >> 1;
+		const long one = whole_first && !i ? 0 : pin_draw(&state) >> 1;
 
 		err = pin_actor_task(&r.actor, one, &r.reply);
 		if (err) {

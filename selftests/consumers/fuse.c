@@ -38,6 +38,8 @@ struct server {
 	enum pin_answer does;	/* what transfers ask for, or less */
 	void *clean;		/* before it answers a read; or NULL */
 	size_t clean_len;
+	char *data;		/* of the file, as much as is transferred; or NULL */
+	size_t data_len;
 	size_t max_write;
 	size_t room;
 	char *request;		/* as it came in */
@@ -67,6 +69,16 @@ static void set_attr(struct fuse_attr *attr, uint64_t node)
 	attr->nlink = 1;
 }
 
+/* What the file has at @offset, of @len bytes or less, and *@has of how many. */
+static char *data_at(const struct server *s, uint64_t offset, size_t len, size_t *has)
+{
+	if (!s->data || offset >= s->data_len)
+		*has = 0;
+	else
+		*has = len < s->data_len - offset ? len : s->data_len - offset;
+	return *has ? s->data + offset : NULL;
+}
+
 static void serve(struct server *s)
 {
 	const struct fuse_in_header *in = (void *)s->request;
@@ -78,8 +90,11 @@ static void serve(struct server *s)
 	struct fuse_open_out *opened = out;
 	struct fuse_write_out *written = out;
 	const bool transfer = in->opcode == FUSE_READ || in->opcode == FUSE_WRITE;
+	const struct fuse_read_in *to_read = arg;
+	const struct fuse_write_in *to_write = arg;
 	const unsigned int part = s->does == PIN_HALVES ? 2 : 1;
-	size_t len = 0;
+	size_t len = 0, has;
+	char *data;
 
 	memset(out, 0, 256);
 	if (transfer && s->does == PIN_ENDS)
@@ -114,10 +129,16 @@ static void serve(struct server *s)
 			reply(s, in->unique, -errno, 0);
 			return;
 		}
-		len = ((const struct fuse_read_in *)arg)->size / part;
+		len = to_read->size / part;
+		data = data_at(s, to_read->offset, len, &has);
+		if (data)
+			memcpy(out, data, has);
 		break;
 	case FUSE_WRITE:
-		written->size = ((const struct fuse_write_in *)arg)->size / part;
+		written->size = to_write->size / part;
+		data = data_at(s, to_write->offset, written->size, &has);
+		if (data)
+			memcpy(data, to_write + 1, has);
 		len = sizeof(*written);
 		break;
 	case FUSE_RELEASE:
@@ -216,6 +237,8 @@ static void fuse_close(struct pin_op *op)
 	/* That was the last of the file system: the server ends. */
 	if (s->pid)
 		waitpid(s->pid, NULL, 0);
+	if (s->data)
+		munmap(s->data, s->data_len);
 	free(s->request);
 	free(s->answer);
 	free(s);
@@ -237,6 +260,18 @@ static int start(struct server *s, const struct pin_mem *m)
 	return err;
 }
 
+/* Shared with the server. */
+static int make_data(struct server *s, size_t len)
+{
+	s->data = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->data == MAP_FAILED) {
+		s->data = NULL;
+		return -errno;
+	}
+	s->data_len = len;
+	return 0;
+}
+
 static int open_server(struct pin_op *op, const struct server *like)
 {
 	const long ps = op->kernel->page_size;
@@ -254,6 +289,8 @@ static int open_server(struct pin_op *op, const struct server *like)
 	s->answer = calloc(1, s->room);
 	s->dev = open(DEVICE, O_RDWR | O_CLOEXEC);
 	err = s->request && s->answer ? 0 : -ENOMEM;
+	if (!err && op->mem)
+		err = make_data(s, op->mem->len);
 	if (!err)
 		err = s->dev < 0 ? -errno : start(s, op->mem);
 	if (err) {
@@ -373,6 +410,13 @@ static long fuse_aio(struct pin_op *op)
 	return pin_transfer_aio_by(s->ctx, s->file, !s->write_memory, &iov, 1, 0, 0);
 }
 
+static void *fuse_other_side(struct pin_op *op)
+{
+	const struct server *s = op->priv;
+
+	return s->data;
+}
+
 #define FUSE_CONSUMER(_name, _help, _path, _open, _pin, ...)				\
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
@@ -385,6 +429,7 @@ static long fuse_aio(struct pin_op *op)
 		.open = _open,								\
 		.predict = predict,							\
 		.pin = _pin,								\
+		.other_side = fuse_other_side,						\
 		.close = fuse_close,							\
 		__VA_ARGS__								\
 	}

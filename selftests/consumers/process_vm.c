@@ -92,6 +92,13 @@ static long vm_write(struct pin_op *op)
 	return n < 0 ? -errno : n;
 }
 
+static void *vm_other_side(struct pin_op *op)
+{
+	const struct copy *copy = op->priv;
+
+	return copy->data;
+}
+
 static void vm_close(struct pin_op *op)
 {
 	struct copy *copy = op->priv;
@@ -112,6 +119,7 @@ const struct pin_consumer pin_consumer_process_vm_readv = {
 	.open = vm_open,
 	.predict = predict_read,
 	.pin = vm_read,
+	.other_side = vm_other_side,
 	.close = vm_close,
 };
 
@@ -127,5 +135,6 @@ const struct pin_consumer pin_consumer_process_vm_writev = {
 	.open = vm_open,
 	.predict = predict_write,
 	.pin = vm_write,
+	.other_side = vm_other_side,
 	.close = vm_close,
 };

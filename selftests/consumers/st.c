@@ -131,11 +131,13 @@ static int order(int fd, short op, int count)
  */
 static int write_block(int fd, size_t len)
 {
-	char *data = calloc(1, len + 1);
+	unsigned char *data = malloc(len + 1);
 	int err = 0;
 
 	if (!data)
 		return -1;
+	for (size_t i = 0; i <= len; i++)
+		data[i] = i / 64 % 251;
 	if (order(fd, MTSETDRVBUFFER, MT_ST_SETBOOLEANS | MT_ST_SILI) ||
 	    write(fd, data + 1, len) != (ssize_t)len || order(fd, MTREW, 1))
 		err = -1;

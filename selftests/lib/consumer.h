@@ -88,6 +88,11 @@ struct pin_consumer {
 			      struct pin_predict *p);
 	/* 0 or bytes moved, or a negative errno. */
 	long (*pin)(struct pin_op *op);
+	/*
+	 * What pin() moves the data from or to, if that is memory of this process, or shared
+	 * with it: op->mem->len bytes, from open() to close(). Optional.
+	 */
+	void *(*other_side)(struct pin_op *op);
 	/* Work on pinned pages: no new pins. 0 or -errno. Optional. */
 	long (*use)(struct pin_op *op);
 	/* NULL: only close() lets go. */

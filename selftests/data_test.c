@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Data: what is moved to or from pinned memory is what was in those very pages,
+ * wherever in a large folio they are, and in whatever order. What moves it is
+ * compared with the other side of the transfer, or, if that is a device, with
+ * what its opposite does to memory of small pages from the beginning of a page
+ * on, which is the simplest there is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "draw.h"
+#include "probe.h"
+
+#define PIECES		4	/* of each test */
+#define GRAIN		512	/* bytes: what every device here accepts */
+#define SEED		26127
+#define HUGEPAGES	4
+#define STRIPE		64	/* bytes that are alike */
+#define FILLED		0xa5	/* beside a piece that is written to */
+
+/* By devices. The opposite is NULL if the same comes each time. */
+static const struct pair {
+	const char *name, *opposite;
+} pairs[] = {
+	{ "af_alg_aead", NULL },
+	{ "af_alg_aead_aio", NULL },
+	{ "af_alg_skcipher", NULL },
+	{ "bsg_read", "bsg_write" },
+	{ "bsg_write", "bsg_read" },
+	{ "nvme_passthru_read", "nvme_passthru_write" },
+	{ "nvme_passthru_vec", "nvme_passthru_write" },
+	{ "nvme_passthru_write", "nvme_passthru_read" },
+	{ "sg_dio_read", "sg_dio_write" },
+	{ "sg_dio_write", "sg_dio_read" },
+	{ "sg_io_read", "sg_io_write" },
+	{ "sg_io_readv", "sg_io_write" },
+	{ "sg_io_write", "sg_io_read" },
+	{ "sg_io_writev", "sg_io_read" },
+	{ "st_read", NULL },
+	{ "uring_nvme_read", "uring_nvme_write" },
+	{ "uring_nvme_vec", "uring_nvme_write" },
+	{ "uring_nvme_write", "uring_nvme_read" },
+};
+
+#define NR_PAIRS	(sizeof(pairs) / sizeof(pairs[0]))
+
+static const struct shape {
+	const char *kind;
+	unsigned int pages;
+} shapes[] = {
+	{ "anon", 64 },
+	{ "thp_row", 24 },
+	{ "thp_row_pte", 24 },
+	{ "thp_patched", 16 },
+	{ "mthp", 64 },
+	{ "hugetlb", 1024 },
+	{ "gigantic_part", 1024 },
+	{ "file_shared", 64 },
+};
+
+#define NR_SHAPES	(sizeof(shapes) / sizeof(shapes[0]))
+
+struct cell {
+	const struct pin_consumer *consumer, *opposite;
+	const struct shape *shape;
+	size_t most;		/* bytes at a time */
+	uint64_t seed;
+};
+
+/* No two pages are alike, nor is any at another place. */
+static unsigned char stripe(size_t at, unsigned char salt)
+{
+	return at / STRIPE * 131 % 251 + salt;
+}
+
+static void paint(void *addr, size_t len, unsigned char salt)
+{
+	unsigned char *to = addr;
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = stripe(i, salt);
+}
+
+/* In @addr, what is not as painted. */
+static size_t spoiled(const void *addr, size_t len, unsigned char salt)
+{
+	const unsigned char *from = addr;
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < len; i++)
+		wrong += from[i] != stripe(i, salt);
+	return wrong;
+}
+
+static size_t count_other(const void *addr, size_t len, unsigned char value)
+{
+	const unsigned char *from = addr;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += from[i] != value;
+	return n;
+}
+
+enum side { PAINTED, COMPARED, UNTOUCHED };
+
+/*
+ * Open, move the data of @m, and let go; what is at the other side is painted before, or
+ * compared with @m after it. Returns what pin() does if that is not all of it, or 0.
+ */
+static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_mem *m,
+		 enum side other, size_t *wrong)
+{
+	struct pin_op op = { .consumer = c, .kernel = m->kernel, .mem = m };
+	long moved = c->open(&op);
+
+	if (moved)
+		return pin_audit_skip(au, "%s", op.why) == PIN_SKIP ? moved : -EIO;
+	if (other == PAINTED)
+		paint(c->other_side(&op), m->len, 1);
+	moved = c->pin(&op);
+	if (other == COMPARED)
+		*wrong = spoiled(c->other_side(&op), m->len, 2);
+	c->close(&op);
+	return moved == (long)m->len ? 0 : moved < 0 ? moved : -EIO;
+}
+
+/* @m is read, and comes to the other side. */
+static long from_memory(struct pin_audit *au, const struct cell *cell, struct pin_mem *m,
+			struct pin_mem *simple, size_t *wrong)
+{
+	const struct pin_consumer *c = cell->consumer;
+	long err;
+
+	paint(m->addr, m->len, 2);
+	err = move(au, c, m, c->other_side ? COMPARED : UNTOUCHED, wrong);
+	if (err || c->other_side)
+		return err;
+	memset(simple->addr, FILLED, simple->len);
+	err = move(au, cell->opposite, simple, UNTOUCHED, wrong);
+	*wrong = spoiled(simple->addr, simple->len, 2);
+	return err;
+}
+
+/* @m is written to, from the other side; beside it, in @whole, nothing changes. */
+static long to_memory(struct pin_audit *au, const struct cell *cell, struct pin_mem *m,
+		      struct pin_mem *simple, const struct pin_mem *whole, size_t *wrong)
+{
+	const struct pin_consumer *c = cell->consumer;
+	const size_t before = (char *)m->addr - (char *)whole->addr;
+	long err = 0;
+
+	if (!c->other_side) {
+		paint(simple->addr, simple->len, 1);
+		err = move(au, cell->opposite ?: c, simple, UNTOUCHED, wrong);
+	}
+	memset(whole->addr, FILLED, whole->len);
+	err = err ?: move(au, c, m, c->other_side ? PAINTED : UNTOUCHED, wrong);
+	*wrong = c->other_side ? spoiled(m->addr, m->len, 1) : 0;
+	if (!c->other_side && memcmp(m->addr, simple->addr, m->len))
+		*wrong = m->len;
+	*wrong += count_other(whole->addr, before, FILLED) +
+		  count_other((char *)m->addr + m->len, whole->len - before - m->len, FILLED);
+	return err;
+}
+
+static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
+{
+	const struct cell *cell = arg;
+	const struct pin_consumer *c = cell->consumer;
+	/* Balanced, however many. */
+	const struct pin_predict balanced = { .migrated = UINT32_MAX };
+	struct pin_mem whole, simple, m, head;
+	uint64_t state = cell->seed;
+	size_t skip, len, wrong = 0;
+	long err = 0;
+
+	if (!pin_probe_passed(au, c) ||
+	    (cell->opposite && !pin_probe_passed(au, cell->opposite)))
+		return PIN_SKIP;
+	if (pin_mem_alloc(&whole, pin_memkind_find(cell->shape->kind), pin_audit_kernel(au),
+			  cell->shape->pages))
+		return pin_audit_skip(au, "%s", whole.why);
+	if (pin_mem_alloc(&simple, pin_memkind_find("anon"), pin_audit_kernel(au),
+			  cell->most / pin_audit_kernel(au)->page_size)) {
+		pin_audit_skip(au, "%s", simple.why);
+		goto out;
+	}
+	pin_audit_restart(au);
+	for (int i = 0; i < PIECES && !err && !wrong; i++) {
+		m = whole;
+		pin_draw_piece(pin_draw(&state), &whole, c->any_byte ? 1 : GRAIN, &skip, &len);
+		pin_mem_cut(&m, skip, len < cell->most ? len : cell->most);
+		head = simple;
+		pin_mem_cut(&head, 0, m.len);
+		err = c->only_read ? from_memory(au, cell, &m, &head, &wrong) :
+				     to_memory(au, cell, &m, &head, &whole, &wrong);
+		if (err || wrong)
+			pin_audit_note(au, "of %zu bytes, from byte %zu of %s on", m.len, skip,
+				       cell->shape->kind);
+	}
+	if (err)
+		pin_audit_fail(au, "not moved: %s", strerror(-err));
+	else if (wrong)
+		pin_audit_fail(au, "%zu bytes are not what was moved", wrong);
+	pin_audit_step(au, "all", &balanced, 0, 0);
+	pin_mem_free(&simple);
+out:
+	pin_mem_free(&whole);
+	return PIN_PASS;
+}
+
+/* Such a cell for each shape of memory; @pages: as many at a time. */
+static void add(struct pin_suite *s, const struct pin_consumer *c,
+		const struct pin_consumer *opposite, unsigned int pages)
+{
+	for (size_t i = 0; i < NR_SHAPES; i++) {
+		struct cell *cell = calloc(1, sizeof(*cell));
+
+		if (!cell)
+			abort();
+		*cell = (struct cell){ c, opposite, &shapes[i],
+				       pages * pin_suite_kernel(s)->page_size, SEED };
+		for (const char *p = c->name; *p; p++)
+			cell->seed = cell->seed * 31 + *p;
+		cell->seed += i;
+		if (!pin_suite_add(s, run_cell, cell, "%s.%s", c->name, shapes[i].kind))
+			continue;
+		pin_probe_want(c);
+		if (opposite)
+			pin_probe_want(opposite);
+	}
+}
+
+static void add_tests(struct pin_suite *s)
+{
+	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
+		if (pin_consumers[i]->other_side)
+			add(s, pin_consumers[i], NULL, 80);
+	}
+	/* Those go to the same blocks with each command: no more than one takes. */
+	for (size_t i = 0; i < NR_PAIRS; i++)
+		add(s, pin_consumer_find(pairs[i].name),
+		    pairs[i].opposite ? pin_consumer_find(pairs[i].opposite) : NULL, 12);
+}
+
+static void setup(struct pin_suite *s)
+{
+	struct pin_mem m;
+
+	pin_probe_all(s);
+	pin_bench_setup(s, HUGEPAGES);
+	/* A page of 1 GiB takes its time. */
+	if (!pin_mem_alloc(&m, pin_memkind_find("gigantic_part"), pin_suite_kernel(s), 1))
+		pin_mem_free(&m);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pin_program program = {
+		.name = "data_test",
+		.doc = "What is moved to or from pinned memory is what was in those very pages: compared with the other side, byte by byte, for pieces of memory that start and end anywhere. Tests are called CONSUMER.MEMORY.",
+		.add_tests = add_tests,
+		.setup = setup,
+	};
+
+	return pin_suite_main(&program, argc, argv);
+}
