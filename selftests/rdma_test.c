@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "consumers/rdma.h"
+#include "consumers/rds.h"
 #include "probe.h"
 #include "proc.h"
 #include "scratch.h"
@@ -414,6 +415,7 @@ static enum pin_verdict run_rds(struct pin_audit *au, const void *arg)
 	struct pin_op op = { .consumer = rds, .kernel = pin_audit_kernel(au), .mem = &mem };
 	const unsigned int pages = PAGES / PARTS;
 	unsigned int held = 0;
+	bool settled;
 
 	if (!pin_probe_passed(au, rds))
 		return PIN_SKIP;
@@ -435,8 +437,10 @@ static enum pin_verdict run_rds(struct pin_audit *au, const void *arg)
 	}
 	if (t->one_less && rds_step(au, "free a part", 0, pages, rds->unpin(&op)))
 		held -= pages;
+	settled = rds_step(au, "what was sent is acknowledged", 0, 0, pin_rds_settle(&op));
 	rds->close(&op);
-	rds_step(au, "close", 0, held, 0);
+	if (settled)
+		rds_step(au, "close", 0, held, 0);
 	pin_mem_free(&mem);
 	return PIN_PASS;
 }

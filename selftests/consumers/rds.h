@@ -15,4 +15,10 @@
 /* Are there RDS sockets? As probe of struct pin_consumer; loads the module. */
 int pin_rds_probe(const struct pin_kernel *k, char *why);
 
+/*
+ * Until they are acknowledged, messages hold the regions that they have made: @op is
+ * one of rds_mr's, and has none of these any more. 0 or -errno.
+ */
+long pin_rds_settle(struct pin_op *op);
+
 #endif

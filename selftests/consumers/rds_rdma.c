@@ -516,6 +516,11 @@ static long acknowledged(const struct rds *r)
 	return err;
 }
 
+long pin_rds_settle(struct pin_op *op)
+{
+	return acknowledged(op->priv);
+}
+
 static long transfer(struct pin_op *op)
 {
 	struct rds *r = op->priv;
