@@ -18,10 +18,12 @@
 #define GRAIN		512	/* bytes: what every device here accepts */
 #define SEED		26127
 #define HUGEPAGES	4
+#define FEW		12	/* pages at a time ... */
+#define MANY		80	/* ... and where there is no limit */
 #define STRIPE		64	/* bytes that are alike */
 #define FILLED		0xa5	/* beside a piece that is written to */
 
-/* By devices. The opposite is NULL if the same comes each time. */
+/* The opposite is NULL if there is another side to look at, or the same comes each time. */
 static const struct pair {
 	const char *name, *opposite;
 } pairs[] = {
@@ -30,9 +32,15 @@ static const struct pair {
 	{ "af_alg_skcipher", NULL },
 	{ "bsg_read", "bsg_write" },
 	{ "bsg_write", "bsg_read" },
+	{ "fuse_aio_read", NULL },
+	{ "fuse_aio_write", NULL },
+	{ "fuse_read", NULL },
+	{ "fuse_write", NULL },
 	{ "nvme_passthru_read", "nvme_passthru_write" },
 	{ "nvme_passthru_vec", "nvme_passthru_write" },
 	{ "nvme_passthru_write", "nvme_passthru_read" },
+	{ "process_vm_readv", NULL },
+	{ "process_vm_writev", NULL },
 	{ "sg_dio_read", "sg_dio_write" },
 	{ "sg_dio_write", "sg_dio_read" },
 	{ "sg_io_read", "sg_io_write" },
@@ -40,9 +48,12 @@ static const struct pair {
 	{ "sg_io_write", "sg_io_read" },
 	{ "sg_io_writev", "sg_io_read" },
 	{ "st_read", NULL },
+	{ "uring_nvme_fixed", "uring_nvme_write" },
 	{ "uring_nvme_read", "uring_nvme_write" },
 	{ "uring_nvme_vec", "uring_nvme_write" },
 	{ "uring_nvme_write", "uring_nvme_read" },
+	{ "uring_send_zc", NULL },
+	{ "uring_send_zc_fixed", NULL },
 };
 
 #define NR_PAIRS	(sizeof(pairs) / sizeof(pairs[0]))
@@ -122,6 +133,8 @@ static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_
 	if (other == PAINTED)
 		paint(c->other_side(&op), m->len, 1);
 	moved = c->pin(&op);
+	if (c->held && !moved)
+		moved = c->use(&op) ?: (long)m->len;
 	if (other == COMPARED)
 		*wrong = spoiled(c->other_side(&op), m->len, 2);
 	c->close(&op);
@@ -167,6 +180,12 @@ static long to_memory(struct pin_audit *au, const struct cell *cell, struct pin_
 	return err;
 }
 
+/* Are its data those of the memory? A fixed buffer that is sent can also be written to. */
+static bool sends(const struct pin_consumer *c)
+{
+	return c->only_read || !strncmp(c->name, "uring_send", strlen("uring_send"));
+}
+
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 {
 	const struct cell *cell = arg;
@@ -196,8 +215,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		pin_mem_cut(&m, skip, len < cell->most ? len : cell->most);
 		head = simple;
 		pin_mem_cut(&head, 0, m.len);
-		err = c->only_read ? from_memory(au, cell, &m, &head, &wrong) :
-				     to_memory(au, cell, &m, &head, &whole, &wrong);
+		err = sends(c) ? from_memory(au, cell, &m, &head, &wrong) :
+			   to_memory(au, cell, &m, &head, &whole, &wrong);
 		if (err || wrong)
 			pin_audit_note(au, "of %zu bytes, from byte %zu of %s on", m.len, skip,
 				       cell->shape->kind);
@@ -213,13 +232,19 @@ out:
 	return PIN_PASS;
 }
 
-/* Such a cell for each shape of memory; @pages: as many at a time. */
 static void add(struct pin_suite *s, const struct pin_consumer *c,
-		const struct pin_consumer *opposite, unsigned int pages)
+		const struct pin_consumer *opposite)
 {
-	for (size_t i = 0; i < NR_SHAPES; i++) {
-		struct cell *cell = calloc(1, sizeof(*cell));
+	/* To a device: what one command takes, as each goes to the same blocks. */
+	const unsigned int pages = c->other_side && !c->held ? MANY : FEW;
 
+	for (size_t i = 0; i < NR_SHAPES; i++) {
+		struct cell *cell;
+
+		/* Pages of a file cannot be held: that would be for long. */
+		if (c->held && !strcmp(shapes[i].kind, "file_shared"))
+			continue;
+		cell = calloc(1, sizeof(*cell));
 		if (!cell)
 			abort();
 		*cell = (struct cell){ c, opposite, &shapes[i],
@@ -237,14 +262,9 @@ static void add(struct pin_suite *s, const struct pin_consumer *c,
 
 static void add_tests(struct pin_suite *s)
 {
-	for (unsigned int i = 0; i < pin_nr_consumers; i++) {
-		if (pin_consumers[i]->other_side)
-			add(s, pin_consumers[i], NULL, 80);
-	}
-	/* Those go to the same blocks with each command: no more than one takes. */
 	for (size_t i = 0; i < NR_PAIRS; i++)
 		add(s, pin_consumer_find(pairs[i].name),
-		    pairs[i].opposite ? pin_consumer_find(pairs[i].opposite) : NULL, 12);
+		    pairs[i].opposite ? pin_consumer_find(pairs[i].opposite) : NULL);
 }
 
 static void setup(struct pin_suite *s)

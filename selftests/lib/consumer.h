@@ -89,8 +89,9 @@ struct pin_consumer {
 	/* 0 or bytes moved, or a negative errno. */
 	long (*pin)(struct pin_op *op);
 	/*
-	 * What pin() moves the data from or to, if that is memory of this process, or shared
-	 * with it: op->mem->len bytes, from open() to close(). Optional.
+	 * What pin(), or use() of what is held, moves the data from or to, if that is memory
+	 * of this process, or shared with it: op->mem->len bytes, from open() to close().
+	 * Optional.
 	 */
 	void *(*other_side)(struct pin_op *op);
 	/* Work on pinned pages: no new pins. 0 or -errno. Optional. */
