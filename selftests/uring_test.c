@@ -34,6 +34,7 @@
 #define KILLED_NS	(2000 * MS)	/* what was killed has ended by then */
 #define TAG		0x7a6b5c4d
 #define RINGS		4		/* of one test, at most */
+#define PBUF_RING_MMAP	1		/* flags, where old headers have a pad: 6.4 */
 #define ANY_SLOT	UINT_MAX	/* of a new table */
 #define SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
@@ -85,6 +86,7 @@ struct test {
 	enum sent sent;
 	enum polled polled;
 	unsigned int skip;	/* bytes of the memory's beginning */
+	bool vectored;
 };
 
 /* What a step is to do; vmpin in pages as if every kernel accounted them. */
@@ -461,6 +463,70 @@ static void refused_beside(struct seq *s, const struct pin_mem *m)
 	unregister(s);
 }
 
+/* --- memory that the kernel allocates, and charges as if it were pinned --- */
+
+#define CYCLES		8
+#define MOST_TAKEN	256	/* pages that the user has, of other rings too */
+#define GIVEN_BACK_NS	(2000 * MS)	/* what goes with a ring goes later */
+
+/* The least limit that lets the user have a page more. */
+static uint64_t least_limit(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec one = piece(m, 0, 1);
+	uint64_t limit = 1;
+
+	while (limit < MOST_TAKEN && update_limited(s, ANY_SLOT, &one, limit))
+		limit++;
+	if (limit < MOST_TAKEN)
+		io_uring_unregister_buffers(&s->ring);
+	pin_audit_restart(s->au);
+	return limit;
+}
+
+static long kernel_region(int ring_fd, size_t len)
+{
+	struct pin_uring_region region = { .size = len };
+	const struct pin_uring_region_reg reg = { .region = (uintptr_t)&region };
+
+	return pin_uring_register(ring_fd, PIN_IORING_REGISTER_MEM_REGION, &reg, 1);
+}
+
+static long kernel_pbuf_ring(int ring_fd, unsigned int entries)
+{
+	const struct io_uring_buf_reg reg = {
+		.ring_entries = entries, .pad = PBUF_RING_MMAP,
+	};
+
+	return pin_uring_register(ring_fd, IORING_REGISTER_PBUF_RING, &reg, 1);
+}
+
+/* It all goes with its ring. A kernel that does not know it, or does not charge it, is right. */
+static void kernel_memory(struct seq *s, const struct pin_mem *m)
+{
+	const uint64_t before = least_limit(s, m), begun = pin_now_ns();
+	char why[PIN_WHY_LEN];
+	struct io_uring ring;
+	uint64_t after;
+
+	for (int i = 0; i < CYCLES; i++) {
+		if (pin_uring_new(&ring, 0, why)) {
+			pin_audit_skip(s->au, "%s", why);
+			return;
+		}
+		kernel_region(ring.ring_fd, (i % 2 ? 5 : 3) * s->page);
+		kernel_pbuf_ring(ring.ring_fd, 1024);
+		io_uring_queue_exit(&ring);
+	}
+	do {
+		after = least_limit(s, m);
+	} while (after != before && pin_now_ns() - begun < GIVEN_BACK_NS);
+	if (before == MOST_TAKEN)
+		pin_audit_skip(s->au, "the user has locked more than %d pages", MOST_TAKEN);
+	else if (after != before)
+		pin_audit_fail(s->au, "%lld pages stay charged when %d rings are closed that had memory of the kernel's",
+			       (long long)(after - before), CYCLES);
+}
+
 /* --- sizes and bad arguments --- */
 
 static void sizes(struct seq *s, const struct pin_mem *m)
@@ -834,14 +900,42 @@ static bool is_whole(struct seq *s, const struct pin_mem *m, size_t from, const 
 	return true;
 }
 
+/* Since Linux 6.15. */
+#define READV_FIXED	60
+#define WRITEV_FIXED	61
+#define VECTOR		3
+
+static bool has_vectors(const struct seq *s)
+{
+	char why[PIN_WHY_LEN];
+
+	if (!pin_uring_probe_op(READV_FIXED, "IORING_OP_READV_FIXED", "6.15", why))
+		return true;
+	pin_audit_skip(s->au, "%s", why);
+	return false;
+}
+
+/* Parts that lie behind each other, of which none but the first begins with a page. */
+static void cut(struct iovec iov[VECTOR], char *at, size_t len)
+{
+	const size_t part = len / VECTOR / 1024 * 1024 + 512;
+
+	for (int i = 0; i < VECTOR; i++, at += part)
+		iov[i] = (struct iovec){ at, i + 1 < VECTOR ? part : len - i * part };
+}
+
 /* From byte @skip of the buffer to its end, by its address or (@fixed) as buffer 0. */
 static long move(struct seq *s, const struct pin_mem *m, int fd, size_t skip, bool write,
 		 bool fixed)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
 	void *at = (char *)m->addr + skip;
+	struct iovec iov[VECTOR];
 
-	if (write)
+	cut(iov, at, m->len - skip);
+	if (s->t->vectored && fixed)
+		io_uring_prep_rw(write ? WRITEV_FIXED : READV_FIXED, sqe, fd, iov, VECTOR, skip);
+	else if (write)
 		io_uring_prep_write_fixed(sqe, fd, at, m->len - skip, skip, 0);
 	else if (fixed)
 		io_uring_prep_read_fixed(sqe, fd, at, m->len - skip, skip, 0);
@@ -1038,6 +1132,16 @@ static const struct clone_case clone_beyond = {
 	.since = PIN_KVER(6, 13), .src_off = 3, .nr = 2, .result = -EOVERFLOW,
 };
 
+/* Such a kernel looks at the flags last. */
+static bool cannot_clone_so(const struct seq *s, long result, unsigned int since, bool replace)
+{
+	if (s->k->version >= since || (result != -EINVAL && (!replace || result != -EBUSY)))
+		return false;
+	pin_audit_skip(s->au, "io_uring does not clone buffers this way here: Linux %u.%u or later",
+		       since >> 16, since & 0xffff);
+	return true;
+}
+
 static void cloned(struct seq *s, const struct pin_mem *m)
 {
 	const struct clone_case *c = s->t->clone;
@@ -1056,13 +1160,8 @@ static void cloned(struct seq *s, const struct pin_mem *m)
 		     io_uring_register_buffers(&to->ring, iov + 4, 2));
 	result = clone_to(to, from, c->replace ? PIN_IORING_CLONE_REPLACE : 0,
 			  c->src_off, c->dst_off, c->nr);
-	/* It looks at the flags last. */
-	if (to->k->version < c->since &&
-	    (result == -EINVAL || (c->replace && result == -EBUSY))) {
-		pin_audit_skip(to->au, "io_uring does not clone buffers this way here: Linux %u.%u or later",
-			       c->since >> 16, c->since & 0xffff);
+	if (cannot_clone_so(to, result, c->since, c->replace))
 		return;
-	}
 	step(to, "clone",
 	     (struct want){ 0, c->replaced, -(int64_t)c->replaced, c->result }, result);
 	/* What is cloned stays, and so does its part of VmPin. */
@@ -1075,6 +1174,39 @@ static void cloned(struct seq *s, const struct pin_mem *m)
 }
 
 /* From ring to ring to ring: the last to let go of a buffer is the one that unpins it. */
+/* What lies before and behind those that a clone replaces stays where it is. */
+static void clone_amidst(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov[7] = {
+		piece(m, 0, 1), piece(m, 1, 2), piece(m, 3, 3),
+		piece(m, 6, 4), piece(m, 10, 5), piece(m, 15, 6), piece(m, 21, 7),
+	};
+	/* Pages in each slot of the second ring then. */
+	const unsigned int slot[4] = { 4, 2, 3, 7 };
+	const struct iovec none = { NULL, 0 };
+	struct seq *from = &s[0], *to = &s[1];
+	long result;
+
+	step(from, "register", (struct want){ 6, 0, 6, 0 },
+	     io_uring_register_buffers(&from->ring, iov, 3));
+	step(to, "register own", (struct want){ 22, 0, 22, 0 },
+	     io_uring_register_buffers(&to->ring, iov + 3, 4));
+	result = clone_to(to, from, PIN_IORING_CLONE_REPLACE, 1, 1, 2);
+	if (cannot_clone_so(to, result, PIN_KVER(6, 13), true))
+		return;
+	step(to, "clone", (struct want){ .released = 5 + 6, .vmpin = -(5 + 6) }, result);
+	step(from, "unregister source", (struct want){ .released = 1, .vmpin = -1 },
+	     io_uring_unregister_buffers(&from->ring));
+	hand_over(from, to);
+	for (unsigned int i = 0; i < SIZE(slot); i++) {
+		const struct want w = { .released = slot[i], .vmpin = -(int64_t)slot[i],
+					.result = 1 };
+
+		step(to, "empty the next slot", w, update(to, i, &none, NULL, 1));
+	}
+	unregister(to);
+}
+
 /*
  * Two buffers are of one huge page, which is charged once, and cloned. The clone keeps the
  * second alone: as long as it does it is charged, be that for each ring or for both, and
@@ -2070,6 +2202,7 @@ static const struct test tests[] = {
 	{ "charge.refused_two_thp", refused, .able = is_limited, .row = &two_huge },
 	{ "charge.refused_hugetlb", refused, .able = is_limited, .kind = "hugetlb" },
 	{ "charge.refused_anon", refused, .able = is_limited, .pages = 64 },
+	{ "charge.kernel_memory", kernel_memory, .able = is_limited, .pages = 1 },
 	{ "charge.refused_beside_thp", refused_beside, .able = is_limited, .slots = 2,
 	  .row = &huge_then_small },
 	{ "sizes", sizes, .pages = 4 },
@@ -2095,6 +2228,15 @@ static const struct test tests[] = {
 	{ "fixed_io.two_thp", fixed_io, .row = &two_huge },
 	{ "fixed_io.thp_shuffled", shuffled_io, .kind = "thp_part", .pages = 64,
 	  .shuffled = true },
+	{ "vector.anon", fixed_io, .pages = 64, .able = has_vectors, .vectored = true },
+	{ "vector.anon_unaligned", fixed_io, .kind = "anon_unaligned", .pages = 64,
+	  .able = has_vectors, .vectored = true },
+	{ "vector.thp", fixed_io, .kind = "thp", .able = has_vectors, .vectored = true },
+	{ "vector.thp_part", fixed_io, .kind = "thp_part", .pages = 64, .able = has_vectors,
+	  .vectored = true },
+	{ "vector.two_thp", fixed_io, .row = &two_huge, .able = has_vectors, .vectored = true },
+	{ "vector.thp_shuffled", shuffled_io, .kind = "thp_part", .pages = 64, .shuffled = true,
+	  .able = has_vectors, .vectored = true },
 	{ "sqpoll.anon", fixed_io, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.close", one_iovec_closed, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.thp", fixed_io, .flags = IORING_SETUP_SQPOLL, .kind = "thp" },
@@ -2112,6 +2254,7 @@ static const struct test tests[] = {
 	{ "clone.at_offset", cloned, .rings = 2, .pages = 32, .clone = &clone_at_offset },
 	{ "clone.replace", cloned, .rings = 2, .pages = 32, .clone = &clone_replace },
 	{ "clone.replace_one", cloned, .rings = 2, .pages = 32, .clone = &clone_replace_one },
+	{ "clone.amidst", clone_amidst, .rings = 2, .pages = 32 },
 	{ "clone.no_replace", cloned, .rings = 2, .pages = 32, .clone = &clone_no_replace },
 	{ "clone.beyond", cloned, .rings = 2, .pages = 32, .clone = &clone_beyond },
 	{ "clone.of_thp", clone_of_thp, .rings = 2, .kind = "thp" },
