@@ -125,7 +125,7 @@ enum side { PAINTED, COMPARED, UNTOUCHED };
 static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_mem *m,
 		 enum side other, size_t *wrong)
 {
-	struct pin_op op = { .consumer = c, .kernel = m->kernel, .mem = m };
+	struct pin_op op = { .consumer = c, .kernel = m->kernel, .mem = m, .compares = true };
 	long moved = c->open(&op);
 
 	if (moved)

@@ -289,7 +289,7 @@ static int open_server(struct pin_op *op, const struct server *like)
 	s->answer = calloc(1, s->room);
 	s->dev = open(DEVICE, O_RDWR | O_CLOEXEC);
 	err = s->request && s->answer ? 0 : -ENOMEM;
-	if (!err && op->mem)
+	if (!err && op->compares)
 		err = make_data(s, op->mem->len);
 	if (!err)
 		err = s->dev < 0 ? -errno : start(s, op->mem);

@@ -52,6 +52,7 @@ struct pin_op {
 	const struct pin_kernel *kernel;
 	struct pin_mem *mem;
 	void *priv;		/* owned by the consumer from open to close */
+	bool compares;		/* there is to be an other_side(), which takes memory */
 	char why[PIN_WHY_LEN];	/* why open failed, with the cure */
 };
 
@@ -90,8 +91,8 @@ struct pin_consumer {
 	long (*pin)(struct pin_op *op);
 	/*
 	 * What pin(), or use() of what is held, moves the data from or to, if that is memory
-	 * of this process, or shared with it: op->mem->len bytes, from open() to close().
-	 * Optional.
+	 * of this process, or shared with it: op->mem->len bytes, from open() to close(), if
+	 * op->compares. Optional.
 	 */
 	void *(*other_side)(struct pin_op *op);
 	/* Work on pinned pages: no new pins. 0 or -errno. Optional. */
