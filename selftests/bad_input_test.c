@@ -421,6 +421,16 @@ static long aead_aio_wrong_tag(const struct bench *b, struct pin_predict *p)
 	return wrong_tag(b, p, true);
 }
 
+/* Less room than a block of the cipher's takes. */
+static long skcipher_short(const struct bench *b, struct pin_predict *p)
+{
+	char why[PIN_WHY_LEN];
+	long result;
+
+	want(p, dio_pins(b, 1), -EINVAL);
+	return pin_alg_short(b->good, &result, why) ? -ENOTBLK : result;
+}
+
 /* --- io_uring zero-copy receive --- */
 
 static long zcrx(struct pin_zcrx *z, unsigned int flags)
@@ -724,6 +734,7 @@ static const struct bad list[] = {
 	{ "xdp_umem.again", xdp_again },
 	{ "af_alg_aead.wrong_tag", aead_wrong_tag },
 	{ "af_alg_aead_aio.wrong_tag", aead_aio_wrong_tag },
+	{ "af_alg_skcipher.short", skcipher_short },
 	{ "uring_zcrx.unmapped", zcrx_unmapped },
 	{ "uring_zcrx.ends", zcrx_ends },
 	{ "uring_zcrx.readonly", zcrx_readonly },

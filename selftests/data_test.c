@@ -19,7 +19,7 @@
 #define SEED		26127
 #define HUGEPAGES	4
 #define FEW		12	/* pages at a time ... */
-#define MANY		80	/* ... and where there is no limit */
+#define MANY		1100	/* ... and where there is no limit */
 #define STRIPE		64	/* bytes that are alike */
 #define FILLED		0xa5	/* beside a piece that is written to */
 
@@ -62,7 +62,7 @@ static const struct shape {
 	const char *kind;
 	unsigned int pages;
 } shapes[] = {
-	{ "anon", 64 },
+	{ "anon", 1100 },
 	{ "thp_row", 24 },
 	{ "thp_row_pte", 24 },
 	{ "thp_patched", 16 },
@@ -192,6 +192,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	const struct pin_consumer *c = cell->consumer;
 	/* Balanced, however many. */
 	const struct pin_predict balanced = { .migrated = UINT32_MAX };
+	const size_t grain = c->any_byte ? 1 : GRAIN;
 	struct pin_mem whole, simple, m, head;
 	uint64_t state = cell->seed;
 	size_t skip, len, wrong = 0;
@@ -211,7 +212,12 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	pin_audit_restart(au);
 	for (int i = 0; i < PIECES && !err && !wrong; i++) {
 		m = whole;
-		pin_draw_piece(pin_draw(&state), &whole, c->any_byte ? 1 : GRAIN, &skip, &len);
+		pin_draw_piece(pin_draw(&state), &whole, grain, &skip, &len);
+		/* First as much as there is, but from the beginning of a page. */
+		if (!i) {
+			skip = grain;
+			len = whole.len - grain;
+		}
 		pin_mem_cut(&m, skip, len < cell->most ? len : cell->most);
 		head = simple;
 		pin_mem_cut(&head, 0, m.len);

@@ -384,6 +384,29 @@ static long memlock_exact(const struct pin_actor *a, struct pin_op *op, long arg
 	return 0;
 }
 
+/* What nobody was charged for, as he may have what there is, is not given back to him. */
+static long memlock_privileged(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
+{
+	long err = get_memory(op, MEMLOCK_PAGES, why), needed;
+
+	if (!err)
+		err = allow_locked((op->mem->pages + RING_PAGES) * op->kernel->page_size, why);
+	if (!err)
+		err = pin_become_somebody();
+	for (int i = 0; !err && i < ROUNDS; i++)
+		err = attempt(op, NULL, why);
+	if (!err)
+		err = pin_become_ordinary();
+	if (err)
+		return unless_not_allowed(err);
+	needed = limit_needed(op, 0, 1, why);
+	if (needed < 0)
+		return unless_not_allowed(needed);
+	expect_limit(op, "after a privileged process has pinned as many", needed, op->mem->pages,
+		     op->mem->pages + most_for_ring(op));
+	return 0;
+}
+
 /* Many times more in all than there is room for at once. */
 static long memlock_again(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
@@ -612,6 +635,8 @@ static const struct limit limits[] = {
 	{ .name = "memlock_again", .task = memlock_again, .charged_only = true,
 	  .momentary_only = true },
 	{ .name = "memlock_exact", .task = memlock_exact, .charged_only = true, .held_only = true },
+	{ .name = "memlock_privileged", .task = memlock_privileged, .charged_only = true,
+	  .held_only = true },
 	{ .name = "memcg", .task = memcg, .dies = true, .unable = no_group },
 	{ .name = "many", .task = many_pages, .held_only = true },
 	{ .name = "beyond", .task = beyond, .held_only = true },
@@ -832,7 +857,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "limits_test",
-		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole, memlock_exact, memlock_again), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
+		.doc = "Every consumer at a limit: no file descriptor left (nofile), no address space (as), RLIMIT_MEMLOCK as an ordinary user (memlock, memlock_hole, memlock_exact, memlock_privileged, memlock_again), a full control group (memcg), in which memory is not there when it is to be pinned (memcg_half), more pages than the machine has (many), a length beyond all tables (beyond), an empty pool of huge pages (pool). Refused or not, all is given back. Tests are called LIMIT.CONSUMER.",
 		.add_tests = add_tests,
 		.setup = setup,
 		.cleanup = cleanup,

@@ -139,11 +139,20 @@ static bool unmap(struct run *r)
 	return !r->cell->consumer->unpin || unpin(r);
 }
 
-/* The child inherits what holds the pins: they must outlive the parent. */
+/*
+ * The child inherits what holds the pins: they must outlive the parent. What that is
+ * charged for is not the child's.
+ */
 static bool leave_child(struct run *r)
 {
-	if (!step(r, PIN_ACTOR_FORK, "fork", &nothing) ||
-	    !order(r, PIN_ACTOR_EXIT) || !gone(r))
+	struct pin_statement its;
+
+	if (!step(r, PIN_ACTOR_FORK, "fork", &nothing))
+		return false;
+	if (!pin_statement_read(r->reply.child, &its) && (its.vmpin_kib || its.vmlck_kib))
+		pin_audit_fail(r->au, "a child begins with VmPin %ld KiB and VmLck %ld KiB",
+			       its.vmpin_kib, its.vmlck_kib);
+	if (!order(r, PIN_ACTOR_EXIT) || !gone(r))
 		return false;
 	if (!strcmp(r->cell->kind->name, "anon"))
 		pin_sleep_ns(DWELL_NS);

@@ -1882,6 +1882,33 @@ static bool ends(pid_t pid, uint64_t ns)
 	return true;
 }
 
+/* It is charged already: to send it takes no room. */
+static void sent_without_room(struct seq *s, const struct pin_mem *m)
+{
+	const struct iovec iov = { m->addr, m->len };
+	rlim_t before;
+	int out, in;
+	long sent;
+
+	if (!can_send(s))
+		return;
+	if (pin_uring_tcp_pair(&out, &in)) {
+		pin_audit_skip(s->au, "TCP over loopback: ip link set lo up");
+		return;
+	}
+	step(s, "register", (struct want){ m->pages, 0, m->pages, 0 },
+	     io_uring_register_buffers(&s->ring, &iov, 1));
+	pin_limit_memlock(0, 0, &before);
+	sent = send_fixed(s, m, out, NULL);
+	pin_limit_memlock(0, before, NULL);
+	step(s, "send", (struct want){ .result = m->len }, sent);
+	close(in);
+	if (sent > 0)
+		step(s, "the network is through", nothing, completion(s, TAG));
+	close(out);
+	unregister(s);
+}
+
 static void exec_while_sent(struct seq *s, const struct pin_mem *m)
 {
 	long result = -EPIPE;
@@ -2202,6 +2229,7 @@ static const struct test tests[] = {
 	{ "charge.refused_two_thp", refused, .able = is_limited, .row = &two_huge },
 	{ "charge.refused_hugetlb", refused, .able = is_limited, .kind = "hugetlb" },
 	{ "charge.refused_anon", refused, .able = is_limited, .pages = 64 },
+	{ "charge.sent", sent_without_room, .able = is_limited, .pages = 4 },
 	{ "charge.kernel_memory", kernel_memory, .able = is_limited, .pages = 1 },
 	{ "charge.refused_beside_thp", refused_beside, .able = is_limited, .slots = 2,
 	  .row = &huge_then_small },

@@ -406,20 +406,20 @@ static long receive(const struct algorithm *a, int sock, aio_context_t aio, void
 	return n < 0 ? -errno : n;
 }
 
-int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *why)
+/* Of @sent bytes of zeros, to be enciphered or deciphered, what comes of @len of the result. */
+static int receive_once(const struct algorithm *a, int op, size_t sent, void *data, size_t len,
+			long *result, char *why)
 {
-	const struct algorithm *a = queued ? &aead_queued : &aead;
 	const int tfm = bind_algorithm(a, why);
-	void *zeros = calloc(1, len + TAG_LEN);
+	void *zeros = calloc(1, sent);
 	int sock = -1, err = tfm < 0 ? tfm : 0;
 	aio_context_t aio = 0;
 
 	if (!err)
 		sock = accept4(tfm, NULL, NULL, SOCK_CLOEXEC);
-	if (!err && (sock < 0 || !zeros || (queued && syscall(__NR_io_setup, 1, &aio)) ||
-		     send_to_cipher(sock, a, ALG_OP_DECRYPT, zeros, len + TAG_LEN) !=
-		     (ssize_t)len + TAG_LEN))
-		err = pin_why(why, -EIO, "AF_ALG %s takes no message of %zu bytes", a->name, len);
+	if (!err && (sock < 0 || !zeros || (a->queued && syscall(__NR_io_setup, 1, &aio)) ||
+		     send_to_cipher(sock, a, op, zeros, sent) != (ssize_t)sent))
+		err = pin_why(why, -EIO, "AF_ALG %s takes no message of %zu bytes", a->name, sent);
 	if (!err)
 		*result = receive(a, sock, aio, data, len);
 	if (aio)
@@ -430,6 +430,17 @@ int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *w
 		close(tfm);
 	free(zeros);
 	return err;
+}
+
+int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *why)
+{
+	return receive_once(queued ? &aead_queued : &aead, ALG_OP_DECRYPT, len + TAG_LEN, data, len,
+			    result, why);
+}
+
+int pin_alg_short(void *data, long *result, char *why)
+{
+	return receive_once(&skcipher, ALG_OP_ENCRYPT, 4 * MAX_IV, data, MAX_IV - 1, result, why);
 }
 
 /* What was sent and not received would stand before what is sent next. */

@@ -12,4 +12,7 @@
  */
 int pin_alg_wrong_tag(void *data, size_t len, bool queued, long *result, char *why);
 
+/* The same for a cipher that is to give less than a block of its result. */
+int pin_alg_short(void *data, long *result, char *why);
+
 #endif

@@ -102,23 +102,36 @@ bool pin_drop_ipc_lock(void)
 	       !pin_set_cap(CAP_IPC_LOCK, false);
 }
 
-int pin_become_ordinary(void)
+/* Have all powers that are permitted but @without, bits of the first 32. */
+static int use_powers(unsigned int without)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
-	const uid_t uid = ORDINARY_UID + getpid() % 10000;
 
-	if (geteuid())
-		return 0;
-	if (syscall(SYS_capget, &head, data) || prctl(PR_SET_KEEPCAPS, 1) ||
-	    setresuid(uid, -1, -1) || setresuid(-1, uid, uid))
+	if (syscall(SYS_capget, &head, data))
 		return -errno;
-	data[0].permitted &= ~(1u << CAP_IPC_LOCK | 1u << CAP_SYS_RESOURCE);
+	data[0].permitted &= ~without;
 	data[0].effective = data[0].permitted;
 	data[1].effective = data[1].permitted;
 	data[0].inheritable = 0;
 	data[1].inheritable = 0;
 	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+int pin_become_somebody(void)
+{
+	const uid_t uid = ORDINARY_UID + getpid() % 10000;
+
+	if (geteuid())
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) || setresuid(uid, -1, -1) || setresuid(-1, uid, uid))
+		return -errno;
+	return use_powers(0);
+}
+
+int pin_become_ordinary(void)
+{
+	return pin_become_somebody() ?: use_powers(1u << CAP_IPC_LOCK | 1u << CAP_SYS_RESOURCE);
 }
 
 bool pin_file_begins(const char *path, const char *word)

@@ -43,10 +43,12 @@ int pin_limit_memlock(pid_t pid, rlim_t bytes, rlim_t *before);
 void pin_limit_descriptors(bool limited);
 
 /*
- * Become a user who has no other process, with all powers of root but that over
- * RLIMIT_MEMLOCK: what is locked counts from nothing. Not undone. Whoever is not
- * root stays who he is. Returns 0 or -errno.
+ * Become a user who has no other process, with all powers of root: what is locked counts
+ * from nothing. Not undone. Whoever is not root stays who he is. Returns 0 or -errno.
  */
+int pin_become_somebody(void);
+
+/* The same, and lose the powers over RLIMIT_MEMLOCK, of whoever it is. */
 int pin_become_ordinary(void);
 
 /* Does the file @path begin with @word? */
