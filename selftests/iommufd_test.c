@@ -533,6 +533,9 @@ static void pieces(struct seq *s)
 
 /* --- memory of another process --- */
 
+#define BALLAST		(32 << 20)	/* bytes that go with it, to be seen in Shmem */
+#define FREED_NS	(2 * 1000000000ull)
+
 static pid_t map_in_child(const struct seq *s, bool charged)
 {
 	int ready[2], err;
@@ -546,6 +549,9 @@ static pid_t map_in_child(const struct seq *s, bool charged)
 		err = charged ? pin_limit_memlock(0, PAGES * s->page, NULL) ?:
 				pin_set_cap(CAP_IPC_LOCK, false) : 0;
 		err = err ?: map_part(s, 0, PAGES);
+		if (!err && mmap(NULL, BALLAST, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
+			err = -errno;
 		if (write(ready[1], &err, sizeof(err)) == sizeof(err))
 			pause();
 		_exit(1);
@@ -569,6 +575,20 @@ static bool end_of(struct seq *s, pid_t pid)
 	waitpid(pid, NULL, 0);
 	s->owner = 0;		/* there is no VmPin to look at any more */
 	return pin_audit_step(s->au, "the process ends", &p, 0, 0);
+}
+
+/* All that it had mapped goes with it: nobody keeps its address space. */
+static bool end_of_owner(struct seq *s, pid_t pid)
+{
+	const long most = pin_meminfo("Shmem") - BALLAST / 1024 / 2;
+	const uint64_t deadline = pin_now_ns() + FREED_NS;
+	const bool right = end_of(s, pid);
+
+	while (pin_meminfo("Shmem") > most && pin_now_ns() < deadline)
+		pin_sleep_ns(1000000);
+	if (pin_meminfo("Shmem") > most)
+		pin_audit_differs(s->au, "the memory of a process that has ended stays");
+	return right;
 }
 
 /*
@@ -605,7 +625,7 @@ static void other_process(struct seq *s)
 	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
 	    /* Once more, when its page tables have them: nothing to wait for. */
 	    !access_part(s, driver, 4, 4, 4, &id) || !unaccess(s, driver, 4, id) ||
-	    !attach(s, PAGES) || !seen(s) || !end_of(s, pid))
+	    !attach(s, PAGES) || !seen(s) || !end_of_owner(s, pid))
 		goto out;
 	pid = -1;
 	device = s->space.device;
@@ -621,7 +641,7 @@ static void other_process(struct seq *s)
 			  pin_iommufd_attach(s->fd, &s->space));
 out:
 	if (pid > 0)
-		end_of(s, pid);
+		end_of_owner(s, pid);
 	if (driver >= 0)
 		close(driver);
 }
@@ -649,7 +669,7 @@ static void other_account(struct seq *s)
 	    owner_locks(s, "it goes", 0) && attach(s, PAGES) && owner_locks(s, "another", PAGES) &&
 	    step(s, "that goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))
 		owner_locks(s, "that goes", 0);
-	end_of(s, pid);
+	end_of_owner(s, pid);
 }
 
 /* Nothing is charged to who asks for it. */
@@ -700,7 +720,7 @@ static void limit_of_owner(struct seq *s, bool mm)
 	if (driver >= 0)
 		close(driver);
 out:
-	end_of(s, pid);
+	end_of_owner(s, pid);
 }
 
 /* Unless that one might exceed it when he mapped them. */
@@ -720,7 +740,7 @@ static void privileged_owner(struct seq *s)
 		pin_set_cap(CAP_IPC_LOCK, true);
 		pin_limit_memlock(0, before, NULL);
 	}
-	end_of(s, pid);
+	end_of_owner(s, pid);
 }
 
 static void limit_of_owner_user(struct seq *s)
@@ -741,7 +761,7 @@ static void account_ends(struct seq *s)
 	if (!pid)
 		return;
 	pin_audit_excuse_warning(s->au, "warns_iommufd_account", "*", "pfn_reader_destroy");
-	if (attach(s, PAGES) && end_of(s, pid) &&
+	if (attach(s, PAGES) && end_of_owner(s, pid) &&
 	    step(s, "the device goes", -PAGES, 0, pin_iommufd_destroy(s->fd, s->space.device)))
 		momentary(s, "a device for what is gone", 0, -EFAULT,
 			  pin_iommufd_attach(s->fd, &s->space));
