@@ -67,6 +67,7 @@ static const struct shape {
 	{ "thp_row_pte", 24 },
 	{ "thp_patched", 16 },
 	{ "mthp", 64 },
+	{ "memfd_thp", 0 },
 	{ "hugetlb", 1024 },
 	{ "gigantic_part", 1024 },
 	{ "file_shared", 64 },

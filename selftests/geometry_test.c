@@ -44,6 +44,7 @@ static const struct shape shapes[] = {
 	{ .kind = "thp_row", .pages = 24, .whole = "iommufd_*" },
 	{ .kind = "thp_row_pte", .pages = 24 },
 	{ .kind = "mthp", .pages = 0 },
+	{ .kind = "memfd_thp", .pages = 0 },
 	{ .kind = "hugetlb", .pages = 1024 },
 	{ .kind = "gigantic_part", .pages = 1024 },
 	{ .kind = "thp_cow", .pages = 16 },

@@ -275,7 +275,7 @@ static int need_collapse(struct pin_bench *b, char *why)
 		return pin_why(why, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE");
 	if (b->k->version < PIN_KVER(6, 1))
 		return pin_why(why, -EOPNOTSUPP, "no MADV_COLLAPSE: Linux 6.1");
-	if (b->m.len < 2 * huge)
+	if (b->m.len < skip + huge)
 		return pin_why(why, -E2BIG, "a huge page has more than %d pages here",
 			       COLLAPSE_PAGES / 2);
 	pin_mem_cut(&b->m, skip, huge);
@@ -408,6 +408,8 @@ static const struct threat threats[] = {
 	{ "pageout_fork", "thp", need_swap, try_pageout_fork, has_moved, true, PAGES },
 	{ "ksm", "anon", need_ksm, try_ksm, is_merged, false, PAGES },
 	{ "split", "thp", need_split, try_split, is_split, false, PAGES },
+	{ "collapse", "memfd_aligned", need_collapse, try_collapse, is_collapsed, false,
+	  COLLAPSE_PAGES },
 	{ "collapse", "anon", need_collapse, try_collapse, is_collapsed, false, COLLAPSE_PAGES },
 	{ "uffd_move", "anon", need_move, try_move, has_gone, false, PAGES },
 	{ "uffd_move", "thp", need_move, try_move, has_gone, false, PAGES },
@@ -916,6 +918,47 @@ static enum pin_verdict fails(struct pin_audit *au, const void *kind)
 	return PIN_PASS;
 }
 
+/* --- what is cut out of a file --- */
+
+#define HOLE_FIRST	3
+#define HOLE_PAGES	4
+
+/*
+ * Of a large folio that cannot be split, as it is pinned, a part is no more the file's: it
+ * reads as zeros, for the device as well, whose folio it stays.
+ */
+static enum pin_verdict punched(struct pin_audit *au, const void *kind)
+{
+	struct pin_bench b;
+	unsigned int wrong = 0;
+	size_t ps;
+	int seen;
+
+	if (!pin_bench_open(&b, au, kind, PAGES))
+		return PIN_SKIP;
+	ps = b.k->page_size;
+	pin_bench_write(&b, 1);
+	if (!pin_bench_take(&b, PIN_HELPER_PIN, PIN_HELPER_WRITE))
+		goto out;
+	if (fallocate(b.m.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      pin_mem_offset(&b.m) + HOLE_FIRST * ps, HOLE_PAGES * ps))
+		pin_audit_fail(au, "fallocate: %s", strerror(errno));
+	for (unsigned int i = 0; i < b.m.pages; i++)
+		wrong += ((char *)b.m.addr)[i * ps] !=
+			 (i < HOLE_FIRST || i >= HOLE_FIRST + HOLE_PAGES);
+	if (wrong)
+		pin_audit_fail(au, "%u of %u pages are not as a hole of %u leaves them", wrong,
+			       b.m.pages, HOLE_PAGES);
+	seen = b.m.folio_pages > 1 ? pin_helper_peek(b.fd, b.handle, HOLE_FIRST * ps) : 0;
+	if (seen)
+		pin_audit_fail(au, "the device finds %d in the hole", seen);
+	pin_bench_step(&b, "punch", 0, 0, 0);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+out:
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 static void add_tests(struct pin_suite *s)
 {
 	static const bool no = false, yes = true;
@@ -930,6 +973,8 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
 	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)
 		pin_suite_add(s, written, &writtens[i], "%s", writtens[i].name);
+	pin_suite_add(s, punched, "memfd", "punch.memfd");
+	pin_suite_add(s, punched, "memfd_thp", "punch.memfd_thp");
 	pin_suite_add(s, sealed, "memfd", "seal.memfd");
 	pin_suite_add(s, sealed, "memfd_hugetlb", "seal.memfd_hugetlb");
 	pin_suite_add(s, fails, "anon", "fails.anon");

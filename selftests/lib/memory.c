@@ -23,6 +23,9 @@
 #define MADV_POPULATE_READ	22
 #define MADV_POPULATE_WRITE	23
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
 #ifndef __NR_memfd_secret
 #define __NR_memfd_secret	447
 #endif
@@ -584,6 +587,51 @@ static int map_memfd_hugetlb(struct pin_mem *m, unsigned int pages, int flags)
  * Reserved by the mapping, but not touched. A kernel that has lost a reservation on an
  * error path, as 6.12 does, may stop when it is to use one.
  */
+/* Small pages of a memfd, where a huge one could be. */
+static int alloc_memfd_aligned(struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = m->kernel->pmd_size;
+	int err;
+
+	if (!size)
+		return fail(m, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE, and not 'never' in /sys/kernel/mm/transparent_hugepage/enabled");
+	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
+	if (m->fd < 0 || ftruncate(m->fd, size))
+		return fail(m, -errno, "memfd_create: %s", strerror(errno));
+	err = map_pages(m, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	if (err)
+		return err;
+	m->addr = (void *)(((uintptr_t)m->map + size - 1) & ~(size - 1));
+	m->len = size;
+	if (mmap(m->addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd, 0) ==
+	    MAP_FAILED)
+		return fail(m, -errno, "mmap of a memfd: %s", strerror(errno));
+	madvise(m->addr, size, MADV_NOHUGEPAGE);
+	touch_write(m->addr, size, m->kernel->page_size);
+	return 0;
+}
+
+/* What the system wants of shared memory does not matter to MADV_COLLAPSE. */
+static int alloc_memfd_thp(struct pin_mem *m, unsigned int pages)
+{
+	const size_t size = m->kernel->pmd_size;
+	const long ps = m->kernel->page_size;
+	int err = alloc_memfd_aligned(m, pages);
+
+	if (err)
+		return err;
+	madvise(m->addr, size, MADV_HUGEPAGE);
+	if (madvise(m->addr, size, MADV_COLLAPSE))
+		return fail(m, -errno, "MADV_COLLAPSE of a memfd: %s: Linux 6.1, or memory is fragmented",
+			    strerror(errno));
+	touch_write(m->addr, size, ps);
+	m->folio_pages = size / ps;
+	if (!made_of_folios(m, size / ps, size / ps / 2) &&
+	    smaps_kib(m->addr, "ShmemPmdMapped") * 1024 < (long)size)
+		return fail(m, -ENOMEM, "the kernel gave no transparent huge page for a memfd");
+	return 0;
+}
+
 static int alloc_memfd_hugetlb_fresh(struct pin_mem *m, unsigned int pages)
 {
 	const size_t size = m->kernel->pmd_size;
@@ -1089,6 +1137,16 @@ static const struct pin_memkind pin_memkind_thp_patched = {
 	.huge = true, .alloc = alloc_thp_patched,
 };
 
+static const struct pin_memkind pin_memkind_memfd_aligned = {
+	.name = "memfd_aligned", .help = "small pages of a memfd, where a huge one could be",
+	.alloc = alloc_memfd_aligned,
+};
+
+static const struct pin_memkind pin_memkind_memfd_thp = {
+	.name = "memfd_thp", .help = "a transparent huge page of a memfd",
+	.huge = true, .alloc = alloc_memfd_thp,
+};
+
 static const struct pin_memkind pin_memkind_gigantic_part = {
 	.name = "gigantic_part",
 	.help = "pages in the middle of a hugetlb page of 1 GiB, which the process keeps",
@@ -1108,6 +1166,7 @@ static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
 	&pin_memkind_past_end, &pin_memkind_gigantic_part,
 	&pin_memkind_memfd_hugetlb_border, &pin_memkind_then_file,
+	&pin_memkind_memfd_aligned, &pin_memkind_memfd_thp,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)
