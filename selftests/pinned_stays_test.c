@@ -382,9 +382,12 @@ static int need_expendable(struct pin_bench *b, char *why)
 	return 0;
 }
 
+/* A hugetlb page goes as a whole. */
 static void try_soft_offline(struct pin_bench *b)
 {
-	for (size_t at = 0; at < b->m.len; at += b->k->page_size)
+	const size_t step = b->m.kind->huge ? b->m.len : (size_t)b->k->page_size;
+
+	for (size_t at = 0; at < b->m.len; at += step)
 		madvise((char *)b->m.addr + at, b->k->page_size, MADV_SOFT_OFFLINE);
 }
 
@@ -393,11 +396,22 @@ static const struct threat threats[] = {
 	{ "move_pages", "thp", need_nodes, try_move_pages, has_moved, false, PAGES },
 	{ "move_pages", "memfd", need_nodes, try_move_pages, has_moved, false, PAGES },
 	{ "move_pages", "hugetlb", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "memfd_hugetlb", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "mthp", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "thp_pte", need_nodes, try_move_pages, has_moved, false, PAGES },
+	{ "move_pages", "file_shared", need_nodes, try_move_pages, has_moved, false, PAGES },
 	{ "mbind", "anon", need_nodes, try_mbind, has_moved, false, PAGES },
 	{ "mbind", "thp", need_nodes, try_mbind, has_moved, false, PAGES },
 	{ "mbind", "memfd", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "hugetlb", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "memfd_hugetlb", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "mthp", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "thp_pte", need_nodes, try_mbind, has_moved, false, PAGES },
+	{ "mbind", "file_shared", need_nodes, try_mbind, has_moved, false, PAGES },
 	{ "compaction", "anon", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "compaction", "mthp", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "compaction", "file_shared", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "pageout", "anon", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "thp", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
@@ -417,6 +431,10 @@ static const struct threat threats[] = {
 	{ "soft_offline", "anon", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "memfd", need_expendable, try_soft_offline, has_moved, false, PAGES },
 	{ "soft_offline", "thp_part", need_expendable, try_soft_offline, has_moved, false, PAGES },
+	{ "soft_offline", "mthp", need_expendable, try_soft_offline, has_moved, false, PAGES },
+	{ "soft_offline", "hugetlb", need_expendable, try_soft_offline, has_moved, false, PAGES },
+	{ "soft_offline", "memfd_hugetlb", need_expendable, try_soft_offline, has_moved, false,
+	  PAGES },
 };
 
 /*
