@@ -68,11 +68,16 @@ int pin_vdpa_prepare(char *why)
 
 int pin_vdpa_add(const char *name, const char *mgmt, const char *driver)
 {
-	char path[128];
 	int err = order(VDPA_CMD_DEV_NEW, name, mgmt);
 
-	if (err)
-		return err;
+	return err ? err : pin_vdpa_give(name, driver);
+}
+
+int pin_vdpa_give(const char *name, const char *driver)
+{
+	char path[128];
+	int err;
+
 	/* Before 5.17 a driver cannot be chosen. */
 	snprintf(path, sizeof(path), VDPA_BUS "devices/%s/driver_override", name);
 	err = pin_write_file(path, driver);
@@ -81,23 +86,36 @@ int pin_vdpa_add(const char *name, const char *mgmt, const char *driver)
 	return err;
 }
 
+int pin_vdpa_take(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), VDPA_BUS "devices/%s/driver/unbind", name);
+	return pin_write_file(path, name);
+}
+
 /* The node of device @name appears below it when vhost_vdpa takes it. */
-static bool find_node(const char *name)
+static bool find_node(const char *name, char *node)
 {
 	char pattern[128];
-	bool found_one;
 	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), VDPA_BUS "devices/%s/vhost-vdpa-*", name);
 	if (glob(pattern, 0, NULL, &found))
 		return false;
-	snprintf(nodes[nr_nodes], sizeof(nodes[0]), "/dev/%s",
-		 strrchr(found.gl_pathv[0], '/') + 1);
+	snprintf(node, PIN_NODE_LEN, "/dev/%s", strrchr(found.gl_pathv[0], '/') + 1);
 	globfree(&found);
-	found_one = !access(nodes[nr_nodes], R_OK | W_OK);
-	if (found_one)
-		nr_nodes++;
-	return found_one;
+	return !access(node, R_OK | W_OK);
+}
+
+int pin_vdpa_node(const char *name, char *node)
+{
+	for (int tries = 0; tries < 500; tries++) {
+		if (find_node(name, node))
+			return 0;
+		usleep(10000);
+	}
+	return -ENODEV;
 }
 
 static int make_device(const char *name, char *why)
@@ -110,12 +128,12 @@ static int make_device(const char *name, char *why)
 	if (err)
 		return pin_why(why, err, "vdpa dev add name %s mgmtdev " MGMT_DEVICE ": %s",
 			       name, strerror(-err));
-	for (int tries = 0; tries < 500; tries++) {
-		if (find_node(name))
-			return 0;
-		usleep(10000);
+	err = pin_vdpa_node(name, nodes[nr_nodes]);
+	if (!err) {
+		nr_nodes++;
+		return 0;
 	}
-	return pin_why(why, -ENODEV, "no /dev/vhost-vdpa-N for %s: kernel option VHOST_VDPA", name);
+	return pin_why(why, err, "no /dev/vhost-vdpa-N for %s: kernel option VHOST_VDPA", name);
 }
 
 static int make_devices(const struct pin_kernel *k, char *why)
