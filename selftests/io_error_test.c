@@ -396,17 +396,26 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 
 /*
  * A server that does not answer: the memory stays pinned until who waits for it is
- * killed, or the server is. That is one request: who was killed waits for the answer
- * to another one, and nothing can end that.
+ * killed, or the server is. That is one request, of one part or of several: who was
+ * killed waits for the answer to another one, and nothing can end that. For a signal
+ * that does not kill nobody wakes up, but who is asked next may look whether there is one.
  */
 static const struct wait {
 	const char *name;
-	bool write, gone;	/* gone: it is the server that is killed */
+	bool write;
+	enum { KILLED, GONE, SIGNALLED } end;	/* GONE: it is the server that is killed */
+	unsigned int parts;	/* the second one is not answered, or the only one */
 } waits[] = {
-	{ "9p.waits.read.killed", false, false },
-	{ "9p.waits.write.killed", true, false },
-	{ "9p.waits.read.gone", false, true },
-	{ "9p.waits.write.gone", true, true },
+	{ "9p.waits.read.killed", false, KILLED, 1 },
+	{ "9p.waits.write.killed", true, KILLED, 1 },
+	{ "9p.waits.read.gone", false, GONE, 1 },
+	{ "9p.waits.write.gone", true, GONE, 1 },
+	{ "9p.waits.read.later_killed", false, KILLED, 3 },
+	{ "9p.waits.write.later_killed", true, KILLED, 3 },
+	{ "9p.waits.read.later_gone", false, GONE, 3 },
+	{ "9p.waits.write.later_gone", true, GONE, 3 },
+	{ "9p.waits.read.later_signalled", false, SIGNALLED, 3 },
+	{ "9p.waits.write.later_signalled", true, SIGNALLED, 3 },
 };
 
 #define NR_WAITS	(sizeof(waits) / sizeof(waits[0]))
@@ -416,48 +425,86 @@ static struct {
 	int fd;
 } waiting;
 
-static unsigned int request_pages(const struct pin_kernel *k)
+static unsigned int pages_of(const struct wait *w, const struct pin_kernel *k)
 {
-	return (PIN_P9_REQUEST + k->page_size - 1) / k->page_size;
+	return (w->parts * PIN_P9_REQUEST + k->page_size - 1) / k->page_size;
+}
+
+static void carry_on(int sig)
+{
+	(void)sig;
 }
 
 /* In the actor: get the memory, then (@arg 0) wait for ever. */
 static long wait_for_server(const struct pin_actor *a, struct pin_op *op, long arg, char *why)
 {
+	const size_t len = waiting.wait->parts * PIN_P9_REQUEST;
+	const struct sigaction seen = { .sa_handler = carry_on };
 	static struct pin_mem mem;
 	struct iovec iov;
 	int err;
 
 	(void)op;
 	if (arg) {
+		sigaction(SIGUSR1, &seen, NULL);
 		err = pin_mem_alloc(&mem, pin_memkind_find("anon"), a->kernel,
-				    request_pages(a->kernel));
+				    pages_of(waiting.wait, a->kernel));
 		if (err)
 			memcpy(why, mem.why, PIN_WHY_LEN);
-		else if (mem.len > PIN_P9_REQUEST)
-			pin_mem_cut(&mem, 0, PIN_P9_REQUEST);
+		else if (mem.len > len)
+			pin_mem_cut(&mem, 0, len);
+		if (!err)
+			memset(mem.addr, waiting.wait->write ? PIN_P9_BYTE : 0, mem.len);
 		return err;
 	}
 	iov = (struct iovec){ mem.addr, mem.len };
-	return pin_transfer_sync(waiting.fd, waiting.wait->write, &iov, 1, 0, 0);
+	err = pin_transfer_sync(waiting.fd, waiting.wait->write, &iov, 1, 0, 0);
+	return err > 0 && !all_there(mem.addr, err) ? -EILSEQ : err;
 }
 
 static bool is_asked(const struct pin_p9_server *server)
 {
 	const uint64_t deadline = pin_now_ns() + ASKS_NS;
 
-	while (!*server->asked && pin_now_ns() < deadline)
+	while (!server->talk->asked && pin_now_ns() < deadline)
 		pin_sleep_ns(1000000);
-	return *server->asked;
+	return server->talk->asked;
+}
+
+/* What comes back to who has waited, and why: how the step is called. */
+static const char *end_wait(const struct wait *w, const struct pin_actor *a,
+			    const struct pin_p9_server *server, struct pin_predict *rest)
+{
+	if (w->end == GONE) {
+		kill(server->pid, SIGKILL);
+		/* The latter if there was something that it had not received. */
+		rest->result = -EREMOTEIO;
+		rest->or_result = -ECONNRESET;
+		/* What was done before counts, but for fs/netfs what is read is one. */
+		if (w->parts > 1 && (w->write || !a->kernel->netfs_pins)) {
+			rest->result = PIN_P9_REQUEST;
+			rest->or_result = PIN_P9_REQUEST;
+		}
+		return "sigkill of the server";
+	}
+	kill(a->pid, SIGUSR1);
+	server->talk->go_on = true;
+	rest->result = w->parts * PIN_P9_REQUEST;
+	rest->or_result = rest->result;
+	/* Request by request, since 6.17, see above. */
+	if (w->write && a->kernel->version >= PIN_KVER(6, 17))
+		rest->or_result = 2 * PIN_P9_REQUEST;
+	return "signal";
 }
 
 static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_actor *a,
 			const struct pin_p9_server *server)
 {
 	const struct pin_kernel *k = a->kernel;
-	struct pin_predict want = { .acquired = k->netfs_pins ? request_pages(k) : 0 };
+	struct pin_predict want = { .acquired = k->netfs_pins ? pages_of(w, k) : 0 };
 	struct pin_predict rest = { .released = want.acquired };
 	struct pin_actor_reply reply;
+	const char *what;
 
 	if (pin_actor_task(a, 1, &reply) || reply.result) {
 		pin_audit_skip(au, "%s", reply.why);
@@ -475,39 +522,38 @@ static void run_wait_on(struct pin_audit *au, const struct wait *w, struct pin_a
 	}
 	if (!pin_audit_step(au, "waits", &want, 0, 0))
 		return;
-	if (!w->gone) {
+	if (w->end == KILLED) {
 		kill(a->pid, SIGKILL);
 		if (pin_actor_wait(a) < 0)
 			pin_audit_fail(au, "it cannot be killed as it waits");
 		pin_audit_step(au, "sigkill", &rest, 0, 0);
 		return;
 	}
-	kill(server->pid, SIGKILL);
-	/* The latter if there was something that it had not received. */
-	rest.result = -EREMOTEIO;
-	rest.or_result = -ECONNRESET;
+	what = end_wait(w, a, server, &rest);
 	if (pin_actor_end(a, PIN_ACTOR_TASK, &reply)) {
 		pin_audit_fail(au, "%s", reply.why);
 		return;
 	}
 	if (w->write)
 		may_lose_error(au, "9p", &rest, reply.result);
-	pin_audit_step(au, "sigkill of the server", &rest, reply.result, 0);
+	pin_audit_step(au, what, &rest, reply.result, 0);
 }
 
 static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
 {
 	const struct pin_kernel *k = pin_audit_kernel(au);
 	struct pin_actor a = { .task = wait_for_server, .kernel = k, .node = -1 };
+	struct pin_actor end = { .fd = -1 };
 	static struct pin_p9_server server;
+	const struct wait *w = arg;
 	char why[PIN_WHY_LEN];
 	int err;
 
-	if (!server.asked)
-		server.asked = pin_actor_shared(sizeof(*server.asked));
-	*server.asked = false;
-	waiting.wait = arg;
-	waiting.fd = pin_p9_file(PIN_IS_MUTE, &server, why);
+	if (!server.talk)
+		server.talk = pin_actor_shared(sizeof(*server.talk));
+	*server.talk = (struct pin_p9_talk){ false, false };
+	waiting.wait = w;
+	waiting.fd = pin_p9_file(w->parts > 1 ? PIN_KEEPS_ONE : PIN_IS_MUTE, &server, why);
 	if (waiting.fd < 0)
 		return pin_audit_skip(au, "%s", why);
 	err = pin_actor_start(&a);
@@ -515,11 +561,15 @@ static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
 	if (err) {
 		pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	} else {
-		run_wait_on(au, arg, &a, &server);
+		run_wait_on(au, w, &a, &server);
 		pin_actor_stop(&a);
 	}
 	/* It is over when nobody has the file any more. */
-	waitpid(server.pid, NULL, 0);
+	end.pid = server.pid;
+	if (pin_actor_wait(&end) < 0) {
+		pin_audit_fail(au, "the file system does not go away");
+		pin_actor_stop(&end);
+	}
 	return PIN_PASS;
 }
 

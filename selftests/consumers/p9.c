@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define SIZE		(1u << 30)
 #define BASIC		0x7ff	/* P9_STATS_BASIC */
 #define IS_DIRECTORY	0x80	/* QTDIR */
+#define LOOK_MS		1
 
 /* The kernel's, in include/net/9p/9p.h; an answer has the number of its request + 1. */
 enum message {
@@ -41,11 +43,13 @@ enum message {
 
 struct server {
 	enum pin_answer does;
-	volatile bool *asked;	/* or NULL */
+	struct pin_p9_talk *talk;	/* or NULL */
 	bool file[FIDS];	/* what it names is the file, not the root */
 	unsigned char request[MSIZE];
 	unsigned char answer[MSIZE];
 	size_t len;		/* of the answer */
+	unsigned char kept[MSIZE];	/* an answer */
+	size_t kept_len;	/* 0: none */
 };
 
 static uint64_t get(const unsigned char *p, unsigned int bytes)
@@ -161,8 +165,10 @@ static int do_request(struct server *s, enum message type, size_t len)
 	case READ:
 	case WRITE:
 		return transfer(s, type == WRITE);
-	case CLUNK:
 	case FLUSH:		/* what it has not answered it never will */
+		s->kept_len = 0;
+		return 0;
+	case CLUNK:
 		return 0;
 	default:
 		return -EOPNOTSUPP;
@@ -174,6 +180,40 @@ static bool receive(unsigned char *p, size_t len)
 	return recv(0, p, len, MSG_WAITALL) == (ssize_t)len;
 }
 
+static bool send_to_client(const unsigned char *p, size_t len)
+{
+	return send(0, p, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* Until there is a request, or it is told to go on. */
+static void await(struct server *s)
+{
+	struct pollfd client = { .events = POLLIN };
+
+	while (s->kept_len && !poll(&client, 1, LOOK_MS)) {
+		if (!s->talk->go_on)
+			continue;
+		send_to_client(s->kept, s->kept_len);
+		s->kept_len = 0;
+	}
+}
+
+/* Is the answer to be kept back, once or for ever? */
+static bool keeps(struct server *s, enum message type)
+{
+	if ((type != READ && type != WRITE) ||
+	    (s->does != PIN_IS_MUTE && s->does != PIN_KEEPS_ONE) ||
+	    (s->does == PIN_KEEPS_ONE && !get(s->request + HEADER + 4, 8)))
+		return false;
+	if (s->does == PIN_KEEPS_ONE) {
+		s->does = PIN_DOES_ALL;
+		memcpy(s->kept, s->answer, s->len);
+		s->kept_len = s->len;
+	}
+	s->talk->asked = true;
+	return true;
+}
+
 static void serve(void *arg)
 {
 	struct server *s = arg;
@@ -181,28 +221,24 @@ static void serve(void *arg)
 	size_t len;
 	int err;
 
-	while (receive(s->request, HEADER)) {
+	for (;;) {
+		await(s);
+		if (!receive(s->request, HEADER))
+			return;
 		len = get(s->request, 4);
 		type = s->request[4];
 		if (len <= HEADER || len > MSIZE || !receive(s->request + HEADER, len - HEADER))
 			return;
-		if (type == READ || type == WRITE) {
-			if (s->asked)
-				*s->asked = true;
-			if (s->does == PIN_IS_MUTE)
-				continue;
-		}
 		s->len = HEADER;
 		err = do_request(s, type, len);
+		s->answer[4] = (err ? LERROR : type) + 1;
 		if (err) {
-			type = LERROR;
 			s->len = HEADER;
 			put(s, -err, 4);
 		}
 		set(s->answer, s->len, 4);
-		s->answer[4] = type + 1;
 		memcpy(s->answer + 5, s->request + 5, 2);
-		if (send(0, s->answer, s->len, MSG_NOSIGNAL) != (ssize_t)s->len)
+		if (!keeps(s, type) && !send_to_client(s->answer, s->len))
 			return;
 	}
 }
@@ -245,7 +281,7 @@ int pin_p9_file(enum pin_answer answer, struct pin_p9_server *server, char *why)
 		return pin_why(why, -errno, "a server of 9P: %s", strerror(errno));
 	}
 	s->does = answer;
-	s->asked = server ? server->asked : NULL;
+	s->talk = server ? server->talk : NULL;
 	pid = pin_server_start(pair[1], serve, s);
 	free(s);
 	close(pair[1]);

@@ -17,6 +17,7 @@ enum pin_answer {
 	PIN_HALVES,		/* half of what each request asks for */
 	PIN_ENDS,		/* nothing, it ends */
 	PIN_IS_MUTE,		/* nothing, and lives on */
+	PIN_KEEPS_ONE,		/* all, but what is first asked for of later parts of the file */
 };
 
 /*
