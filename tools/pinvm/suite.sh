@@ -74,6 +74,9 @@ if [ -e /pin_helper_vfio.ko ]; then
 	modprobe -q vfio
 	insmod /pin_helper_vfio.ko || exit 91
 fi
+# Without Perl the runner has sed prefix each line, and busybox's writes but 4 KiB at a time:
+# a kernel that stops would take the last results with it.
+sed -i "s|sed -e 's/^/# /'|awk '{ print \"# \" \$0; fflush() }'|" /kselftest/kselftest/runner.sh
 trap "keep_counts; keep_leaks" EXIT
 [ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
 # -f: a pattern of tests, as vfio*, is not to become the program of that name.
