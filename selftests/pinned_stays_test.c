@@ -936,6 +936,49 @@ static enum pin_verdict fails(struct pin_audit *au, const void *kind)
 	return PIN_PASS;
 }
 
+/* --- pages that turn out to be broken --- */
+
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON	100
+#endif
+
+static void survive(int signal)
+{
+	(void)signal;
+}
+
+/* What the kernel says when page @nr is: 0 or -errno. Who maps it is told by SIGBUS. */
+static int poison(const struct pin_bench *b, unsigned int nr)
+{
+	const struct sigaction action = { .sa_handler = survive };
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		pin_scratch_disown();
+		sigaction(SIGBUS, &action, NULL);
+		_exit(madvise((char *)b->m.addr + nr * b->k->page_size, b->k->page_size,
+			      MADV_HWPOISON) ? errno : 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+/* A page that somebody has pinned, and will write to, has not been got rid of. */
+static enum pin_verdict poisoned(struct pin_audit *au, const void *kind)
+{
+	struct pin_bench b;
+
+	if (!open_pinned(&b, au, kind, PAGES, need_expendable))
+		return PIN_PASS;
+	pin_bench_step(&b, "a pinned page is broken", 0, 0, poison(&b, 1) == -EBUSY ? 0 : -EILSEQ);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	pin_bench_step(&b, "a page that is not pinned is", 0, 0, poison(&b, 2));
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
 /* --- what is cut out of a file --- */
 
 #define HOLE_FIRST	3
@@ -991,6 +1034,8 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
 	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)
 		pin_suite_add(s, written, &writtens[i], "%s", writtens[i].name);
+	pin_suite_add(s, poisoned, "memfd", "broken.memfd");
+	pin_suite_add(s, poisoned, "file_shared", "broken.file_shared");
 	pin_suite_add(s, punched, "memfd", "punch.memfd");
 	pin_suite_add(s, punched, "memfd_thp", "punch.memfd_thp");
 	pin_suite_add(s, sealed, "memfd", "seal.memfd");
