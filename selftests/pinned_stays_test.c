@@ -1035,7 +1035,6 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)
 		pin_suite_add(s, written, &writtens[i], "%s", writtens[i].name);
 	pin_suite_add(s, poisoned, "memfd", "broken.memfd");
-	pin_suite_add(s, poisoned, "file_shared", "broken.file_shared");
 	pin_suite_add(s, punched, "memfd", "punch.memfd");
 	pin_suite_add(s, punched, "memfd_thp", "punch.memfd_thp");
 	pin_suite_add(s, sealed, "memfd", "seal.memfd");
