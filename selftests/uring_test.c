@@ -1173,24 +1173,23 @@ static void cloned(struct seq *s, const struct pin_mem *m)
 		unregister(to);
 }
 
-/* From ring to ring to ring: the last to let go of a buffer is the one that unpins it. */
 /* What lies before and behind those that a clone replaces stays where it is. */
 static void clone_amidst(struct seq *s, const struct pin_mem *m)
 {
-	const struct iovec iov[7] = {
+	const struct iovec iov[8] = {
 		piece(m, 0, 1), piece(m, 1, 2), piece(m, 3, 3),
-		piece(m, 6, 4), piece(m, 10, 5), piece(m, 15, 6), piece(m, 21, 7),
+		piece(m, 6, 4), piece(m, 10, 5), piece(m, 15, 6), piece(m, 21, 7), piece(m, 28, 8),
 	};
-	/* Pages in each slot of the second ring then. */
-	const unsigned int slot[4] = { 4, 2, 3, 7 };
+	/* In the slots of the second ring then. */
+	const struct iovec slot[5] = { iov[3], iov[1], iov[2], iov[6], iov[7] };
 	const struct iovec none = { NULL, 0 };
 	struct seq *from = &s[0], *to = &s[1];
 	long result;
 
 	step(from, "register", (struct want){ 6, 0, 6, 0 },
 	     io_uring_register_buffers(&from->ring, iov, 3));
-	step(to, "register own", (struct want){ 22, 0, 22, 0 },
-	     io_uring_register_buffers(&to->ring, iov + 3, 4));
+	step(to, "register own", (struct want){ 30, 0, 30, 0 },
+	     io_uring_register_buffers(&to->ring, iov + 3, 5));
 	result = clone_to(to, from, PIN_IORING_CLONE_REPLACE, 1, 1, 2);
 	if (cannot_clone_so(to, result, PIN_KVER(6, 13), true))
 		return;
@@ -1199,10 +1198,13 @@ static void clone_amidst(struct seq *s, const struct pin_mem *m)
 	     io_uring_unregister_buffers(&from->ring));
 	hand_over(from, to);
 	for (unsigned int i = 0; i < SIZE(slot); i++) {
-		const struct want w = { .released = slot[i], .vmpin = -(int64_t)slot[i],
-					.result = 1 };
+		const uint64_t pages = slot[i].iov_len / s->page;
+		const struct want w = { 0, pages, -(int64_t)pages, 1 };
+		struct pin_mem part = *m;
 
-		step(to, "empty the next slot", w, update(to, i, &none, NULL, 1));
+		pin_mem_cut(&part, (char *)slot[i].iov_base - (char *)m->addr, slot[i].iov_len);
+		step(to, "use the next slot", nothing, pin_uring_use_fixed(&to->ring, &part, i));
+		step(to, "empty it", w, update(to, i, &none, NULL, 1));
 	}
 	unregister(to);
 }
@@ -1267,6 +1269,7 @@ static void clone_thp_again(struct seq *s, const struct pin_mem *m)
 		register_and_back(&s[0], &iov, 1, again);
 }
 
+/* From ring to ring to ring: the last to let go of a buffer is the one that unpins it. */
 static void clone_chain(struct seq *s, const struct pin_mem *m)
 {
 	/* The source first, then the newest clone. */
@@ -2282,7 +2285,7 @@ static const struct test tests[] = {
 	{ "clone.at_offset", cloned, .rings = 2, .pages = 32, .clone = &clone_at_offset },
 	{ "clone.replace", cloned, .rings = 2, .pages = 32, .clone = &clone_replace },
 	{ "clone.replace_one", cloned, .rings = 2, .pages = 32, .clone = &clone_replace_one },
-	{ "clone.amidst", clone_amidst, .rings = 2, .pages = 32 },
+	{ "clone.amidst", clone_amidst, .rings = 2, .pages = 36 },
 	{ "clone.no_replace", cloned, .rings = 2, .pages = 32, .clone = &clone_no_replace },
 	{ "clone.beyond", cloned, .rings = 2, .pages = 32, .clone = &clone_beyond },
 	{ "clone.of_thp", clone_of_thp, .rings = 2, .kind = "thp" },
