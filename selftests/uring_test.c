@@ -915,13 +915,28 @@ static bool has_vectors(const struct seq *s)
 	return false;
 }
 
-/* Parts that lie behind each other, of which none but the first begins with a page. */
+/* All of @len bytes from @at on: the last part first, and none but one begins with a page. */
 static void cut(struct iovec iov[VECTOR], char *at, size_t len)
 {
 	const size_t part = len / VECTOR / 1024 * 1024 + 512;
 
-	for (int i = 0; i < VECTOR; i++, at += part)
-		iov[i] = (struct iovec){ at, i + 1 < VECTOR ? part : len - i * part };
+	iov[1] = (struct iovec){ at, part };
+	iov[2] = (struct iovec){ at + part, part };
+	iov[0] = (struct iovec){ at + 2 * part, len - 2 * part };
+}
+
+/* Pages that are pinned for it by address: once for each part that is in them. */
+static uint64_t pages_by_address(const struct seq *s, const struct pin_mem *m, size_t skip)
+{
+	struct iovec iov[VECTOR];
+	uint64_t pages = 0;
+
+	if (!s->t->vectored)
+		return m->pages - skip / s->page;
+	cut(iov, (char *)m->addr + skip, m->len - skip);
+	for (int i = 0; i < VECTOR; i++)
+		pages += pin_pages_touched(iov[i].iov_base, iov[i].iov_len, s->page);
+	return pages;
 }
 
 /* From byte @skip of the buffer to its end, by its address or (@fixed) as buffer 0. */
@@ -933,7 +948,9 @@ static long move(struct seq *s, const struct pin_mem *m, int fd, size_t skip, bo
 	struct iovec iov[VECTOR];
 
 	cut(iov, at, m->len - skip);
-	if (s->t->vectored && fixed)
+	if (s->t->vectored && !fixed)
+		io_uring_prep_readv(sqe, fd, iov, VECTOR, skip);
+	else if (s->t->vectored)
 		io_uring_prep_rw(write ? WRITEV_FIXED : READV_FIXED, sqe, fd, iov, VECTOR, skip);
 	else if (write)
 		io_uring_prep_write_fixed(sqe, fd, at, m->len - skip, skip, 0);
@@ -955,7 +972,7 @@ static void move_both_ways(struct seq *s, const struct pin_mem *m, int fd, size_
 	memset((char *)m->addr + skip, 0, m->len - skip);
 	/* By its address: pinned once more, for the time of the read. */
 	if (s->k->dio_pins) {
-		w.acquired = m->pages - skip / s->page;
+		w.acquired = pages_by_address(s, m, skip);
 		w.released = w.acquired;
 	}
 	if (!step(s, "read by address", w, move(s, m, fd, skip, false, false)) ||
