@@ -465,30 +465,64 @@ static void refused_beside(struct seq *s, const struct pin_mem *m)
 
 /* --- memory that the kernel allocates, and charges as if it were pinned --- */
 
-#define CYCLES		8
 #define MOST_TAKEN	256	/* pages that the user has, of other rings too */
 #define GIVEN_BACK_NS	(2000 * MS)	/* what goes with a ring goes later */
 
-/* The least limit that lets the user have a page more. */
+/* The least limit that lets the user have a page more: what is charged, and one. */
 static uint64_t least_limit(struct seq *s, const struct pin_mem *m)
 {
 	const struct iovec one = piece(m, 0, 1);
-	uint64_t limit = 1;
+	uint64_t limit, tries = 0;
+	long result = -ENOMEM;
 
-	while (limit < MOST_TAKEN && update_limited(s, ANY_SLOT, &one, limit))
-		limit++;
-	if (limit < MOST_TAKEN)
+	for (limit = 0; result && limit < MOST_TAKEN; tries += !result || result == -ENOMEM)
+		result = update_limited(s, ANY_SLOT, &one, ++limit);
+	if (!result)
 		io_uring_unregister_buffers(&s->ring);
-	pin_audit_restart(s->au);
+	step(s, "find the limit", (struct want){ .acquired = tries, .released = tries }, 0);
 	return limit;
 }
 
-static long kernel_region(int ring_fd, size_t len)
+/* The same before the test, for which the user is to have room. */
+static uint64_t first_limit(struct seq *s, const struct pin_mem *m)
 {
-	struct pin_uring_region region = { .size = len };
-	const struct pin_uring_region_reg reg = { .region = (uintptr_t)&region };
+	uint64_t limit;
 
-	return pin_uring_register(ring_fd, PIN_IORING_REGISTER_MEM_REGION, &reg, 1);
+	/* Rings of other tests go. */
+	dwell(s);
+	limit = least_limit(s, m);
+	if (limit == MOST_TAKEN)
+		pin_audit_skip(s->au, "the user has locked %d pages or more", MOST_TAKEN - 1);
+	return limit;
+}
+
+/* A ring is closed: what it was charged for is all there again, to the page. The limit now. */
+static uint64_t limit_is_back(struct seq *s, const struct pin_mem *m, uint64_t before,
+			      const char *what, unsigned int pages)
+{
+	const uint64_t begun = pin_now_ns();
+	uint64_t after;
+
+	while ((after = least_limit(s, m)) != before && pin_now_ns() - begun < GIVEN_BACK_NS)
+		pin_sleep_ns(MS);
+	if (after != before)
+		pin_audit_differs(s->au, "%s of %u pages, closed: the user is charged for %lld pages more than before",
+				  what, pages, (long long)(after - before));
+	return after;
+}
+
+static long kernel_region(struct seq *s, int ring_fd, unsigned int pages, uint64_t limit)
+{
+	struct pin_uring_region region = { .size = pages * s->page };
+	const struct pin_uring_region_reg reg = { .region = (uintptr_t)&region };
+	rlim_t before;
+	long result = pin_limit_memlock(0, limit * s->page, &before);
+
+	if (result)
+		return result;
+	result = pin_uring_register(ring_fd, PIN_IORING_REGISTER_MEM_REGION, &reg, 1);
+	pin_limit_memlock(0, before, NULL);
+	return result;
 }
 
 static long kernel_pbuf_ring(int ring_fd, unsigned int entries)
@@ -500,31 +534,42 @@ static long kernel_pbuf_ring(int ring_fd, unsigned int entries)
 	return pin_uring_register(ring_fd, IORING_REGISTER_PBUF_RING, &reg, 1);
 }
 
-/* It all goes with its ring. A kernel that does not know it, or does not charge it, is right. */
+/*
+ * The kernel may take more pages than it is asked for and charge them, too, if there is
+ * room for them.
+ */
 static void kernel_memory(struct seq *s, const struct pin_mem *m)
 {
-	const uint64_t before = least_limit(s, m), begun = pin_now_ns();
+	static const struct {
+		unsigned int pages, room;
+		long result;
+	} regions[] = {
+		{ 3, 4, 0 }, { 5, 8, 0 }, { 7, 8, 0 }, { 8, 8, 0 },
+		{ 3, 3, 0 }, { 5, 7, 0 }, { 4, 3, -ENOMEM },
+	};
+	const bool known = s->k->version >= PIN_KVER(6, 14);
+	uint64_t before = first_limit(s, m), limit;
 	char why[PIN_WHY_LEN];
 	struct io_uring ring;
-	uint64_t after;
+	long result;
 
-	for (int i = 0; i < CYCLES; i++) {
+	for (size_t i = 0; i < SIZE(regions) && before < MOST_TAKEN; i++) {
+		const long want = known ? regions[i].result : -EINVAL;
+
 		if (pin_uring_new(&ring, 0, why)) {
 			pin_audit_skip(s->au, "%s", why);
-			return;
+			break;
 		}
-		kernel_region(ring.ring_fd, (i % 2 ? 5 : 3) * s->page);
+		/* The ring itself may be charged. */
+		limit = least_limit(s, m) - 1 + regions[i].room;
+		result = kernel_region(s, ring.ring_fd, regions[i].pages, limit);
+		if (result != want)
+			pin_audit_fail(s->au, "a region of %u pages, with room for %u: returned %ld, predicted %ld",
+				       regions[i].pages, regions[i].room, result, want);
 		kernel_pbuf_ring(ring.ring_fd, 1024);
 		io_uring_queue_exit(&ring);
+		before = limit_is_back(s, m, before, "a region", regions[i].pages);
 	}
-	do {
-		after = least_limit(s, m);
-	} while (after != before && pin_now_ns() - begun < GIVEN_BACK_NS);
-	if (before == MOST_TAKEN)
-		pin_audit_skip(s->au, "the user has locked more than %d pages", MOST_TAKEN);
-	else if (after != before)
-		pin_audit_fail(s->au, "%lld pages stay charged when %d rings are closed that had memory of the kernel's",
-			       (long long)(after - before), CYCLES);
 }
 
 /* --- sizes and bad arguments --- */
@@ -2115,6 +2160,32 @@ static void receive_own_queue(struct seq *s, const struct pin_mem *m)
 	     pin_zcrx_register(&s->ring, &z));
 }
 
+static bool can_receive_limited(const struct seq *s)
+{
+	return can_receive(s) && is_limited(s);
+}
+
+/* A queue in the kernel's memory is charged, as is the area. */
+static void receive_kernel_queue(struct seq *s, const struct pin_mem *m)
+{
+	uint64_t before = first_limit(s, m);
+	char why[PIN_WHY_LEN];
+	struct io_uring ring;
+	struct pin_zcrx z;
+
+	for (unsigned int pages = 1; pages <= 5 && before < MOST_TAKEN; pages += 2) {
+		if (pin_uring_new(&ring, PIN_ZCRX_RING, why)) {
+			pin_audit_skip(s->au, "%s", why);
+			return;
+		}
+		pin_zcrx_fill(&z, m->addr, s->page, pages * s->page);
+		step(s, "register", (struct want){ 1, 0, 1, 0 }, pin_zcrx_register(&ring, &z));
+		io_uring_queue_exit(&ring);
+		step(s, "close", (struct want){ 0, 1, -1, 0 }, 0);
+		before = limit_is_back(s, m, before, "a queue", pages);
+	}
+}
+
 /* A folio that is met again, behind pages of another one, is charged again. */
 static void receive_patched(struct seq *s, const struct pin_mem *m)
 {
@@ -2332,6 +2403,8 @@ static const struct test tests[] = {
 	  .pages = 64 },
 	{ "zcrx.own_queue", receive_own_queue, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .pages = 64 },
+	{ "zcrx.kernel_queue", receive_kernel_queue, .flags = PIN_ZCRX_RING,
+	  .able = can_receive_limited, .pages = 1 },
 	{ "zcrx.patched_thp", receive_patched, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .kind = "thp_patched", .pages = 64 },
 	{ "zcrx.more_areas", receive_more, .flags = PIN_ZCRX_RING, .able = can_add_area,
