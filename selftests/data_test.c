@@ -7,12 +7,14 @@
  * on, which is the simplest there is.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
 #include "draw.h"
 #include "probe.h"
+#include "proc.h"
 
 #define PIECES		4	/* of each test */
 #define GRAIN		512	/* bytes: what every device here accepts */
@@ -21,6 +23,7 @@
 #define FEW		12	/* pages at a time ... */
 #define MANY		1100	/* ... and where there is no limit */
 #define STRIPE		64	/* bytes that are alike */
+#define GIVEN_BACK_NS	2000000000ull
 #define FILLED		0xa5	/* beside a piece that is written to */
 
 /* The opposite is NULL if there is another side to look at, or the same comes each time. */
@@ -117,20 +120,25 @@ static size_t count_other(const void *addr, size_t len, unsigned char value)
 	return n;
 }
 
+#define SKIPPED		1
+
 enum side { PAINTED, COMPARED, UNTOUCHED };
 
 /*
  * Open, move the data of @m, and let go; what is at the other side is painted before, or
- * compared with @m after it. Returns what pin() does if that is not all of it, or 0.
+ * compared with @m after it. Returns 0, or what pin() does if that is not all of it, or
+ * SKIPPED.
  */
-static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_mem *m,
-		 enum side other, size_t *wrong)
+static long move_once(struct pin_audit *au, const struct pin_consumer *c, struct pin_mem *m,
+		      enum side other, size_t *wrong)
 {
 	struct pin_op op = { .consumer = c, .kernel = m->kernel, .mem = m, .compares = true };
 	long moved = c->open(&op);
 
-	if (moved)
-		return pin_audit_skip(au, "%s", op.why) == PIN_SKIP ? moved : -EIO;
+	if (moved) {
+		pin_audit_skip(au, "%s", op.why);
+		return SKIPPED;
+	}
 	if (other == PAINTED)
 		paint(c->other_side(&op), m->len, 1);
 	moved = c->pin(&op);
@@ -140,6 +148,26 @@ static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_
 		*wrong = spoiled(c->other_side(&op), m->len, 2);
 	c->close(&op);
 	return moved == (long)m->len ? 0 : moved < 0 ? moved : -EIO;
+}
+
+/* What was charged for the piece before is given back late. */
+static long move(struct pin_audit *au, const struct pin_consumer *c, struct pin_mem *m,
+		 enum side other, size_t *wrong)
+{
+	const uint64_t deadline = pin_now_ns() + GIVEN_BACK_NS;
+	long err;
+
+	do {
+		err = move_once(au, c, m, other, wrong);
+		if (err != -ENOMEM || !c->charged)
+			return err;
+		pin_sleep_ns(10000000);
+	} while (pin_now_ns() < deadline);
+	if (pin_have_cap(CAP_IPC_LOCK))
+		return err;
+	pin_audit_skip(au, "RLIMIT_MEMLOCK leaves no room for %u pages of %s: ulimit -l unlimited",
+		       m->pages, m->kind->name);
+	return SKIPPED;
 }
 
 /* @m is read, and comes to the other side. */
@@ -228,7 +256,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 			pin_audit_note(au, "of %zu bytes, from byte %zu of %s on", m.len, skip,
 				       cell->shape->kind);
 	}
-	if (err)
+	if (err < 0)
 		pin_audit_fail(au, "not moved: %s", strerror(-err));
 	else if (wrong)
 		pin_audit_fail(au, "%zu bytes are not what was moved", wrong);

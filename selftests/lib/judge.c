@@ -700,6 +700,8 @@ void pin_audit_restart(struct pin_audit *au)
 	moved = moved_since(&au->base.total, &now.total);
 	s->explained.acquired += moved.acquired;
 	s->explained.released += moved.released;
+	/* In the sum, which has it, too: pinned and given back. */
+	au->migrated += moved.acquired;
 	au->base = now;
 	s->last = now;
 }

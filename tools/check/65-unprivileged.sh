@@ -41,6 +41,8 @@ run counters_test 5
 run control_test 18
 run bad_input_test 20
 run fork_test 7
+run data_test 15
+run rlimit_test 2
 run matrix_test 80 'dio_*' 'process_vm_*' 'uring_buffers.*'
 
 # The sum over many tests must be able to fail as well.
