@@ -69,6 +69,7 @@ static const struct shape {
 	{ "thp_row", 24 },
 	{ "thp_row_pte", 24 },
 	{ "thp_patched", 16 },
+	{ "thp_shuffled", 16 },
 	{ "mthp", 64 },
 	{ "memfd_thp", 0 },
 	{ "hugetlb", 1024 },

@@ -1042,10 +1042,8 @@ static void fixed_io(struct seq *s, const struct pin_mem *m)
 		pin_audit_skip(s->au, "%s", why);
 		return;
 	}
-	if (s->t->shuffled) {
+	if (s->t->shuffled)
 		w.released = 0;
-		pin_audit_restart(s->au);
-	}
 	step(s, "file", nothing, 0);
 	if (step(s, "register", w, io_uring_register_buffers(&s->ring, &iov, 1))) {
 		move_both_ways(s, m, fd, 0);
@@ -1053,23 +1051,6 @@ static void fixed_io(struct seq *s, const struct pin_mem *m)
 		unregister(s);
 	}
 	close(fd);
-}
-
-/* Pages of a large folio in another order than its own. */
-static void shuffled_io(struct seq *s, const struct pin_mem *m)
-{
-	char *place = mmap(NULL, s->page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *first = (char *)m->addr + 2 * s->page, *second = first + s->page;
-	const int how = MREMAP_MAYMOVE | MREMAP_FIXED;
-
-	if (place == MAP_FAILED ||
-	    mremap(first, s->page, s->page, how, place) == MAP_FAILED ||
-	    mremap(second, s->page, s->page, how, first) == MAP_FAILED ||
-	    mremap(place, s->page, s->page, how, second) == MAP_FAILED) {
-		pin_audit_skip(s->au, "pages cannot be moved: %s", strerror(errno));
-		return;
-	}
-	fixed_io(s, m);
 }
 
 /* --- rings of another size --- */
@@ -2345,7 +2326,7 @@ static const struct test tests[] = {
 	{ "fixed_io.thp", fixed_io, .kind = "thp" },
 	{ "fixed_io.thp_part", fixed_io, .kind = "thp_part", .pages = 64 },
 	{ "fixed_io.two_thp", fixed_io, .row = &two_huge },
-	{ "fixed_io.thp_shuffled", shuffled_io, .kind = "thp_part", .pages = 64,
+	{ "fixed_io.thp_shuffled", fixed_io, .kind = "thp_shuffled", .pages = 64,
 	  .shuffled = true },
 	{ "vector.anon", fixed_io, .pages = 64, .able = has_vectors, .vectored = true },
 	{ "vector.anon_unaligned", fixed_io, .kind = "anon_unaligned", .pages = 64,
@@ -2354,7 +2335,7 @@ static const struct test tests[] = {
 	{ "vector.thp_part", fixed_io, .kind = "thp_part", .pages = 64, .able = has_vectors,
 	  .vectored = true },
 	{ "vector.two_thp", fixed_io, .row = &two_huge, .able = has_vectors, .vectored = true },
-	{ "vector.thp_shuffled", shuffled_io, .kind = "thp_part", .pages = 64, .shuffled = true,
+	{ "vector.thp_shuffled", fixed_io, .kind = "thp_shuffled", .pages = 64, .shuffled = true,
 	  .able = has_vectors, .vectored = true },
 	{ "sqpoll.anon", fixed_io, .flags = IORING_SETUP_SQPOLL, .pages = 64 },
 	{ "sqpoll.close", one_iovec_closed, .flags = IORING_SETUP_SQPOLL, .pages = 64 },

@@ -431,6 +431,24 @@ static int alloc_thp_patched(struct pin_mem *m, unsigned int pages)
 }
 
 /* The folio stays large, but is mapped page by page. */
+/* Two pages in each other's place. */
+static int alloc_thp_shuffled(struct pin_mem *m, unsigned int pages)
+{
+	const long ps = m->kernel->page_size;
+	const int how = MREMAP_MAYMOVE | MREMAP_FIXED;
+	int err = alloc_thp_part(m, pages);
+	char *place, *first = (char *)m->addr + 2 * ps, *second = first + ps;
+
+	if (err)
+		return err;
+	place = mmap(NULL, ps, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (place == MAP_FAILED || mremap(first, ps, ps, how, place) == MAP_FAILED ||
+	    mremap(second, ps, ps, how, first) == MAP_FAILED ||
+	    mremap(place, ps, ps, how, second) == MAP_FAILED)
+		return fail(m, -errno, "pages cannot be moved: %s", strerror(errno));
+	return 0;
+}
+
 static int alloc_thp_pte(struct pin_mem *m, unsigned int pages)
 {
 	long ps = m->kernel->page_size;
@@ -1137,6 +1155,12 @@ static const struct pin_memkind pin_memkind_thp_patched = {
 	.huge = true, .alloc = alloc_thp_patched,
 };
 
+static const struct pin_memkind pin_memkind_thp_shuffled = {
+	.name = "thp_shuffled",
+	.help = "pages in the middle of a transparent huge page, two of them in each other's place",
+	.huge = true, .alloc = alloc_thp_shuffled,
+};
+
 static const struct pin_memkind pin_memkind_memfd_aligned = {
 	.name = "memfd_aligned", .help = "small pages of a memfd, where a huge one could be",
 	.alloc = alloc_memfd_aligned,
@@ -1166,7 +1190,7 @@ static const struct pin_memkind *const shapes[] = {
 	&pin_memkind_thp_patched, &pin_memkind_file_cold, &pin_memkind_memfd_hugetlb_unreserved,
 	&pin_memkind_past_end, &pin_memkind_gigantic_part,
 	&pin_memkind_memfd_hugetlb_border, &pin_memkind_then_file,
-	&pin_memkind_memfd_aligned, &pin_memkind_memfd_thp,
+	&pin_memkind_memfd_aligned, &pin_memkind_memfd_thp, &pin_memkind_thp_shuffled,
 };
 
 const struct pin_memkind *pin_memkind_find(const char *name)
