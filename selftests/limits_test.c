@@ -29,6 +29,7 @@
 #define PAGES		40
 #define HUGEPAGES	2
 #define ROUNDS		4
+#define DWELL_NS	100000000ull
 #define MEMLOCK_PAGES	128
 #define AGAIN		12
 #define RING_PAGES	32	/* that kernels charge for rings, at most */
@@ -399,6 +400,8 @@ static long memlock_privileged(const struct pin_actor *a, struct pin_op *op, lon
 		err = pin_become_ordinary();
 	if (err)
 		return unless_not_allowed(err);
+	/* What is given back though it was not charged may be late. */
+	pin_sleep_ns(DWELL_NS);
 	needed = limit_needed(op, 0, 1, why);
 	if (needed < 0)
 		return unless_not_allowed(needed);
