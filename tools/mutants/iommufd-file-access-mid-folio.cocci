@@ -16,7 +16,7 @@
 // functions: pin_memfd_pages iopt_pages_fill batch_unpin page_ref_unfreeze
 //   dequeue_hugetlb_folio_nodemask __update_and_free_hugetlb_folio
 //   unpin_user_page_range_dirty_lock unpin_user_pages gup_put_folio
-//   sanity_check_pinned_pages
+//   sanity_check_pinned_pages __free_one_page
 
 @@
 symbol nr, offset, npages;
