@@ -7,7 +7,7 @@
 // versions: 7.3-
 // counter: balanced
 // data: of and to other pages of the folio than those that are mapped
-// tests: data_test dio_target_test=here.*
+// tests: uring_test=fixed_io.* data_test=*.thp_shuffled
 // functions: get_contig_folio_len iov_iter_extract_bvecs
 
 @@

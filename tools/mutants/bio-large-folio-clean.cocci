@@ -7,7 +7,7 @@
 // counter: balanced
 // data: what was read into a mapped file with large folios is lost when its
 //   cache is dropped
-// tests: case45_test matrix_test=dio_read.* inflight_test=*.file_shared.*
+// tests: matrix_test=dio_read.*,aio_read.* inflight_test=*.file_shared.*
 //   dio_target_test=xfs.*
 // functions: __bio_release_pages
 

@@ -8,7 +8,7 @@
 // counter: +0/+0
 // vm: the user's locked memory: with time nothing can be registered any more
 //   (without CAP_IPC_LOCK)
-// tests: uring_test=charge.* limits_test=*uring_region*
+// tests: uring_test=charge.kernel_memory,zcrx.kernel_queue
 // functions: io_free_region io_create_region __io_account_mem
 
 @@

@@ -7,7 +7,7 @@
 // versions: 7.3-
 // counter: balanced
 // data: shifted by the buffer's offset in its page or folio
-// tests: uring_test=vector.*,fixed_io.*
+// tests: uring_test=vector.*
 // functions: io_vec_fill_bvec io_import_reg_vec
 
 @@
