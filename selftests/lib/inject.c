@@ -30,6 +30,8 @@ static const struct {
 	{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
 	{ DEBUGFS "fail_page_alloc/min-order", "0" },
 	{ DEBUGFS "fail_usercopy/verbose", "0" },
+	/* That of iommufd's own test, by which it asks for memory. */
+	{ DEBUGFS "fail_iommufd/verbose", "0" },
 	/* For those that fail behind the n-th: of no thread that is not marked. */
 	{ SLAB_TIMES, "0" },
 	{ DEBUGFS "failslab/task-filter", "Y" },
