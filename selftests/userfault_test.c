@@ -30,6 +30,7 @@
 
 #define PAGES		64
 #define WAIT_MS		10000	/* until it has reached the page, or is through */
+#define DWELL_NS	10000000ull	/* more than there is between two late releases */
 
 /* Since Linux 6.6; later than the headers of some. */
 #ifndef UFFDIO_POISON
@@ -347,13 +348,22 @@ static bool wake(struct run *r)
 static bool look_midway(struct run *r, struct pin_predict *midway)
 {
 	const struct pin_snapshot *base = pin_audit_base(r->au);
-	struct pin_snapshot now;
+	const uint64_t deadline = pin_now_ns() + WAIT_MS * 1000000ull;
+	struct pin_snapshot now, before;
 	uint64_t acquired, released;
 
-	if (pin_counters_read_total(pin_audit_counters(r->au), &now)) {
-		pin_audit_fail(r->au, "the counters cannot be read");
-		return false;
-	}
+	/* What is done behind our back is through when nothing comes any more. */
+	now = *base;
+	do {
+		before = now;
+		if (r->good.released)
+			pin_sleep_ns(DWELL_NS);
+		if (pin_counters_read_total(pin_audit_counters(r->au), &now)) {
+			pin_audit_fail(r->au, "the counters cannot be read");
+			return false;
+		}
+	} while (r->good.released && now.total.released != before.total.released &&
+		 pin_now_ns() < deadline);
 	acquired = now.total.acquired - base->total.acquired;
 	released = now.total.released - base->total.released;
 	*midway = (struct pin_predict){
