@@ -276,13 +276,8 @@ static void add_tests(struct pin_suite *s)
 
 static void setup(struct pin_suite *s)
 {
-	struct pin_mem m;
-
 	pin_probe_all(s);
-	pin_bench_setup(s, HUGEPAGES);
-	/* The one that the processes to come will use. */
-	if (!pin_mem_alloc(&m, pin_memkind_find("gigantic_part"), pin_suite_kernel(s), 1))
-		pin_mem_free(&m);
+	pin_bench_setup_gigantic(s, HUGEPAGES);
 }
 
 int main(int argc, char **argv)

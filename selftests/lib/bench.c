@@ -21,6 +21,16 @@ void pin_bench_setup(struct pin_suite *s, unsigned int pages)
 	pin_scratch_setting(path, "madvise", why);
 }
 
+void pin_bench_setup_gigantic(struct pin_suite *s, unsigned int pages)
+{
+	struct pin_mem m;
+
+	pin_bench_setup(s, pages);
+	/* The one that this process, and those to come, will use. */
+	if (!pin_mem_alloc(&m, pin_memkind_find("gigantic_part"), pin_suite_kernel(s), 1))
+		pin_mem_free(&m);
+}
+
 bool pin_bench_open_helper(struct pin_bench *b, struct pin_audit *au)
 {
 	char why[PIN_WHY_LEN];

@@ -10,6 +10,9 @@
 /* Before the tests: @pages huge pages per node, folios of 16 pages allowed. */
 void pin_bench_setup(struct pin_suite *s, unsigned int pages);
 
+/* The same with a hugetlb page of 1 GiB, if there is one, which takes its time. */
+void pin_bench_setup_gigantic(struct pin_suite *s, unsigned int pages);
+
 struct pin_bench {
 	struct pin_audit *au;
 	const struct pin_kernel *k;
