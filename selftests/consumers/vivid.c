@@ -33,6 +33,9 @@
 static char nodes[DEVICES][32];
 static int nr_nodes;
 
+/* Of Linus's kernels that is 5.12, but 5.10.223 does as well. */
+#define PINS_SINCE	PIN_KVER(5, 10)
+
 struct queue {
 	int fd;
 	int type;		/* SINGLE, or PLANAR: several planes */
@@ -269,7 +272,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 	p->or_result = p->result;
 	if (p->result)
 		p->released = p->acquired;
-	if (op->kernel->version < PIN_KVER(5, 12)) {
+	if (op->kernel->version < PINS_SINCE) {
 		p->acquired = 0;	/* plain references */
 		p->released = 0;
 	}
@@ -346,7 +349,7 @@ static void predict_again(const struct pin_op *op, struct pin_predict *p)
 	const uint64_t other = q->other_len / op->kernel->page_size * 3 / 2;
 
 	predict(op, p);
-	if (op->kernel->version < PIN_KVER(5, 12))
+	if (op->kernel->version < PINS_SINCE)
 		return;
 	p->acquired += other;
 	p->released += other;
