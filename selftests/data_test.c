@@ -26,37 +26,38 @@
 #define GIVEN_BACK_NS	2000000000ull
 #define FILLED		0xa5	/* beside a piece that is written to */
 
-/* The opposite is NULL if there is another side to look at, or the same comes each time. */
+/* No opposite: there is another side to look at, or the same comes each time. */
 static const struct pair {
 	const char *name, *opposite;
+	bool sends;		/* though it could also write to the memory */
 } pairs[] = {
-	{ "af_alg_aead", NULL },
-	{ "af_alg_aead_aio", NULL },
-	{ "af_alg_skcipher", NULL },
-	{ "bsg_read", "bsg_write" },
-	{ "bsg_write", "bsg_read" },
-	{ "fuse_aio_read", NULL },
-	{ "fuse_aio_write", NULL },
-	{ "fuse_read", NULL },
-	{ "fuse_write", NULL },
-	{ "nvme_passthru_read", "nvme_passthru_write" },
-	{ "nvme_passthru_vec", "nvme_passthru_write" },
-	{ "nvme_passthru_write", "nvme_passthru_read" },
-	{ "process_vm_readv", NULL },
-	{ "process_vm_writev", NULL },
-	{ "sg_dio_read", "sg_dio_write" },
-	{ "sg_dio_write", "sg_dio_read" },
-	{ "sg_io_read", "sg_io_write" },
-	{ "sg_io_readv", "sg_io_write" },
-	{ "sg_io_write", "sg_io_read" },
-	{ "sg_io_writev", "sg_io_read" },
-	{ "st_read", NULL },
-	{ "uring_nvme_fixed", "uring_nvme_write" },
-	{ "uring_nvme_read", "uring_nvme_write" },
-	{ "uring_nvme_vec", "uring_nvme_write" },
-	{ "uring_nvme_write", "uring_nvme_read" },
-	{ "uring_send_zc", NULL },
-	{ "uring_send_zc_fixed", NULL },
+	{ .name = "af_alg_aead" },
+	{ .name = "af_alg_aead_aio" },
+	{ .name = "af_alg_skcipher" },
+	{ "bsg_read", .opposite = "bsg_write" },
+	{ "bsg_write", .opposite = "bsg_read" },
+	{ .name = "fuse_aio_read" },
+	{ .name = "fuse_aio_write" },
+	{ .name = "fuse_read" },
+	{ .name = "fuse_write" },
+	{ "nvme_passthru_read", .opposite = "nvme_passthru_write" },
+	{ "nvme_passthru_vec", .opposite = "nvme_passthru_write" },
+	{ "nvme_passthru_write", .opposite = "nvme_passthru_read" },
+	{ .name = "process_vm_readv" },
+	{ .name = "process_vm_writev" },
+	{ "sg_dio_read", .opposite = "sg_dio_write" },
+	{ "sg_dio_write", .opposite = "sg_dio_read" },
+	{ "sg_io_read", .opposite = "sg_io_write" },
+	{ "sg_io_readv", .opposite = "sg_io_write" },
+	{ "sg_io_write", .opposite = "sg_io_read" },
+	{ "sg_io_writev", .opposite = "sg_io_read" },
+	{ .name = "st_read" },
+	{ "uring_nvme_fixed", .opposite = "uring_nvme_write" },
+	{ "uring_nvme_read", .opposite = "uring_nvme_write" },
+	{ "uring_nvme_vec", .opposite = "uring_nvme_write" },
+	{ "uring_nvme_write", .opposite = "uring_nvme_read" },
+	{ "uring_send_zc", .sends = true },
+	{ "uring_send_zc_fixed", .sends = true },
 };
 
 #define NR_PAIRS	(sizeof(pairs) / sizeof(pairs[0]))
@@ -81,12 +82,13 @@ static const struct shape {
 
 struct cell {
 	const struct pin_consumer *consumer, *opposite;
+	bool sends;		/* what the memory has */
 	const struct shape *shape;
 	size_t most;		/* bytes at a time */
 	uint64_t seed;
 };
 
-/* No two pages are alike, nor is any at another place. */
+/* Of 251 pages that follow each other no two are alike. */
 static unsigned char stripe(size_t at, unsigned char salt)
 {
 	return at / STRIPE * 131 % 251 + salt;
@@ -210,12 +212,6 @@ static long to_memory(struct pin_audit *au, const struct cell *cell, struct pin_
 	return err;
 }
 
-/* Are its data those of the memory? A fixed buffer that is sent can also be written to. */
-static bool sends(const struct pin_consumer *c)
-{
-	return c->only_read || !strncmp(c->name, "uring_send", strlen("uring_send"));
-}
-
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 {
 	const struct cell *cell = arg;
@@ -239,11 +235,10 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		pin_audit_skip(au, "%s", simple.why);
 		goto out;
 	}
-	pin_audit_restart(au);
 	for (int i = 0; i < PIECES && !err && !wrong; i++) {
 		m = whole;
 		pin_draw_piece(pin_draw(&state), &whole, grain, &skip, &len);
-		/* First as much as there is, but from the beginning of a page. */
+		/* First as much as there is, from behind the beginning of a page on. */
 		if (!i) {
 			skip = grain;
 			len = whole.len - grain;
@@ -251,8 +246,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		pin_mem_cut(&m, skip, len < cell->most ? len : cell->most);
 		head = simple;
 		pin_mem_cut(&head, 0, m.len);
-		err = sends(c) ? from_memory(au, cell, &m, &head, &wrong) :
-			   to_memory(au, cell, &m, &head, &whole, &wrong);
+		err = cell->sends ? from_memory(au, cell, &m, &head, &wrong) :
+				    to_memory(au, cell, &m, &head, &whole, &wrong);
 		if (err || wrong)
 			pin_audit_note(au, "of %zu bytes, from byte %zu of %s on", m.len, skip,
 				       cell->shape->kind);
@@ -268,9 +263,11 @@ out:
 	return PIN_PASS;
 }
 
-static void add(struct pin_suite *s, const struct pin_consumer *c,
-		const struct pin_consumer *opposite)
+static void add(struct pin_suite *s, const struct pair *pair)
 {
+	const struct pin_consumer *c = pin_consumer_find(pair->name);
+	const struct pin_consumer *opposite =
+		pair->opposite ? pin_consumer_find(pair->opposite) : NULL;
 	/* To a device: what one command takes, as each goes to the same blocks. */
 	const unsigned int pages = c->other_side && !c->held ? MANY : FEW;
 
@@ -283,7 +280,7 @@ static void add(struct pin_suite *s, const struct pin_consumer *c,
 		cell = calloc(1, sizeof(*cell));
 		if (!cell)
 			abort();
-		*cell = (struct cell){ c, opposite, &shapes[i],
+		*cell = (struct cell){ c, opposite, pair->sends || c->only_read, &shapes[i],
 				       pages * pin_suite_kernel(s)->page_size, SEED };
 		for (const char *p = c->name; *p; p++)
 			cell->seed = cell->seed * 31 + *p;
@@ -299,8 +296,7 @@ static void add(struct pin_suite *s, const struct pin_consumer *c,
 static void add_tests(struct pin_suite *s)
 {
 	for (size_t i = 0; i < NR_PAIRS; i++)
-		add(s, pin_consumer_find(pairs[i].name),
-		    pairs[i].opposite ? pin_consumer_find(pairs[i].opposite) : NULL);
+		add(s, &pairs[i]);
 }
 
 static void setup(struct pin_suite *s)
