@@ -753,33 +753,31 @@ static enum pin_verdict run_meta_command(struct pin_audit *au, const void *arg)
 {
 	const struct meta_command *c = arg;
 	const struct pin_kernel *k = pin_audit_kernel(au);
-	struct pin_predict want = { .result = -EIO, .or_result = -EIO };
+	struct pin_predict want = { .result = -EIO };
 	char why[PIN_WHY_LEN];
-	unsigned int data;
+	unsigned int data = 0;
 	struct pin_mem mem;
 	long result;
+	int err;
 
 	if (!pin_probe_passed(au, c->scheduler ? metadata : uring_metadata))
 		return PIN_SKIP;
 	if (pin_mem_alloc(&mem, pin_memkind_find("anon"), k, c->pages + 1))
 		return pin_audit_skip(au, "%s", mem.why);
 	pin_mem_cut(&mem, c->skip, c->pages * k->page_size);
-	if (!c->scheduler) {
-		if (pin_nvme_meta_uring(&mem, PIN_NVME_FAILS, &want.acquired, &result, why)) {
-			pin_audit_skip(au, "%s", why);
-		} else {
-			want.released = want.acquired;
-			want.result = -ENODATA;
-			want.or_result = -ENODATA;
-			pin_audit_step(au, c->name, &want, result, 0);
-		}
-	} else if (pin_nvme_meta_read_beyond(&mem, c->scheduler, &data, &result, why)) {
-		pin_audit_skip(au, "%s", why);
-	} else {
+	if (c->scheduler) {
+		err = pin_nvme_meta_read_beyond(&mem, c->scheduler, &data, &result, why);
 		want.acquired = (k->integrity_pins ? mem.pages : 0) + (k->dio_pins ? data : 0);
-		want.released = want.acquired;
-		pin_audit_step(au, c->name, &want, result, 0);
+	} else {
+		err = pin_nvme_meta_uring(&mem, PIN_NVME_FAILS, &want.acquired, &result, why);
+		want.result = -ENODATA;
 	}
+	want.released = want.acquired;
+	want.or_result = want.result;
+	if (err)
+		pin_audit_skip(au, "%s", why);
+	else
+		pin_audit_step(au, c->name, &want, result, 0);
 	pin_mem_free(&mem);
 	return PIN_PASS;
 }
