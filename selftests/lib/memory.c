@@ -336,12 +336,10 @@ static bool made_of_folios(const struct pin_mem *m, size_t pages, size_t step)
 	return right;
 }
 
-/* One PMD-sized, PMD-aligned anonymous huge page, written or only read. */
-static int alloc_huge_anon(struct pin_mem *m, bool write)
+/* Anonymous memory where a huge page could be. */
+static int map_huge_place(struct pin_mem *m)
 {
-	size_t size = m->kernel->pmd_size;
-	const long ps = m->kernel->page_size;
-	uintptr_t start;
+	const size_t size = m->kernel->pmd_size;
 	int err;
 
 	if (!size)
@@ -350,9 +348,28 @@ static int alloc_huge_anon(struct pin_mem *m, bool write)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (err)
 		return err;
-	start = ((uintptr_t)m->map + size - 1) & ~(size - 1);
-	m->addr = (void *)start;
+	m->addr = (void *)(((uintptr_t)m->map + size - 1) & ~(size - 1));
 	m->len = size;
+	return 0;
+}
+
+/* All of it is one; @field of smaps says so, too, which takes longer. */
+static bool is_huge_page(struct pin_mem *m, const char *field)
+{
+	m->folio_pages = m->len / m->kernel->page_size;
+	/* Smaller folios would have a head in the middle. */
+	return made_of_folios(m, m->folio_pages, m->folio_pages / 2) ||
+	       smaps_kib(m->addr, field) * 1024 >= (long)m->len;
+}
+
+/* One PMD-sized, PMD-aligned anonymous huge page, written or only read. */
+static int alloc_huge_anon(struct pin_mem *m, bool write)
+{
+	const long ps = m->kernel->page_size;
+	int err = map_huge_place(m);
+
+	if (err)
+		return err;
 	if (madvise(m->addr, m->len, MADV_HUGEPAGE))
 		return fail(m, -errno, "madvise(MADV_HUGEPAGE): %s", strerror(errno));
 	if (!write) {
@@ -360,10 +377,7 @@ static int alloc_huge_anon(struct pin_mem *m, bool write)
 		return 0;
 	}
 	touch_write(m->addr, m->len, ps);
-	m->folio_pages = size / ps;
-	/* Smaller folios would have a head in the middle. smaps takes longer. */
-	if (!made_of_folios(m, size / ps, size / ps / 2) &&
-	    smaps_kib(m->addr, "AnonHugePages") * 1024 < (long)size)
+	if (!is_huge_page(m, "AnonHugePages"))
 		return fail(m, -ENOMEM, "the kernel gave no transparent huge page: set /sys/kernel/mm/transparent_hugepage/enabled to madvise, or memory is fragmented");
 	return 0;
 }
@@ -608,44 +622,34 @@ static int map_memfd_hugetlb(struct pin_mem *m, unsigned int pages, int flags)
 /* Small pages of a memfd, where a huge one could be. */
 static int alloc_memfd_aligned(struct pin_mem *m, unsigned int pages)
 {
-	const size_t size = m->kernel->pmd_size;
-	int err;
+	int err = map_huge_place(m);
 
-	if (!size)
-		return fail(m, -EOPNOTSUPP, "no transparent huge pages: kernel option TRANSPARENT_HUGEPAGE, and not 'never' in /sys/kernel/mm/transparent_hugepage/enabled");
-	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
-	if (m->fd < 0 || ftruncate(m->fd, size))
-		return fail(m, -errno, "memfd_create: %s", strerror(errno));
-	err = map_pages(m, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	if (err)
 		return err;
-	m->addr = (void *)(((uintptr_t)m->map + size - 1) & ~(size - 1));
-	m->len = size;
-	if (mmap(m->addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd, 0) ==
+	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
+	if (m->fd < 0 || ftruncate(m->fd, m->len))
+		return fail(m, -errno, "memfd_create: %s", strerror(errno));
+	if (mmap(m->addr, m->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, m->fd, 0) ==
 	    MAP_FAILED)
 		return fail(m, -errno, "mmap of a memfd: %s", strerror(errno));
-	madvise(m->addr, size, MADV_NOHUGEPAGE);
-	touch_write(m->addr, size, m->kernel->page_size);
+	madvise(m->addr, m->len, MADV_NOHUGEPAGE);
+	touch_write(m->addr, m->len, m->kernel->page_size);
 	return 0;
 }
 
 /* What the system wants of shared memory does not matter to MADV_COLLAPSE. */
 static int alloc_memfd_thp(struct pin_mem *m, unsigned int pages)
 {
-	const size_t size = m->kernel->pmd_size;
-	const long ps = m->kernel->page_size;
 	int err = alloc_memfd_aligned(m, pages);
 
 	if (err)
 		return err;
-	madvise(m->addr, size, MADV_HUGEPAGE);
-	if (madvise(m->addr, size, MADV_COLLAPSE))
+	madvise(m->addr, m->len, MADV_HUGEPAGE);
+	if (madvise(m->addr, m->len, MADV_COLLAPSE))
 		return fail(m, -errno, "MADV_COLLAPSE of a memfd: %s: Linux 6.1, or memory is fragmented",
 			    strerror(errno));
-	touch_write(m->addr, size, ps);
-	m->folio_pages = size / ps;
-	if (!made_of_folios(m, size / ps, size / ps / 2) &&
-	    smaps_kib(m->addr, "ShmemPmdMapped") * 1024 < (long)size)
+	touch_write(m->addr, m->len, m->kernel->page_size);
+	if (!is_huge_page(m, "ShmemPmdMapped"))
 		return fail(m, -ENOMEM, "the kernel gave no transparent huge page for a memfd");
 	return 0;
 }
