@@ -391,6 +391,54 @@ static void try_soft_offline(struct pin_bench *b)
 		madvise((char *)b->m.addr + at, b->k->page_size, MADV_SOFT_OFFLINE);
 }
 
+/* --- to the memory of a device --- */
+
+#define DEVICE		"/dev/hmm_dmirror0"
+
+/* lib/test_hmm_uapi.h, which is not installed. */
+struct dmirror_command {
+	__u64 addr;
+	__u64 ptr;		/* what the device has then is copied to here */
+	__u64 npages;
+	__u64 cpages;
+	__u64 faults;
+};
+
+#define DMIRROR_TO_DEVICE	_IOWR('H', 0x02, struct dmirror_command)
+
+static int need_device(struct pin_bench *b, char *why)
+{
+	int err;
+
+	if (b->k->version < PIN_KVER(5, 19))
+		return pin_why(why, -EOPNOTSUPP, "the kernel's device for tests of HMM has another interface before Linux 5.19");
+	err = pin_scratch_module("test_hmm", "TEST_HMM", NULL, why);
+	return err < 0 ? err : 0;
+}
+
+static bool went;	/* the device has had all of it */
+
+/* It comes back as the device is closed, perhaps to where it was. */
+static bool has_been_away(const struct pin_helper_page *then, const struct pin_helper_page *now)
+{
+	return went || has_gone(then, now);
+}
+
+static void try_device(struct pin_bench *b)
+{
+	struct dmirror_command command = {
+		.addr = (uintptr_t)b->m.addr, .npages = b->m.pages,
+	};
+	void *copy = malloc(b->m.len);
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	command.ptr = (uintptr_t)copy;
+	went = copy && fd >= 0 && !ioctl(fd, DMIRROR_TO_DEVICE, &command);
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+}
+
 static const struct threat threats[] = {
 	{ "move_pages", "anon", need_nodes, try_move_pages, has_moved, false, PAGES },
 	{ "move_pages", "thp", need_nodes, try_move_pages, has_moved, false, PAGES },
@@ -412,6 +460,9 @@ static const struct threat threats[] = {
 	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "compaction", "mthp", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "compaction", "file_shared", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "to_device", "anon", need_device, try_device, has_been_away, false, PAGES },
+	{ "to_device", "thp", need_device, try_device, has_been_away, false, PAGES },
+	{ "to_device", "mthp", need_device, try_device, has_been_away, false, PAGES },
 	{ "pageout", "anon", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "thp", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
@@ -494,6 +545,24 @@ static unsigned int keep_trying(struct pin_bench *b, const struct threat *t,
 	return done;
 }
 
+/* Who was turned away must not leave references behind, or lose any: to how many pages. */
+static unsigned int referenced(struct pin_bench *b, const struct pin_helper_page *then)
+{
+	const uint64_t deadline = pin_now_ns() + WAIT_MS * 1000000ull;
+	struct pin_helper_page *now;
+	unsigned int n;
+
+	do {
+		pin_view_drain_lru();
+		now = pin_bench_look(b);
+		n = now ? 0 : b->m.pages;
+		for (unsigned int i = 0; now && i < b->m.pages; i++)
+			n += now[i].refcount != then[i].refcount;
+		free(now);
+	} while (n && pin_now_ns() < deadline);
+	return n;
+}
+
 static void check_data(struct pin_bench *b)
 {
 	int seen;
@@ -534,15 +603,21 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 	const struct threat *t = arg;
 	struct pin_helper_page *then;
 	struct pin_bench b;
-	unsigned int done;
+	unsigned int done, odd;
 
 	if (!open_pinned(&b, au, t->kind, t->pages, t->prepare))
 		return PIN_PASS;
+	pin_view_drain_lru();
 	then = pin_bench_look(&b);
 	done = then ? keep_trying(&b, t, then, true) : 0;
 	if (done)
 		pin_audit_fail(au, "%s was done to %u of %u pinned pages", t->name, done,
 			       b.m.pages);
+	/* What is left in the swap cache has references of that. */
+	odd = then && !done && t->prepare != need_swap ? referenced(&b, then) : 0;
+	if (odd)
+		pin_audit_fail(au, "%u of %u pages have another number of references after %s",
+			       odd, b.m.pages, t->name);
 	check_data(&b);
 	pin_bench_step(&b, t->name, 0, 0, 0);
 	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
@@ -553,6 +628,27 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 				       t->name);
 	}
 	free(then);
+	pin_bench_close(&b);
+	return PIN_PASS;
+}
+
+/* Who insists on another node is told. */
+static enum pin_verdict refused(struct pin_audit *au, const void *kind)
+{
+	unsigned long nodes;
+	struct pin_bench b;
+
+	if (!open_pinned(&b, au, kind, PAGES, need_nodes))
+		return PIN_PASS;
+	pin_view_drain_lru();
+	nodes = 1ul << other_node(&b);
+	pin_bench_step(&b, "mbind", 0, 0,
+		       mbind(b.m.addr, b.m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
+			     MPOL_MF_MOVE | MPOL_MF_STRICT) && errno == EIO ? 0 : -EILSEQ);
+	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
+	pin_bench_step(&b, "mbind of what is not pinned", 0, 0,
+		       mbind(b.m.addr, b.m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
+			     MPOL_MF_MOVE | MPOL_MF_STRICT) ? -errno : 0);
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
@@ -1030,6 +1126,8 @@ static void add_tests(struct pin_suite *s)
 	for (size_t i = 0; i < sizeof(threats) / sizeof(threats[0]); i++)
 		pin_suite_add(s, stays, &threats[i], "%s.%s", threats[i].name,
 			      threats[i].kind);
+	pin_suite_add(s, refused, "anon", "refused.anon");
+	pin_suite_add(s, refused, "memfd", "refused.memfd");
 	pin_suite_add(s, stays_exclusive, &no, "exclusive.anon");
 	pin_suite_add(s, stays_exclusive, &yes, "exclusive.anon.dontfork");
 	for (size_t i = 0; i < sizeof(writtens) / sizeof(writtens[0]); i++)

@@ -41,7 +41,7 @@ MODULES = (
     " crc32c_intel libcrc32c crc32_generic xor raid6_pq blake2b_generic xxhash_generic"
     # devices
     " loop dm_mod dm_crypt xts zram lz4 zstd lzo lzo_rle null_blk ublk_drv scsi_debug sd_mod sg st"
-    " vivid udmabuf vduse"
+    " vivid udmabuf vduse test_hmm"
     " vfio_pci vfio_iommu_type1 iommufd vhost_vsock vhost_vdpa vdpa_sim vdpa_sim_net"
     " virtio_vdpa virtio_net"
     " dummy rdma_rxe siw ib_uverbs rds rds_tcp rds_rdma nd_e820 nd_pmem"
