@@ -56,7 +56,7 @@ static const struct pair {
 	{ "uring_nvme_read", .opposite = "uring_nvme_write" },
 	{ "uring_nvme_vec", .opposite = "uring_nvme_write" },
 	{ "uring_nvme_write", .opposite = "uring_nvme_read" },
-	{ "uring_send_zc", .sends = true },
+	{ .name = "uring_send_zc" },
 	{ "uring_send_zc_fixed", .sends = true },
 };
 

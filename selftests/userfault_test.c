@@ -3,7 +3,8 @@
  * Half way through a buffer a pin has to wait for a page: userfaultfd gives it
  * when we say so. What is pinned by then is foretold, and so is what becomes of
  * it: the page comes, the process is killed instead, the page is gone or turns
- * out to be broken, those before it are dropped, or the process forks.
+ * out to be broken, those before it are dropped, or the process forks. Or the page
+ * is there, but nobody may write to it, or touch it, until we allow it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,19 @@ struct uffdio_poison {
 #define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
 
+/* Since Linux 7.3. */
+#ifndef UFFDIO_RWPROTECT
+#define UFFD_FEATURE_RWP		(1 << 17)
+#define UFFDIO_REGISTER_MODE_RWP	(1ull << 3)
+#define UFFDIO_RWPROTECT_MODE_RWP	(1ull << 0)
+struct uffdio_rwprotect {
+	struct uffdio_range range;
+	__u64 mode;
+};
+
+#define UFFDIO_RWPROTECT	_IOWR(UFFDIO, 0x09, struct uffdio_rwprotect)
+#endif
+
 /* What happens while it waits. */
 enum event {
 	COMES,
@@ -52,6 +66,8 @@ enum event {
 	POISONED,
 	DROPPED,
 	FORKED,
+	ALLOWED,	/* to be written to */
+	RETURNED,	/* to be touched */
 	NR_EVENTS,
 };
 
@@ -62,12 +78,14 @@ static const char *const event_names[NR_EVENTS] = {
 	[POISONED] = "poisoned",
 	[DROPPED] = "dropped",
 	[FORKED] = "forked",
+	[ALLOWED] = "allowed",
+	[RETURNED] = "returned",
 };
 
 /* After these the page comes. */
 static bool goes_on(enum event e)
 {
-	return e == COMES || e == DROPPED || e == FORKED;
+	return e != KILLED && e != UNMAPPED && e != POISONED;
 }
 
 struct cell {
@@ -75,29 +93,56 @@ struct cell {
 	enum event event;
 };
 
+/* --- between the actor's two threads and the auditor --- */
+
+struct meanwhile {
+	sem_t begin, done;
+	enum event event;
+	void *page;
+	bool failed;
+};
+
+static struct meanwhile *shared;
+
 /* --- the memory: anonymous, one page of it comes from us --- */
 
-static bool can_poison;	/* found out in setup() */
+static __u64 features;	/* that userfaultfd has here, found out in setup() */
 
+static const struct {
+	__u64 feature;
+	const char *what;
+} needs[NR_EVENTS] = {
+	[POISONED] = { UFFD_FEATURE_POISON, "UFFDIO_POISON came with Linux 6.6" },
+	[ALLOWED] = { UFFD_FEATURE_PAGEFAULT_FLAG_WP, "UFFDIO_WRITEPROTECT came with Linux 5.7" },
+	[RETURNED] = { UFFD_FEATURE_RWP, "UFFDIO_RWPROTECT came with Linux 7.3" },
+};
+
+/* A kernel that does not know one of the features wants another try without. */
 static int open_userfaultfd(char *why)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_POISON };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	static const __u64 tries[] = {
+		UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_POISON | UFFD_FEATURE_RWP,
+		UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_POISON,
+		UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+		0,
+	};
+	int fd;
 
-	if (fd < 0)
-		return pin_why(why, -errno, errno == ENOSYS ?
-			       "userfaultfd: the kernel has none, CONFIG_USERFAULTFD is off" :
-			       "userfaultfd: %s: run as root", strerror(errno));
-	can_poison = !ioctl(fd, UFFDIO_API, &api);
-	if (can_poison)
-		return fd;
-	/* A kernel that does not know the feature wants a second try. */
-	close(fd);
-	api = (struct uffdio_api){ .api = UFFD_API };
-	fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
-		return pin_why(why, -errno, "UFFDIO_API: %s", strerror(errno));
-	return fd;
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct uffdio_api api = { .api = UFFD_API, .features = tries[i] };
+
+		fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			return pin_why(why, -errno, errno == ENOSYS ?
+				       "no userfaultfd: kernel option USERFAULTFD" :
+				       "userfaultfd: %s: run as root", strerror(errno));
+		if (!ioctl(fd, UFFDIO_API, &api)) {
+			features = tries[i];
+			return fd;
+		}
+		close(fd);
+	}
+	return pin_why(why, -errno, "UFFDIO_API: %s", strerror(errno));
 }
 
 static int alloc_userfault(struct pin_mem *m, unsigned int pages)
@@ -119,18 +164,39 @@ static void *late_page(const struct pin_mem *m)
 	return (void *)(((uintptr_t)m->addr & ~(ps - 1)) + m->hole * ps);
 }
 
+/* On: nobody may write to the page, or touch it, as the event wants it. 0 or -1. */
+static int protect(int fd, size_t page_size, bool on)
+{
+	const struct uffdio_range page = { (uintptr_t)shared->page, page_size };
+	struct uffdio_writeprotect write = {
+		page, on ? UFFDIO_WRITEPROTECT_MODE_WP : 0
+	};
+	struct uffdio_rwprotect any = { page, on ? UFFDIO_RWPROTECT_MODE_RWP : 0 };
+
+	return shared->event == ALLOWED ? ioctl(fd, UFFDIO_WRITEPROTECT, &write) :
+					  ioctl(fd, UFFDIO_RWPROTECT, &any);
+}
+
 /* Whatever the consumer has done with the memory before: the page is not there. */
 static void arm_userfault(struct pin_mem *m)
 {
+	const size_t page_size = m->kernel->page_size;
+	const bool there = needs[shared->event].feature && shared->event != POISONED;
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)late_page(m), m->kernel->page_size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range = { (uintptr_t)late_page(m), page_size },
+		.mode = !there ? UFFDIO_REGISTER_MODE_MISSING :
+			shared->event == ALLOWED ? UFFDIO_REGISTER_MODE_WP :
+						   UFFDIO_REGISTER_MODE_RWP,
 	};
 
 	if (m->hole == m->pages)
 		return;
-	if (madvise(late_page(m), m->kernel->page_size, MADV_DONTNEED) ||
-	    ioctl(m->fd, UFFDIO_REGISTER, &reg))
+	shared->page = late_page(m);
+	if (madvise(shared->page, page_size, MADV_DONTNEED))
+		abort();
+	if (there)
+		*(volatile char *)shared->page = 0;
+	if (ioctl(m->fd, UFFDIO_REGISTER, &reg) || (there && protect(m->fd, page_size, true)))
 		abort();
 }
 
@@ -147,16 +213,6 @@ static const struct pin_memkind userfault = {
 };
 
 /* --- in the actor --- */
-
-/* Between its two threads and the auditor. */
-struct meanwhile {
-	sem_t begin, done;
-	enum event event;
-	void *page;
-	bool failed;
-};
-
-static struct meanwhile *shared;
 
 /* Each page but that one is written to, with what is there. */
 static void touch(const struct pin_mem *m)
@@ -407,6 +463,13 @@ static bool let_happen(struct run *r, enum event e)
 		return true;
 	case POISONED:
 		return poison_page(r);
+	case ALLOWED:
+	case RETURNED:
+		if (!protect(r->fd, pin_audit_kernel(r->au)->page_size, false))
+			return true;
+		pin_audit_fail(r->au, "the page could not be %s: %s", event_names[e],
+			       strerror(errno));
+		return false;
 	default:
 		sem_post(&shared->begin);
 		if (!await_done() || shared->failed)
@@ -467,9 +530,10 @@ static void run_event(struct run *r, enum event e)
 	case 1:
 		break;
 	case 0:
-		/* It does not wait, but is refused. */
+		/* It does not wait, but is refused; or does not want to write. */
 		pin_audit_note(r->au, "did not wait");
-		end_well(r, &r->bad, r->bad);
+		all = e == ALLOWED && r->actor.consumer->only_read ? &r->good : &r->bad;
+		end_well(r, all, *all);
 		return;
 	default:
 		pin_audit_fail(r->au, "the pin neither came to the page nor ended");
@@ -503,8 +567,8 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		return PIN_SKIP;
 	if (pin_audit_avoid(au, cell->consumer->name, userfault.name))
 		return PIN_XFAIL;
-	if (cell->event == POISONED && !can_poison)
-		return pin_audit_skip(au, "UFFDIO_POISON came with Linux 6.6");
+	if (needs[cell->event].feature & ~features)
+		return pin_audit_skip(au, "%s", needs[cell->event].what);
 	memset(shared, 0, sizeof(*shared));
 	sem_init(&shared->begin, 1, 0);
 	sem_init(&shared->done, 1, 0);
@@ -558,7 +622,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "userfault_test",
-		.doc = "Every consumer comes, half way through a buffer, to a page for which it has to wait, by userfaultfd. Meanwhile what it has pinned so far is counted; then the page comes, the process is killed instead, the page is unmapped or turns out to be broken, the pages before it are dropped, or the process forks. Tests are called CONSUMER.EVENT.",
+		.doc = "Every consumer comes, half way through a buffer, to a page for which it has to wait, by userfaultfd. Meanwhile what it has pinned so far is counted; then the page comes, the process is killed instead, the page is unmapped or turns out to be broken, the pages before it are dropped, or the process forks; or the page is there, but nobody may write to it, or touch it, before it is allowed. Tests are called CONSUMER.EVENT.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

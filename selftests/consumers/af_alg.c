@@ -561,6 +561,7 @@ const struct pin_consumer pin_consumer_af_alg_splice = {
 	.path = "vmsplice > iov_iter_get_pages2 (references); splice > hash_sendmsg (MSG_SPLICE_PAGES)",
 	.since = "never",
 	.doc_case = 5,
+	.only_read = true,
 	.needs = NEEDS,
 	.probe = probe_hash,
 	.open = open_splice,

@@ -234,6 +234,7 @@ const struct pin_consumer pin_consumer_uring_send_zc = {
 	.since = "never",
 	.doc_case = 1,
 	.charged = true,
+	.only_read = true,
 	.probe = probe,
 	.open = zc_open,
 	.predict = predict,
