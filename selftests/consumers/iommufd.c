@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -180,6 +181,8 @@ struct test {
 enum way {
 	MAPPED,		/* a device is attached */
 	MAPPED_READ,
+	VFIO_MAPPED,	/* the same by the ioctls of VFIO's containers */
+	VFIO_MAPPED_READ,
 	MAPPED_BITS,	/* few pages at a time, and each by itself */
 	COPIED,		/* another device's space gets it, the first gives it up */
 	ACCESSED,	/* no device, but a driver */
@@ -544,6 +547,17 @@ static bool has_device(enum way way)
 	return way != ACCESSED && way != COPIED_TO && way != COPIED_TO_PAGES && way != ATTACHED;
 }
 
+static bool by_vfio(enum way way)
+{
+	return way == VFIO_MAPPED || way == VFIO_MAPPED_READ;
+}
+
+/* May the device write to it? */
+static bool writable(enum way way)
+{
+	return way != MAPPED_READ && way != VFIO_MAPPED_READ;
+}
+
 static int iommu_open(struct pin_op *op, enum way way)
 {
 	struct iommu *i = calloc(1, sizeof(*i));
@@ -561,6 +575,8 @@ static int iommu_open(struct pin_op *op, enum way way)
 	if (!err && way == MAPPED_BITS)
 		err = pin_iommufd_option(i->fd, HUGE_PAGES, i->first.ioas, 0) ?:
 		      pin_iommufd_attach(i->fd, &i->first);
+	if (!err && by_vfio(way))
+		err = pin_iommufd_for_vfio(i->fd, i->first.ioas);
 	if (!err && way == COPIED)
 		err = new_space(i->fd, &i->second, true);
 	if (!err && way >= ACCESSED && way <= COPIED_TO_PAGES) {
@@ -584,6 +600,16 @@ static int open_map(struct pin_op *op)
 static int open_map_read(struct pin_op *op)
 {
 	return iommu_open(op, MAPPED_READ);
+}
+
+static int open_vfio(struct pin_op *op)
+{
+	return iommu_open(op, VFIO_MAPPED);
+}
+
+static int open_vfio_read(struct pin_op *op)
+{
+	return iommu_open(op, VFIO_MAPPED_READ);
 }
 
 static int open_map_bits(struct pin_op *op)
@@ -642,7 +668,7 @@ static void predict(const struct pin_op *op, struct pin_predict *p)
 {
 	const struct iommu *i = op->priv;
 	const struct pin_access access = {
-		.write = i->way != MAPPED_READ, .longterm = true, .fast = true,
+		.write = writable(i->way), .longterm = true, .fast = true,
 	};
 
 	if (pin_predict_unaligned(op, grain(op), p)) {
@@ -726,16 +752,33 @@ static void predict_bitmap(const struct pin_op *op, struct pin_predict *p)
 	p->migrated = op->kernel->movable_memory ? 1 : 0;
 }
 
+static int map_by_vfio(const struct pin_op *op)
+{
+	const struct iommu *i = op->priv;
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m),
+		.flags = VFIO_DMA_MAP_FLAG_READ |
+			 (writable(i->way) ? VFIO_DMA_MAP_FLAG_WRITE : 0),
+		.vaddr = (uintptr_t)op->mem->addr,
+		.iova = PIN_IOMMUFD_IOVA,
+		.size = op->mem->len,
+	};
+
+	return ioctl(i->fd, VFIO_IOMMU_MAP_DMA, &m) ? -errno : 0;
+}
+
 static int map(const struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
 
+	if (by_vfio(i->way))
+		return map_by_vfio(op);
 	if (op->consumer->by_file)
 		return pin_iommufd_map_file(i->fd, i->first.ioas, op->mem->fd,
 					    pin_mem_offset(op->mem), op->mem->len,
 					    PIN_IOMMUFD_IOVA, true);
 	return pin_iommufd_map(i->fd, i->first.ioas, op->mem->addr, op->mem->len,
-			       PIN_IOMMUFD_IOVA, i->way != MAPPED_READ);
+			       PIN_IOMMUFD_IOVA, writable(i->way));
 }
 
 static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uint64_t iova)
@@ -743,7 +786,7 @@ static int copy(const struct pin_op *op, const struct pin_iommufd_space *to, uin
 	const struct iommu *i = op->priv;
 
 	return pin_iommufd_map_copy(i->fd, i->first.ioas, PIN_IOMMUFD_IOVA, op->mem->len,
-				    to->ioas, iova, i->way != MAPPED_READ);
+				    to->ioas, iova, writable(i->way));
 }
 
 static int check(const struct pin_op *op, const struct pin_iommufd_space *s, uint64_t iova)
@@ -887,6 +930,16 @@ static long unpin(struct pin_op *op)
 	return pin_iommufd_unmap_all(i->fd, i->way == COPIED ? i->second.ioas : i->first.ioas);
 }
 
+static long unpin_vfio(struct pin_op *op)
+{
+	const struct iommu *i = op->priv;
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .iova = PIN_IOMMUFD_IOVA, .size = op->mem->len,
+	};
+
+	return ioctl(i->fd, VFIO_IOMMU_UNMAP_DMA, &u) ? -errno : 0;
+}
+
 static long unpin_access(struct pin_op *op)
 {
 	const struct iommu *i = op->priv;
@@ -964,6 +1017,14 @@ IOMMUFD_CONSUMER(iommufd_map_bits, "iommufd: the same, pinned and entered in its
 IOMMUFD_CONSUMER(iommufd_map_read, "iommufd: mapped for a device that only reads",
 		 "iommufd_ioas_map > iopt_map_pages > iopt_area_fill_domains" PINS,
 		 open_map_read, HELD(use, unpin),
+		 .only_read = true);
+IOMMUFD_CONSUMER(iommufd_vfio, "iommufd: mapped by the ioctls of VFIO, for a device that may write to it",
+		 "iommufd_vfio_map_dma > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_vfio, HELD(use, unpin_vfio),
+		 .dirties = true);
+IOMMUFD_CONSUMER(iommufd_vfio_read, "iommufd: mapped by the ioctls of VFIO, for a device that only reads",
+		 "iommufd_vfio_map_dma > iopt_map_pages > iopt_area_fill_domains" PINS,
+		 open_vfio_read, HELD(use, unpin_vfio),
 		 .only_read = true);
 IOMMUFD_CONSUMER(iommufd_file, "iommufd: a memfd, mapped for a device that may write to it",
 		 "iommufd_ioas_map_file > iopt_map_pages > iopt_area_fill_domains" FILE_PINS,
