@@ -14,6 +14,7 @@
 
 #include "consumers/rdma.h"
 #include "consumers/rds.h"
+#include "draw.h"
 #include "probe.h"
 #include "proc.h"
 #include "scratch.h"
@@ -359,6 +360,100 @@ static void window_left(struct seq *s)
 	pin_rdma_close_qp(&b.qp);
 }
 
+/* --- what is moved from one region to another --- */
+
+#define TRANSFERS	24
+#define COME_NS		(5000 * MS)	/* what was sent is there by then */
+
+/* Two regions, with a queue pair that is connected to itself. */
+struct pair {
+	struct seq *s;
+	struct pin_rdma_qp qp;
+	struct pin_mem from, to;
+	unsigned int mr[2];
+	uint32_t key[2];
+};
+
+/* Half of the memory without its first @skip bytes. */
+static bool reg_end(struct pair *p, struct pin_mem *m, int half, size_t skip)
+{
+	const size_t len = p->s->mem.len / 2;
+
+	*m = p->s->mem;
+	pin_mem_cut(m, half * len + skip, len - skip);
+	return step(p->s, half ? "register the target" : "register the source", PAGES / 2, 0,
+		    pin_rdma_reg_mr_key(&p->s->r, m->addr, m->len,
+					PIN_RDMA_LOCAL_WRITE | PIN_RDMA_REMOTE_WRITE,
+					&p->mr[half], &p->key[half]));
+}
+
+static bool dereg_ends(struct pair *p)
+{
+	return step(p->s, "deregister the source", -(PAGES / 2), 0,
+		    pin_rdma_dereg_mr(&p->s->r, p->mr[0])) &&
+	       step(p->s, "deregister the target", -(PAGES / 2), 0,
+		    pin_rdma_dereg_mr(&p->s->r, p->mr[1]));
+}
+
+/* No two pages are alike. */
+static void fill(const struct pin_mem *m, size_t page)
+{
+	for (size_t i = 0; i < m->len; i++)
+		((unsigned char *)m->addr)[i] = i * 131 + i / page * 29 + 1;
+}
+
+/* A piece of the source to somewhere in the target, where all else stays as it was. */
+static bool transfer(struct pair *p, uint64_t *state)
+{
+	const unsigned char *from = p->from.addr, *to = p->to.addr;
+	const uint64_t deadline = pin_now_ns() + COME_NS;
+	size_t skip, len, at, wrong = 0;
+	int err;
+
+	pin_draw_piece(pin_draw(state), &p->from, 1, &skip, &len);
+	if (len > p->to.len)
+		len = p->to.len;
+	at = pin_draw(state) % (p->to.len - len + 1);
+	memset(p->to.addr, 0, p->to.len);
+	err = pin_rdma_write(&p->s->r, &p->qp, p->key[0], from + skip, len, p->key[1], to + at);
+	if (err) {
+		pin_audit_fail(p->s->au, "RDMA write: %s", strerror(-err));
+		return false;
+	}
+	while (memcmp(from + skip, to + at, len) && pin_now_ns() < deadline)
+		pin_sleep_ns(MS);
+	for (size_t i = 0; i < p->to.len; i++)
+		wrong += to[i] != (i >= at && i - at < len ? from[skip + i - at] : 0);
+	if (wrong)
+		pin_audit_fail(p->s->au, "%zu bytes are wrong after %zu bytes from byte %zu of the source went to byte %zu of the target",
+			       wrong, len, skip, at);
+	return !wrong;
+}
+
+static void data(struct seq *s)
+{
+	/* Bytes that the regions begin behind the beginning of a page. */
+	static const size_t skips[][2] = { { 0, 0 }, { 1536, 512 }, { 700, 3001 }, { 4095, 1 } };
+	uint64_t state = 1;
+	struct pair p = { .s = s };
+	bool well = true;
+	int err = pin_rdma_open_qp(&s->r, &s->at, &p.qp);
+
+	if (err)
+		pin_audit_fail(s->au, "no queue pair can be connected to itself: %s",
+			       strerror(-err));
+	for (size_t i = 0; !err && well && i < sizeof(skips) / sizeof(skips[0]); i++) {
+		if (!reg_end(&p, &p.from, 0, skips[i][0]) || !reg_end(&p, &p.to, 1, skips[i][1]))
+			break;
+		fill(&p.from, s->k->page_size);
+		for (int n = 0; well && n < TRANSFERS; n++)
+			well = transfer(&p, &state);
+		if (!dereg_ends(&p))
+			break;
+	}
+	pin_rdma_close_qp(&p.qp);
+}
+
 /* --- several regions, and nothing but the end of what they belong to --- */
 
 /* Register it all in so many parts. */
@@ -515,6 +610,7 @@ static const struct test tests[] = {
 	{ "rxe.window_rebound", window_rebound, &rxe },
 	{ "rxe.window_closed", window_closed, &rxe },
 	{ "rxe.window_left", window_left, &rxe },
+	{ "rxe.data", data, &rxe },
 	{ "rxe.left", left, &rxe },
 	{ "rxe.left_one_less", left_one_less, &rxe },
 	{ "rxe.removed", removed, &rxe },
@@ -550,7 +646,7 @@ int main(int argc, char **argv)
 {
 	static const struct pin_program program = {
 		.name = "rdma_test",
-		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows that are bound to them, on a device that is taken away, left to the end of what they belong to, be it a socket of RDS. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
+		.doc = "Sequences on RDMA memory regions: registered anew, with rights that the memory does not have, moved to another protection domain, seen through windows that are bound to them, on a device that is taken away, written to by the device, left to the end of what they belong to, be it a socket of RDS. Each step must move the counters, and VmPin, by exactly what is predicted. Tests are called DRIVER.SEQUENCE.",
 		.add_tests = add_tests,
 		.setup = setup,
 	};

@@ -535,7 +535,7 @@ static int connect_qp(const struct pin_rdma *r, const struct pin_rdma_device *d,
 		.qp_handle = qp->handle,
 		.attr_mask = HAS_STATE | HAS_ACCESS | HAS_PKEY | HAS_PORT,
 		.qp_state = STATE_INIT,
-		.qp_access_flags = PIN_RDMA_REMOTE_READ,
+		.qp_access_flags = PIN_RDMA_REMOTE_READ | PIN_RDMA_REMOTE_WRITE,
 		.port_num = 1,
 		.dest_qp_num = qp->number,
 		.path_mtu = MTU_1024,
@@ -605,8 +605,9 @@ static int complete(const struct pin_rdma_qp *qp)
 	return wc->status ? -EIO : 0;
 }
 
-int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t mw,
-		     uint32_t mr, const void *addr, size_t len)
+/* Put a request, of the memory @sge or none, into the queue and wait for its end. */
+static int post(const struct pin_rdma *r, const struct pin_rdma_qp *qp,
+		const struct rxe_send_wqe *what, const struct rxe_sge *sge)
 {
 	struct ib_uverbs_post_send_resp answer;
 	struct {
@@ -624,7 +625,18 @@ int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uin
 	struct rxe_send_wqe *wqe = element(work, next);
 	int err;
 
-	*wqe = (struct rxe_send_wqe){
+	*wqe = *what;
+	if (sge)
+		wqe->dma.sge[0] = *sge;
+	__atomic_store_n(&work->producer_index, (next + 1) & work->index_mask, __ATOMIC_RELEASE);
+	err = verb(r->fd, IB_USER_VERBS_CMD_POST_SEND, &cmd, sizeof(cmd), sizeof(answer));
+	return err ?: complete(qp);
+}
+
+int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t mw,
+		     uint32_t mr, const void *addr, size_t len)
+{
+	const struct rxe_send_wqe wqe = {
 		.wr = {
 			.opcode = IB_UVERBS_WR_BIND_MW,
 			.wr.mw = {
@@ -637,9 +649,26 @@ int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uin
 			},
 		},
 	};
-	__atomic_store_n(&work->producer_index, (next + 1) & work->index_mask, __ATOMIC_RELEASE);
-	err = verb(r->fd, IB_USER_VERBS_CMD_POST_SEND, &cmd, sizeof(cmd), sizeof(answer));
-	return err ?: complete(qp);
+
+	return post(r, qp, &wqe, NULL);
+}
+
+int pin_rdma_write(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t local,
+		   const void *from, size_t len, uint32_t remote, const void *to)
+{
+	const struct rxe_sge sge = {
+		.addr = (uintptr_t)from, .length = len, .lkey = local,
+	};
+	const struct rxe_send_wqe wqe = {
+		.wr = {
+			.opcode = IB_UVERBS_WR_RDMA_WRITE,
+			.wr.rdma = { .remote_addr = (uintptr_t)to, .rkey = remote },
+		},
+		.iova = (uintptr_t)to,
+		.dma = { .length = len, .resid = len, .num_sge = 1 },
+	};
+
+	return post(r, qp, &wqe, &sge);
 }
 
 /* --- the consumers --- */

@@ -9,6 +9,7 @@
 #include "scratch.h"
 
 #define PIN_RDMA_LOCAL_WRITE	(1u << 0)
+#define PIN_RDMA_REMOTE_WRITE	(1u << 1)
 #define PIN_RDMA_REMOTE_READ	(1u << 2)
 #define PIN_RDMA_MW_BIND	(1u << 4)
 #define PIN_RDMA_FLUSH_PERSISTENT	(1u << 9)	/* 6.2 */
@@ -75,5 +76,11 @@ void pin_rdma_close_qp(struct pin_rdma_qp *qp);
 /* Bind window @mw to this part of region @mr, both by their keys; @len 0: to none. */
 int pin_rdma_bind_mw(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t mw,
 		     uint32_t mr, const void *addr, size_t len);
+/*
+ * Send @len bytes at @from, of the region with key @local, to @to, of that with key
+ * @remote. They have left then; that they have come nobody is told.
+ */
+int pin_rdma_write(const struct pin_rdma *r, const struct pin_rdma_qp *qp, uint32_t local,
+		   const void *from, size_t len, uint32_t remote, const void *to);
 
 #endif
