@@ -38,6 +38,9 @@
 #define DISK_SECTORS	(8u << 11)
 #define BASIC		(1u << 0)	/* UBLK_PARAM_TYPE_BASIC */
 #define ANSWER_MS	10000
+#define OP_WRITE	1		/* UBLK_IO_OP_WRITE */
+#define IN_SHARED	(1u << 19)	/* UBLK_IO_F_SHMEM_ZC: addr says where in which memory */
+#define SHARED_OFFSET	0xffffffffu
 
 /* As in <linux/ublk_cmd.h> of 7.3, which few systems have. */
 struct ctrl_cmd {
@@ -400,6 +403,27 @@ static int open_node(const char *format, int flags)
 	return fd;
 }
 
+/* What the disk's user and its server share, both mapped before the server was forked. */
+static struct {
+	char *addr;		/* NULL: nothing */
+	unsigned int *requests;	/* that were there */
+} shared;
+
+/* Take the data from where they are, or put them there: the kernel does not. */
+static void copy_shared(const struct io_desc *desc, char *disk)
+{
+	char *at = shared.addr + (desc->addr & SHARED_OFFSET);
+	const size_t len = (size_t)desc->nr_sectors << 9;
+
+	if (!(desc->op_flags & IN_SHARED))
+		return;
+	++*shared.requests;
+	if ((desc->op_flags & 0xff) == OP_WRITE)
+		memcpy(disk, at, len);
+	else
+		memcpy(at, disk, len);
+}
+
 /* All of the disk is this one buffer: what was written last can be read, if as much. */
 static void __attribute__((noreturn)) serve(const struct pin_kernel *k, const char *kind, int fd)
 {
@@ -426,6 +450,7 @@ static void __attribute__((noreturn)) serve(const struct pin_kernel *k, const ch
 		_exit(EXIT_FAILURE);
 	while (!io_uring_wait_cqe(&ring, &cqe) && !cqe->res) {
 		io_uring_cqe_seen(&ring, cqe);
+		copy_shared(desc, mem.addr);
 		submit_io(&ring, dev, COMMIT_AND_FETCH_REQ, (long)desc->nr_sectors << 9, mem.addr);
 	}
 	_exit(EXIT_SUCCESS);
@@ -486,12 +511,39 @@ out:
 		close(fd);
 }
 
+/* Start a server with buffers of @kind, and its disk. False if that cannot be; stop it anyway. */
+static bool start_disk(struct pin_audit *au, const char *kind, pid_t *pid, struct ready *server)
+{
+	struct ctrl_cmd start = { .data = 0 };
+	long err = set_params();
+
+	*pid = start_server(pin_audit_kernel(au), kind, server);
+	start.data = *pid;
+	if (err || server->err) {
+		pin_audit_skip(au, "%s", *server->why ? server->why :
+			       strerror(-(err ?: server->err)));
+		return false;
+	}
+	err = order_server(START_DEV, &start);
+	if (err)
+		pin_audit_fail(au, "starting the disk: %s", strerror(-err));
+	return !err;
+}
+
+/* The device is not deleted while a server has it. */
+static void stop_disk(pid_t pid)
+{
+	order_server(STOP_DEV, NULL);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static enum pin_verdict copied(struct pin_audit *au, const void *arg)
 {
-	const struct pin_kernel *k = pin_audit_kernel(au);
 	const struct pin_predict nothing = { .acquired = 0 };
 	struct pin_view *view = NULL;
-	struct ctrl_cmd start = { .data = 0 };
 	struct dev_info info;
 	struct ready server;
 	pid_t pid;
@@ -500,29 +552,93 @@ static enum pin_verdict copied(struct pin_audit *au, const void *arg)
 	if (*unable || err)
 		return pin_audit_skip(au, "%s%s", unable, err ? strerror(-err) : "");
 	device = info.dev_id;
-	err = set_params();
-	pid = start_server(k, arg, &server);
-	start.data = pid;
-	if (err || server.err) {
-		pin_audit_skip(au, "%s", *server.why ? server.why : strerror(-(err ?: server.err)));
-	} else {
-		err = order_server(START_DEV, &start);
-		if (err)
-			pin_audit_fail(au, "starting the disk: %s", strerror(-err));
+	if (start_disk(au, arg, &pid, &server)) {
 		pin_audit_restart(au);
 		view = pin_audit_view(au, pid, server.addr, server.pages);
-		if (!err && pin_audit_held(au, "the disk is there", view, &nothing))
+		if (pin_audit_held(au, "the disk is there", view, &nothing))
 			use_disk(au, view);
-		order_server(STOP_DEV, NULL);
 	}
+	stop_disk(pid);
 	pin_view_close(view);
-	/* The device is not deleted while a server has it. */
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
 	err = delete_device();
 	return err ? pin_audit_fail(au, "deleting the device: %s", strerror(-err)) : PIN_PASS;
+}
+
+/* --- requests whose memory the server has registered --- */
+
+/* Pages of it: from where, to where, how many. */
+static const struct {
+	unsigned int from, to, pages;
+} moves[] = {
+	{ 0, 16, 16 }, { 1, 17, 1 }, { 5, 40, 7 }, { 33, 2, 16 }, { 63, 0, 1 }, { 20, 21, 11 },
+};
+
+static char byte_of(size_t page)
+{
+	return 1 + page * 37 % 251;
+}
+
+static bool move(struct seq *s, int fd, unsigned int from, unsigned int to, unsigned int pages)
+{
+	const size_t ps = s->k->page_size, len = pages * ps;
+	const uint64_t pins = s->k->dio_pins ? pages : 0;
+	char *mem = s->mem.addr;
+	unsigned int wrong = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < PAGES; i++)
+		memset(mem + i * ps, byte_of(i), ps);
+	*shared.requests = 0;
+	n = pwrite(fd, mem + from * ps, len, 0);
+	if (!step(s, "write", pins, pins, len, n < 0 ? -errno : n))
+		return false;
+	n = pread(fd, mem + to * ps, len, 0);
+	if (!step(s, "read", pins, pins, len, n < 0 ? -errno : n))
+		return false;
+	for (size_t i = 0; i < PAGES; i++) {
+		const char want = byte_of(i >= to && i - to < pages ? from + i - to : i);
+
+		wrong += mem[i * ps] != want || memcmp(mem + i * ps, mem + i * ps + 1, ps - 1);
+	}
+	if (wrong)
+		pin_audit_fail(s->au, "%u of %u pages are wrong after %u from page %u went to page %u",
+			       wrong, PAGES, pages, from, to);
+	if (*shared.requests != 2)
+		pin_audit_fail(s->au, "%u of 2 requests were known to be in the memory",
+			       *shared.requests);
+	return !wrong;
+}
+
+static enum pin_verdict in_shared(struct pin_audit *au, const void *kind)
+{
+	struct ready server;
+	struct seq s;
+	pid_t pid;
+	int fd;
+
+	if (!begin(&s, au, kind))
+		return PIN_PASS;
+	shared.addr = s.mem.addr;
+	shared.requests = mmap(NULL, s.k->page_size, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared.requests == MAP_FAILED)
+		abort();
+	if (start_disk(au, "anon", &pid, &server)) {
+		pin_audit_restart(au);
+		fd = open_node("/dev/ublkb%u", O_RDWR | O_DIRECT);
+		if (fd < 0)
+			pin_audit_fail(au, "/dev/ublkb%u: %s", device, strerror(errno));
+		else if (step(&s, "register", s.mem.pages, 0, 0,
+			      reg(s.mem.addr, s.mem.len, 0)))
+			for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]) &&
+			     move(&s, fd, moves[i].from, moves[i].to, moves[i].pages); i++)
+				;
+		close(fd);
+	}
+	stop_disk(pid);
+	munmap(shared.requests, s.k->page_size);
+	shared.addr = NULL;
+	return end(&s);
 }
 
 static void add_tests(struct pin_suite *s)
@@ -542,6 +658,9 @@ static void add_tests(struct pin_suite *s)
 	pin_suite_add(s, outlives, NULL, "register.outlives_process");
 	for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
 		pin_suite_add(s, copied, buffers[i], "copy.%s", buffers[i]);
+	pin_suite_add(s, in_shared, "memfd", "shared.memfd");
+	pin_suite_add(s, in_shared, "memfd_thp", "shared.memfd_thp");
+	pin_suite_add(s, in_shared, "memfd_hugetlb", "shared.memfd_hugetlb");
 }
 
 static int try_device(char *why)
