@@ -590,6 +590,114 @@ static long zcrx_unanswered(const struct bench *b, struct pin_predict *p)
 	return zcrx(&z, PIN_ZCRX_RING);
 }
 
+/* --- io_uring's memory region --- */
+
+static long region_described(struct pin_uring_region *region, uint64_t flags)
+{
+	const struct pin_uring_region_reg reg = { (uintptr_t)region, flags, { 0 } };
+	struct io_uring ring;
+	char why[PIN_WHY_LEN];
+	long err;
+
+	if (pin_uring_new(&ring, IORING_SETUP_R_DISABLED, why))
+		return -ENOTBLK;
+	err = pin_uring_register(ring.ring_fd, PIN_IORING_REGISTER_MEM_REGION, &reg, 1);
+	io_uring_queue_exit(&ring);
+	return err;
+}
+
+static long region(void *addr, size_t len)
+{
+	struct pin_uring_region at = { (uintptr_t)addr, len, PIN_IORING_REGION_USER, 0, 0, { 0 } };
+
+	return region_described(&at, PIN_IORING_REGION_WAIT_ARG);
+}
+
+static long region_unmapped(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return region(b->good + PAGES * b->page, b->page);
+}
+
+static long region_ends(const struct bench *b, struct pin_predict *p)
+{
+	want_long(b, p, 5, -EFAULT);
+	return region(b->good + (PAGES - 5) * b->page, 8 * b->page);
+}
+
+static long region_readonly(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return region(b->readonly, 4 * b->page);
+}
+
+static long region_none(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return region(b->none, 4 * b->page);
+}
+
+static long region_kernel(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EFAULT);
+	return region(kernel_address(), b->page);
+}
+
+static long region_wraps(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EOVERFLOW);
+	return region((char *)-b->page, 2 * b->page);
+}
+
+static long region_no_length(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EINVAL);
+	return region(b->good, 0);
+}
+
+static long region_unaligned(const struct bench *b, struct pin_predict *p)
+{
+	want(p, 0, -EINVAL);
+	return region(b->good + 512, 4 * b->page);
+}
+
+/* What is wrong with the rest of it is found before a page is pinned. */
+static long region_arguments(const struct bench *b, struct pin_predict *p)
+{
+	const struct pin_uring_region good = {
+		(uintptr_t)b->good, b->page, PIN_IORING_REGION_USER, 0, 0, { 0 },
+	};
+	struct pin_uring_region bad[] = { good, good, good, good, good };
+	long err = -EINVAL;
+
+	want(p, 0, -EINVAL);
+	bad[0].flags |= 1u << 31;
+	bad[1].id = 1;
+	bad[2].mmap_offset = b->page;
+	bad[3].resv[1] = 1;
+	for (size_t i = 0; i < 4 && err == -EINVAL; i++)
+		err = region_described(&bad[i], PIN_IORING_REGION_WAIT_ARG);
+	if (err == -EINVAL)
+		err = region_described(&bad[4], 1ull << 63);
+	return err;
+}
+
+/* All is done, and cannot be told. */
+static long region_unanswered(const struct bench *b, struct pin_predict *p)
+{
+	const struct pin_uring_region at = {
+		(uintptr_t)b->good, 4 * b->page, PIN_IORING_REGION_USER, 0, 0, { 0 },
+	};
+
+	want_long(b, p, 4, -EFAULT);
+	if (mprotect(b->readonly, b->page, PROT_READ | PROT_WRITE))
+		return -errno;
+	memcpy(b->readonly, &at, sizeof(at));
+	if (mprotect(b->readonly, b->page, PROT_READ))
+		return -errno;
+	return region_described((void *)b->readonly, PIN_IORING_REGION_WAIT_ARG);
+}
+
 /* --- BPF task storage; sequences are in bpf_test --- */
 
 /* Fields that point to structures of @size bytes, for the task of @pid; closed in the end. */
@@ -751,6 +859,16 @@ static const struct bad list[] = {
 	{ "uring_zcrx.queue_ends", zcrx_queue_ends },
 	{ "uring_zcrx.area_after_queue", zcrx_second_bad },
 	{ "uring_zcrx.unanswered", zcrx_unanswered },
+	{ "uring_region.unmapped", region_unmapped },
+	{ "uring_region.ends", region_ends },
+	{ "uring_region.readonly", region_readonly },
+	{ "uring_region.prot_none", region_none },
+	{ "uring_region.kernel_address", region_kernel },
+	{ "uring_region.wraps", region_wraps },
+	{ "uring_region.zero_length", region_no_length },
+	{ "uring_region.unaligned", region_unaligned },
+	{ "uring_region.arguments", region_arguments },
+	{ "uring_region.unanswered", region_unanswered },
 	{ "bpf_uptr.unmapped", uptr_unmapped },
 	{ "bpf_uptr.third_unmapped", uptr_third_unmapped },
 	{ "bpf_uptr.third_unmapped_second_null", uptr_third_unmapped_second_null },

@@ -1063,9 +1063,9 @@ static void fixed_io(struct seq *s, const struct pin_mem *m)
 #define RESIZABLE	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 /* To rings in pages @first and @first + 1 of @m, if that is not NULL. */
-static long resize(int ring_fd, const struct pin_mem *m, size_t first)
+static long resize(int ring_fd, const struct pin_mem *m, size_t first, unsigned int entries)
 {
-	struct pin_uring_params p = { .sq_entries = MORE_ENTRIES, .cq_entries = 2 * MORE_ENTRIES };
+	struct pin_uring_params p = { .sq_entries = entries, .cq_entries = 2 * entries };
 
 	if (m) {
 		p.cq.rings = (uintptr_t)piece(m, first, 1).iov_base;
@@ -1089,7 +1089,7 @@ static void resize_kernel_rings(struct seq *s, const struct pin_mem *m)
 
 	step(s, "register", (struct want){ 64, 0, 64, 0 },
 	     io_uring_register_buffers(&s->ring, &iov, 1));
-	step(s, "resize", nothing, resize(s->ring.ring_fd, NULL, 0));
+	step(s, "resize", nothing, resize(s->ring.ring_fd, NULL, 0, MORE_ENTRIES));
 	unregister(s);
 }
 
@@ -1104,11 +1104,18 @@ static void resize_own_rings(struct seq *s, const struct pin_mem *m)
 	p.sq.sqes = (uintptr_t)piece(m, 1, 1).iov_base;
 	fd = syscall(__NR_io_uring_setup, ENTRIES, &p);
 	step(s, "rings in our memory", (struct want){ .acquired = 2 }, fd < 0 ? -errno : 0);
-	step(s, "resize", (struct want){ .acquired = 2, .released = 2 }, resize(fd, m, 2));
+	step(s, "resize", (struct want){ .acquired = 2, .released = 2 },
+	     resize(fd, m, 2, MORE_ENTRIES));
 	step(s, "entries in a hole",
 	     (struct want){ .acquired = 1, .released = 1, .result = -EFAULT },
-	     resize(fd, m, 6));
-	step(s, "resize back", (struct want){ .acquired = 2, .released = 2 }, resize(fd, m, 0));
+	     resize(fd, m, 6, MORE_ENTRIES));
+	step(s, "resize back", (struct want){ .acquired = 2, .released = 2 },
+	     resize(fd, m, 0, MORE_ENTRIES));
+	/* What waits to be submitted does not fit into the new ones. */
+	*(volatile uint32_t *)((char *)piece(m, 0, 1).iov_base + p.sq.tail) += ENTRIES;
+	step(s, "fewer entries",
+	     (struct want){ .acquired = 2, .released = 2, .result = -EOVERFLOW },
+	     resize(fd, m, 2, ENTRIES / 2));
 	if (fd >= 0)
 		close(fd);
 }
@@ -2160,6 +2167,73 @@ static void receive_kernel_queue(struct seq *s, const struct pin_mem *m)
 	}
 }
 
+#define RECV_ZC		58	/* IORING_OP_RECV_ZC: 6.15 */
+#define SENT_PAGES	6	/* in fewer pieces than there is room for completions */
+#define AREA_BITS	48	/* of what a completion says: where in the area */
+
+/* Sent is a buffer from @sent on, what completions say has come of it, or -errno. */
+static long await_received(struct seq *s, const struct pin_mem *m, const char *sent, size_t len)
+{
+	struct __kernel_timespec limit = { .tv_sec = 5 };
+	struct io_uring_cqe *cqe;
+	size_t got = 0;
+	uint64_t at;
+	long err;
+
+	while (got < len) {
+		err = io_uring_wait_cqe_timeout(&s->ring, &cqe, &limit);
+		if (err)
+			return err;
+		err = cqe->res;
+		at = cqe->big_cqe[0] & ((1ull << AREA_BITS) - 1);
+		io_uring_cqe_seen(&s->ring, cqe);
+		if (err <= 0)
+			return err ?: -EPIPE;
+		if (at + err > m->len || got + err > len)
+			return -EOVERFLOW;
+		if (memcmp((char *)m->addr + at, sent + got, err))
+			pin_audit_fail(s->au, "of %ld bytes from byte %zu of what was sent, at byte %llu of the area, is something else",
+				       err, got, (unsigned long long)at);
+		got += err;
+	}
+	return 0;
+}
+
+/* Over loopback all of it is copied to the area. */
+static void receive_data(struct seq *s, const struct pin_mem *m)
+{
+	const int id = receive_to(s, "register", m, 0, 64);
+	const size_t len = SENT_PAGES * s->page - 100;
+	struct pin_mem from = *m;
+	struct io_uring_sqe *sqe;
+	int out, in, err;
+
+	if (id < 0)
+		return;
+	err = pin_uring_tcp_pair(&out, &in);
+	if (err) {
+		pin_audit_skip(s->au, "TCP over loopback: %s: ip link set lo up", strerror(-err));
+		return;
+	}
+	from.addr = malloc(SENT_PAGES * s->page);
+	from.len = SENT_PAGES * s->page;
+	if (!from.addr)
+		abort();
+	fill_pages(&from);
+	sqe = io_uring_get_sqe(&s->ring);
+	io_uring_prep_rw(RECV_ZC, sqe, in, NULL, 0, 0);
+	sqe->ioprio = IORING_RECV_MULTISHOT;
+	sqe->splice_fd_in = id;
+	io_uring_submit(&s->ring);
+	if (send(out, from.addr, len, MSG_DONTWAIT) != (ssize_t)len)
+		pin_audit_skip(s->au, "TCP over loopback does not take %zu bytes at once", len);
+	else
+		step(s, "receive", nothing, await_received(s, m, from.addr, len));
+	free(from.addr);
+	close(out);
+	close(in);
+}
+
 /* A folio that is met again, behind pages of another one, is charged again. */
 static void receive_patched(struct seq *s, const struct pin_mem *m)
 {
@@ -2381,6 +2455,7 @@ static const struct test tests[] = {
 	  .able = can_receive_limited, .pages = 1 },
 	{ "zcrx.patched_thp", receive_patched, .flags = PIN_ZCRX_RING, .able = can_receive,
 	  .kind = "thp_patched", .pages = 64 },
+	{ "zcrx.data", receive_data, .flags = PIN_ZCRX_RING, .able = can_receive, .pages = 64 },
 	{ "zcrx.more_areas", receive_more, .flags = PIN_ZCRX_RING, .able = can_add_area,
 	  .pages = 64 },
 	{ "zcrx.exported", receive_exported, .flags = PIN_ZCRX_RING, .able = can_receive,
