@@ -229,6 +229,7 @@ struct ending {
 	bool any_memory;	/* worth a run on each kind */
 	const char *only;	/* on that kind, read into */
 	unsigned int dirty;	/* pages that are not cleaned */
+	unsigned int pages;	/* 0: PAGES */
 };
 
 struct cell {
@@ -250,7 +251,8 @@ static void allocate(struct pin_mem *m, const struct cell *cell, const struct pi
 	if (chdir(cell->site->dir))
 		r->result = pin_why(r->why, -errno, "%s: %s", cell->site->dir, strerror(errno));
 	else
-		r->result = pin_mem_alloc(m, pin_memkind_find(cell->kind), k, PAGES);
+		r->result = pin_mem_alloc(m, pin_memkind_find(cell->kind), k,
+					  cell->ending->pages ?: PAGES);
 	if (r->result) {
 		if (!*r->why)
 			memcpy(r->why, m->why, sizeof(r->why));
@@ -546,6 +548,10 @@ static const struct ending endings[] = {
 	{ .name = "fork_sigkill", .end = end_fork_sigkill },
 	{ .name = "cleaned", .end = end_cleaned, .only = "file_shared" },
 	{ .name = "cleaned_part", .end = end_cleaned, .only = "file_shared", .dirty = 1 },
+	/* What is no more than a block of a file may be read in a way of its own (7.3). */
+	{ .name = "cleaned_block", .end = end_cleaned, .only = "file_shared", .pages = 1 },
+	{ .name = "complete_block", .end = end_complete, .pages = 1 },
+	{ .name = "sigkill_block", .end = end_sigkill, .pages = 1 },
 };
 
 /*
