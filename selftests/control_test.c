@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/futex.h>
+#include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -452,6 +453,42 @@ struct control {
 	const char *how;
 };
 
+/*
+ * A buffer of perf events, of which so much is in VmPin as a user may not have for
+ * nothing: as if it were pinned, and no longer than there is the buffer.
+ */
+static long do_perf(struct buffer *b)
+{
+	struct perf_event_attr event = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(event),
+		.config = PERF_COUNT_SW_DUMMY, .exclude_kernel = 1,
+	};
+	const long free_bytes = pin_read_number("/proc/sys/kernel/perf_event_mlock_kb", 0) * 1024 *
+				sysconf(_SC_NPROCESSORS_ONLN);
+	struct pin_statement before, there;
+	size_t len = b->page;
+	long err = 0;
+	void *p;
+	int fd;
+
+	fd = syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0 || pin_statement_read(getpid(), &before))
+		return -EPERM;
+	while ((long)len <= free_bytes)
+		len *= 2;
+	len += b->page;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		err = -EPERM;
+	} else {
+		if (pin_statement_read(getpid(), &there) || there.vmpin_kib <= before.vmpin_kib)
+			err = -EILSEQ;
+		munmap(p, len);
+	}
+	close(fd);
+	return err;
+}
+
 static const struct control controls[] = {
 	{ "vmsplice", do_vmsplice, 0, NULL },
 	{ "vmsplice.gift", do_vmsplice_gift, 0, NULL },
@@ -466,6 +503,7 @@ static const struct control controls[] = {
 	{ "futex", do_futex, 0, NULL },
 	{ "pagemap", do_pagemap, 0, NULL },
 	{ "mlock", do_mlock, 0, NULL },
+	{ "perf", do_perf, EPERM, "no perf event with such a buffer: ulimit -l" },
 	{ "ksm", do_ksm, EINVAL, "kernel option KSM" },
 	{ "madvise.populate", do_populate, EINVAL, "MADV_POPULATE_WRITE is since 5.14" },
 	{ "madvise.pageout", do_pageout, 0, NULL },
