@@ -626,6 +626,12 @@ static int alloc_memfd_aligned(struct pin_mem *m, unsigned int pages)
 
 	if (err)
 		return err;
+	/* The map begins where the file does. */
+	if (m->addr != m->map)
+		munmap(m->map, (char *)m->addr - (char *)m->map);
+	munmap((char *)m->addr + m->len, (char *)m->map + m->map_len - (char *)m->addr - m->len);
+	m->map = m->addr;
+	m->map_len = m->len;
 	m->fd = memfd_create("pin-memfd", MFD_CLOEXEC);
 	if (m->fd < 0 || ftruncate(m->fd, m->len))
 		return fail(m, -errno, "memfd_create: %s", strerror(errno));
