@@ -480,15 +480,20 @@ static bool let_happen(struct run *r, enum event e)
 	return give_page(r);
 }
 
+/* The call has ended; or false. */
+static bool ended(struct run *r)
+{
+	if (!pin_actor_end(&r->actor, PIN_ACTOR_PIN, &r->reply))
+		return true;
+	pin_audit_fail(r->au, "%s", r->reply.why);
+	return false;
+}
+
 /* @rest: what is still to come of the pin; then all that is held goes with the process. */
 static void end_well(struct run *r, const struct pin_predict *all, struct pin_predict rest)
 {
 	struct pin_predict last = { .released = all->acquired - all->released };
 
-	if (pin_actor_end(&r->actor, PIN_ACTOR_PIN, &r->reply)) {
-		pin_audit_fail(r->au, "%s", r->reply.why);
-		return;
-	}
 	/* Some miss the data that was dropped, and let go at once. */
 	if (shared->event == DROPPED && r->reply.result < 0) {
 		rest.result = r->reply.result;
@@ -530,9 +535,14 @@ static void run_event(struct run *r, enum event e)
 	case 1:
 		break;
 	case 0:
-		/* It does not wait, but is refused; or does not want to write. */
 		pin_audit_note(r->au, "did not wait");
-		all = e == ALLOWED && r->actor.consumer->only_read ? &r->good : &r->bad;
+		/* It is refused; or does not want to write. */
+		if (!ended(r))
+			return;
+		all = e == ALLOWED && r->reply.result == r->good.result &&
+		      (r->actor.consumer->only_read ||
+		       pin_audit_excuse(r->au, r->actor.consumer->name, userfault.name)) ?
+		      &r->good : &r->bad;
 		end_well(r, all, *all);
 		return;
 	default:
@@ -548,7 +558,8 @@ static void run_event(struct run *r, enum event e)
 	rest = *all;
 	rest.acquired -= midway.acquired;
 	rest.released -= midway.released;
-	end_well(r, all, rest);
+	if (ended(r))
+		end_well(r, all, rest);
 }
 
 static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
