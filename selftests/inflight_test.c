@@ -46,7 +46,8 @@
 
 static const struct pin_scratch_fs file_systems[] = {
 	{
-		.type = "ext4", .mkfs = "mkfs.ext4", .args = { "-Fq" },
+		/* Small as it is, its blocks would be no pages. */
+		.type = "ext4", .mkfs = "mkfs.ext4", .args = { "-Fq", "-b", "4096" },
 		.package = "e2fsprogs", .config = "EXT4_FS",
 	}, {
 		.type = "xfs", .mkfs = "mkfs.xfs", .args = { "-fq" },

@@ -462,7 +462,7 @@ static const struct threat threats[] = {
 	{ "compaction", "file_shared", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "to_device", "anon", need_device, try_device, has_been_away, false, PAGES },
 	{ "to_device", "thp", need_device, try_device, has_been_away, false, PAGES },
-	{ "to_device", "mthp", need_device, try_device, has_been_away, false, PAGES },
+	{ "to_device", "mthp", need_device, try_device, has_been_away, true, PAGES },
 	{ "pageout", "anon", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "thp", need_swap, try_pageout, has_gone, false, PAGES },
 	{ "pageout", "memfd", need_swap, try_pageout, has_gone, false, PAGES },
