@@ -533,6 +533,9 @@ static void run_event(struct run *r, enum event e)
 	}
 	switch (await_fault(r)) {
 	case 1:
+		if (e == ALLOWED && r->actor.consumer->only_read &&
+		    !pin_audit_excuse(r->au, r->actor.consumer->name, userfault.name))
+			pin_audit_fail(r->au, "it waits to be allowed to write, but is only to read");
 		break;
 	case 0:
 		pin_audit_note(r->au, "did not wait");
