@@ -529,6 +529,7 @@ static enum pin_verdict run_control(struct pin_audit *au, const void *arg)
 		return pin_audit_fail(au, "mmap: %s", strerror(errno));
 	madvise(b.p, b.len, MADV_NOHUGEPAGE);
 	memset(b.p, 1, b.len);
+	pin_audit_base_vmpin(au, getpid());
 	result = c->work(&b);
 	if (c->missing && result == -c->missing)
 		pin_audit_skip(au, "%s", c->how);
