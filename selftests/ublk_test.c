@@ -38,6 +38,7 @@
 #define DISK_SECTORS	(8u << 11)
 #define BASIC		(1u << 0)	/* UBLK_PARAM_TYPE_BASIC */
 #define ANSWER_MS	10000
+#define OP_MASK		0xffu
 #define OP_WRITE	1		/* UBLK_IO_OP_WRITE */
 #define IN_SHARED	(1u << 19)	/* UBLK_IO_F_SHMEM_ZC: addr says where in which memory */
 #define SHARED_OFFSET	0xffffffffu
@@ -418,7 +419,7 @@ static void copy_shared(const struct io_desc *desc, char *disk)
 	if (!(desc->op_flags & IN_SHARED))
 		return;
 	++*shared.requests;
-	if ((desc->op_flags & 0xff) == OP_WRITE)
+	if ((desc->op_flags & OP_MASK) == OP_WRITE)
 		memcpy(disk, at, len);
 	else
 		memcpy(at, disk, len);
@@ -582,6 +583,9 @@ static bool move(struct seq *s, int fd, unsigned int from, unsigned int to, unsi
 {
 	const size_t ps = s->k->page_size, len = pages * ps;
 	const uint64_t pins = s->k->dio_pins ? pages : 0;
+	const struct pin_predict want = {
+		.acquired = pins, .released = pins, .result = len, .or_result = len,
+	};
 	char *mem = s->mem.addr;
 	unsigned int wrong = 0;
 	ssize_t n;
@@ -590,10 +594,10 @@ static bool move(struct seq *s, int fd, unsigned int from, unsigned int to, unsi
 		memset(mem + i * ps, byte_of(i), ps);
 	*shared.requests = 0;
 	n = pwrite(fd, mem + from * ps, len, 0);
-	if (!step(s, "write", pins, pins, len, n < 0 ? -errno : n))
+	if (!pin_audit_step(s->au, "write", &want, n < 0 ? -errno : n, getpid()))
 		return false;
 	n = pread(fd, mem + to * ps, len, 0);
-	if (!step(s, "read", pins, pins, len, n < 0 ? -errno : n))
+	if (!pin_audit_step(s->au, "read", &want, n < 0 ? -errno : n, getpid()))
 		return false;
 	for (size_t i = 0; i < PAGES; i++) {
 		const char want = byte_of(i >= to && i - to < pages ? from + i - to : i);
