@@ -34,6 +34,9 @@
 #define DWELL_MS	300	/* for what must not happen */
 #define RETURN_MS	5000	/* for what must return, whatever it says */
 
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON	100
+#endif
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT	21
 #endif
@@ -129,12 +132,18 @@ static void try_move_pages(struct pin_bench *b)
 	free(addr);
 }
 
+/* All of it to that node, or an error: 0 or -errno. */
+static int move_strictly(struct pin_bench *b, int node)
+{
+	const unsigned long nodes = 1ul << node;
+
+	return mbind(b->m.addr, b->m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
+		     MPOL_MF_MOVE | MPOL_MF_STRICT) ? -errno : 0;
+}
+
 static void try_mbind(struct pin_bench *b)
 {
-	unsigned long nodes = 1ul << other_node(b);
-
-	mbind(b->m.addr, b->m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
-	      MPOL_MF_MOVE | MPOL_MF_STRICT);
+	move_strictly(b, other_node(b));
 	mbind(b->m.addr, b->m.len, MPOL_DEFAULT, NULL, 0, 0);
 }
 
@@ -181,10 +190,6 @@ static void try_pageout(struct pin_bench *b)
 	madvise(b->m.addr, b->m.len, MADV_PAGEOUT);
 }
 
-/*
- * A page that was unmapped for the swap is found again where it is, but is the child's,
- * too, by then: who writes to it first gets a copy.
- */
 /* What it holds is of no use any more: it goes without a place in swap. */
 static void try_lazyfree(struct pin_bench *b)
 {
@@ -192,6 +197,10 @@ static void try_lazyfree(struct pin_bench *b)
 	try_pageout(b);
 }
 
+/*
+ * A page that was unmapped for the swap is found again where it is, but is the child's,
+ * too, by then: who writes to it first gets a copy.
+ */
 static void try_pageout_fork(struct pin_bench *b)
 {
 	pid_t pid;
@@ -635,20 +644,16 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 /* Who insists on another node is told. */
 static enum pin_verdict refused(struct pin_audit *au, const void *kind)
 {
-	unsigned long nodes;
 	struct pin_bench b;
+	int node;
 
 	if (!open_pinned(&b, au, kind, PAGES, need_nodes))
 		return PIN_PASS;
 	pin_view_drain_lru();
-	nodes = 1ul << other_node(&b);
-	pin_bench_step(&b, "mbind", 0, 0,
-		       mbind(b.m.addr, b.m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
-			     MPOL_MF_MOVE | MPOL_MF_STRICT) && errno == EIO ? 0 : -EILSEQ);
+	node = other_node(&b);
+	pin_bench_step(&b, "mbind", 0, 0, move_strictly(&b, node) == -EIO ? 0 : -EILSEQ);
 	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
-	pin_bench_step(&b, "mbind of what is not pinned", 0, 0,
-		       mbind(b.m.addr, b.m.len, MPOL_BIND, &nodes, 8 * sizeof(nodes),
-			     MPOL_MF_MOVE | MPOL_MF_STRICT) ? -errno : 0);
+	pin_bench_step(&b, "mbind of what is not pinned", 0, 0, move_strictly(&b, node));
 	pin_bench_close(&b);
 	return PIN_PASS;
 }
@@ -1034,19 +1039,10 @@ static enum pin_verdict fails(struct pin_audit *au, const void *kind)
 
 /* --- pages that turn out to be broken --- */
 
-#ifndef MADV_HWPOISON
-#define MADV_HWPOISON	100
-#endif
-
-static void survive(int signal)
-{
-	(void)signal;
-}
-
 /* What the kernel says when page @nr is: 0 or -errno. Who maps it is told by SIGBUS. */
 static int poison(const struct pin_bench *b, unsigned int nr)
 {
-	const struct sigaction action = { .sa_handler = survive };
+	const struct sigaction action = { .sa_handler = carry_on };
 	int status = 0;
 	pid_t pid = fork();
 
