@@ -270,6 +270,16 @@ struct bound {
 	size_t len;		/* of a half */
 };
 
+static bool open_qp(struct seq *s, struct pin_rdma_qp *qp)
+{
+	int err = pin_rdma_open_qp(&s->r, &s->at, qp);
+
+	if (err)
+		pin_audit_fail(s->au, "no queue pair can be connected to itself: %s",
+			       strerror(-err));
+	return !err;
+}
+
 static bool reg_half(struct bound *b, int i)
 {
 	struct seq *s = b->s;
@@ -309,19 +319,13 @@ static bool unbind(struct bound *b)
 /* The window is there before the regions: what is closed all at once goes from the end. */
 static bool begin_bound(struct bound *b, struct seq *s)
 {
-	int err;
-
 	*b = (struct bound){ .s = s, .len = s->mem.len / 2 };
 	if (s->k->version < PIN_KVER(5, 14)) {
 		pin_audit_skip(s->au, "soft-RoCE has memory windows since 5.14");
 		return false;
 	}
-	err = pin_rdma_open_qp(&s->r, &s->at, &b->qp);
-	if (err) {
-		pin_audit_fail(s->au, "no queue pair can be connected to itself: %s",
-			       strerror(-err));
+	if (!open_qp(s, &b->qp))
 		return false;
-	}
 	return step(s, "window", 0, 0, pin_rdma_alloc_mw(&s->r, WINDOW_1, &b->mw, &b->mw_key)) &&
 	       reg_half(b, 0) && bind_half(b, 0, "bind it to the first half") &&
 	       held_by_window(b, 0);
@@ -436,13 +440,9 @@ static void data(struct seq *s)
 	static const size_t skips[][2] = { { 0, 0 }, { 1536, 512 }, { 700, 3001 }, { 4095, 1 } };
 	uint64_t state = 1;
 	struct pair p = { .s = s };
-	bool well = true;
-	int err = pin_rdma_open_qp(&s->r, &s->at, &p.qp);
+	bool well = open_qp(s, &p.qp);
 
-	if (err)
-		pin_audit_fail(s->au, "no queue pair can be connected to itself: %s",
-			       strerror(-err));
-	for (size_t i = 0; !err && well && i < sizeof(skips) / sizeof(skips[0]); i++) {
+	for (size_t i = 0; well && i < sizeof(skips) / sizeof(skips[0]); i++) {
 		if (!reg_end(&p, &p.from, 0, skips[i][0]) || !reg_end(&p, &p.to, 1, skips[i][1]))
 			break;
 		fill(&p.from, s->k->page_size);
