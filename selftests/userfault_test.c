@@ -45,7 +45,7 @@ struct uffdio_poison {
 #define UFFDIO_POISON		_IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
 
-/* Since Linux 7.3. */
+/* Of Linux 7.3. */
 #ifndef UFFDIO_RWPROTECT
 #define UFFD_FEATURE_RWP		(1 << 17)
 #define UFFDIO_REGISTER_MODE_RWP	(1ull << 3)
@@ -114,7 +114,7 @@ static const struct {
 } needs[NR_EVENTS] = {
 	[POISONED] = { UFFD_FEATURE_POISON, "UFFDIO_POISON came with Linux 6.6" },
 	[ALLOWED] = { UFFD_FEATURE_PAGEFAULT_FLAG_WP, "UFFDIO_WRITEPROTECT came with Linux 5.7" },
-	[RETURNED] = { UFFD_FEATURE_RWP, "UFFDIO_RWPROTECT came with Linux 7.3" },
+	[RETURNED] = { UFFD_FEATURE_RWP, "no UFFDIO_RWPROTECT: Linux 7.3 has it" },
 };
 
 /* A kernel that does not know one of the features wants another try without. */
@@ -181,7 +181,7 @@ static int protect(int fd, size_t page_size, bool on)
 static void arm_userfault(struct pin_mem *m)
 {
 	const size_t page_size = m->kernel->page_size;
-	const bool there = needs[shared->event].feature && shared->event != POISONED;
+	const bool there = shared->event == ALLOWED || shared->event == RETURNED;
 	struct uffdio_register reg = {
 		.range = { (uintptr_t)late_page(m), page_size },
 		.mode = !there ? UFFDIO_REGISTER_MODE_MISSING :
