@@ -94,12 +94,10 @@ bisect_proof: ## let pinbisect find planted bugs (hours): results/bisect.md
 bisect_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/bisect_proof.py $(PROOF)
 
-trace_proof: ## RUNS=20 of the suite, or of TESTS, under pintrace beside fio (hours)
+trace_proof: ## RUNS=20 of the suite under pintrace beside fio (hours): results/beside.md
 trace_proof: all
-	@for run in $$(seq $(RUNS)); do \
-		($(RUN) RESULTS='$(RESULTS)' $(BUILD)/bin/pinvm suite --kernel 6.12-amd64 \
-			--helper --beside $(addprefix --test ,$(TESTS))) || exit; \
-	done
+	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.py --runs $(RUNS)
+	$(call hand_back,$(RESULTS)/beside.md)
 
 trace_bench: ## what pintrace costs, by consumer and pages: results/trace.md (5 min)
 trace_bench: all

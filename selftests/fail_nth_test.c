@@ -375,8 +375,8 @@ static void find_culprits(struct pin_audit *au, const struct cell *cell,
 		order_sweep(cell, stage, n, n, 0);
 		if (!pin_actor_task(&a, SWEEP, &reply))
 			pin_actor_do(&a, PIN_ACTOR_EXIT, &reply);
-		pin_actor_wait(&a);
-		pin_actor_stop(&a);
+		pin_actor_gone(au, &a);
+		pin_actor_stop(au, &a);
 		left = stays(au, &before);
 		read_stack(kmsg, stack, sizeof(stack));
 		close(verbose("0"));
@@ -441,7 +441,7 @@ static unsigned int most_to_lose(const struct cell *cell, const struct pin_kerne
 /* Another process, and other memory. */
 static bool renew_actor(struct pin_audit *au, const struct cell *cell, struct pin_actor *a)
 {
-	pin_actor_stop(a);
+	pin_actor_stop(au, a);
 	if (!start_actor(au, cell, a))
 		return false;
 	pin_audit_base_vmpin(au, a->pid);
@@ -498,7 +498,7 @@ static bool run_stage(struct pin_audit *au, const struct cell *cell, struct pin_
 	last = shared->now;
 	if (at_exit) {
 		pin_actor_do(a, PIN_ACTOR_EXIT, &reply);
-		pin_actor_wait(a);
+		pin_actor_gone(au, a);
 	}
 	balance.issue_released = -(int64_t)shared->lost;
 	if (!strncmp(cell->consumer->name, "rdma_", 5))
@@ -544,7 +544,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 	pin_audit_base_vmpin(au, a.pid);
 	for (enum pin_stage stage = 0; stage < PIN_NR_STAGES && more; stage++)
 		more = run_stage(au, cell, &a, stage);
-	pin_actor_stop(&a);
+	pin_actor_stop(au, &a);
 	return PIN_PASS;
 }
 

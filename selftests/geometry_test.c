@@ -223,7 +223,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		done++;
 		right = run_piece(&r, cell->consumer, one);
 	}
-	pin_actor_stop(&r.actor);
+	pin_actor_stop(r.au, &r.actor);
 	if (!done && !err)
 		return pin_audit_skip(au, "%s", why);
 	/* The process had nothing left to let go of. */

@@ -562,13 +562,13 @@ static enum pin_verdict run_wait(struct pin_audit *au, const void *arg)
 		pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	} else {
 		run_wait_on(au, w, &a, &server);
-		pin_actor_stop(&a);
+		pin_actor_stop(au, &a);
 	}
 	/* It is over when nobody has the file any more. */
 	end.pid = server.pid;
 	if (pin_actor_wait(&end) < 0) {
 		pin_audit_fail(au, "the file system does not go away");
-		pin_actor_stop(&end);
+		pin_actor_stop(au, &end);
 	}
 	return PIN_PASS;
 }

@@ -695,7 +695,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		       shared->refused ? strerror(-shared->result) : "");
 	if (!err)
 		pin_audit_step(au, "closed", &balance, 0, a.pid);
-	pin_actor_stop(&a);
+	pin_actor_stop(au, &a);
 	pin_audit_step(au, "process exit", &balance, 0, 0);
 	return PIN_PASS;
 }
@@ -759,7 +759,7 @@ static enum pin_verdict run_half(struct pin_audit *au, const void *arg)
 		want.migrated = HALF_SLACK;
 		pin_audit_step(au, "read", &want, reply.result, 0);
 	}
-	pin_actor_stop(&a);
+	pin_actor_stop(au, &a);
 	return PIN_PASS;
 }
 

@@ -104,11 +104,7 @@ static bool step_pin(struct run *r)
 
 static bool gone(struct run *r)
 {
-	int status = pin_actor_wait(&r->actor);
-
-	if (status < 0)
-		pin_audit_fail(r->au, "the process does not end: %s", strerror(-status));
-	return status >= 0;
+	return pin_actor_gone(r->au, &r->actor);
 }
 
 static bool unpin_by(struct run *r, enum pin_actor_cmd who, const char *what)
@@ -195,7 +191,7 @@ static bool last_exec(struct run *r)
 
 static bool last_child(struct run *r)
 {
-	pin_actor_stop(&r->actor);
+	pin_actor_stop(r->au, &r->actor);
 	return false;
 }
 
@@ -244,7 +240,7 @@ static void stop_cell(void *state)
 {
 	struct run *r = state;
 
-	pin_actor_stop(&r->actor);
+	pin_actor_stop(r->au, &r->actor);
 	pin_view_close(r->view);
 	free(r);
 }

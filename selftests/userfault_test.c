@@ -502,22 +502,41 @@ static void end_well(struct run *r, const struct pin_predict *all, struct pin_pr
 		last.released = 0;
 	}
 	if (!pin_audit_step(r->au, "pin", &rest, r->reply.result, r->actor.pid) ||
-	    !order(r, PIN_ACTOR_EXIT))
+	    !order(r, PIN_ACTOR_EXIT) || !pin_actor_gone(r->au, &r->actor))
 		return;
-	pin_actor_wait(&r->actor);
 	pin_audit_step(r->au, "exit", &last, 0, 0);
 	pin_audit_gone(r->au, "exit", r->view);
 }
 
+/* Without the page. */
+static bool dies(const struct run *r)
+{
+	struct pollfd end = { .fd = syscall(SYS_pidfd_open, r->actor.pid, 0), .events = POLLIN };
+	int n;
+
+	do {
+		n = poll(&end, 1, WAIT_MS);
+	} while (n < 0 && errno == EINTR);
+	close(end.fd);
+	return n > 0;
+}
+
 static void end_killed(struct run *r, const struct pin_predict *midway)
 {
+	const bool waits = !dies(r);
 	struct pin_predict rest = {
 		.released = midway->acquired - midway->released,
-		/* It may come to the page once more. */
-		.migrated = r->bad.acquired - midway->acquired,
+		/* It may come to the page once more; or go on, with it. */
+		.migrated = (waits ? &r->good : &r->bad)->acquired - midway->acquired,
 	};
 
-	pin_actor_wait(&r->actor);
+	if (waits) {
+		if (!pin_audit_excuse(r->au, "userfault_killed", r->actor.consumer->name))
+			pin_audit_fail(r->au, "the process was killed, and does not end while the page does not come");
+		give_page(r);
+	}
+	if (!pin_actor_gone(r->au, &r->actor))
+		return;
 	pin_audit_step(r->au, "sigkill", &rest, 0, 0);
 	pin_audit_gone(r->au, "sigkill", r->view);
 }
@@ -592,7 +611,7 @@ static enum pin_verdict run_cell(struct pin_audit *au, const void *arg)
 		return pin_audit_fail(au, "cannot start a process: %s", strerror(-err));
 	if (open_actor(&r) && foretell(&r))
 		run_event(&r, cell->event);
-	pin_actor_stop(&r.actor);
+	pin_actor_stop(au, &r.actor);
 	if (r.fd >= 0)
 		close(r.fd);
 	pin_view_close(r.view);

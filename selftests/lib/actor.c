@@ -387,15 +387,25 @@ int pin_actor_wait(struct pin_actor *a)
 	return status;
 }
 
-void pin_actor_stop(struct pin_actor *a)
+bool pin_actor_gone(struct pin_audit *au, struct pin_actor *a)
+{
+	const int status = pin_actor_wait(a);
+
+	if (status < 0)
+		pin_audit_fail(au, "the process does not end: %s", strerror(-status));
+	return status >= 0;
+}
+
+void pin_actor_stop(struct pin_audit *au, struct pin_actor *a)
 {
 	if (a->pid > 0)
 		kill(a->pid, SIGKILL);
-	pin_actor_wait(a);
+	pin_actor_gone(au, a);
 	/* Ours to reap once its parent is gone: the suite is a subreaper. */
 	if (a->child > 0) {
 		kill(a->child, SIGKILL);
-		reap(a->child);
+		if (reap(a->child) < 0)
+			pin_audit_fail(au, "its child does not end");
 	}
 	a->child = 0;
 	if (a->fd >= 0)

@@ -94,8 +94,11 @@ int pin_actor_task(struct pin_actor *a, long arg, struct pin_actor_reply *reply)
 /* Wait until it is gone. Returns its wait status, or a negative errno. */
 int pin_actor_wait(struct pin_actor *a);
 
-/* Kill what is left of it. Always call it. */
-void pin_actor_stop(struct pin_actor *a);
+/* The same; the test that @au is of fails if it does not end, and it returns false. */
+bool pin_actor_gone(struct pin_audit *au, struct pin_actor *a);
+
+/* Kill what is left of it. Always call it: the test fails if something does not end. */
+void pin_actor_stop(struct pin_audit *au, struct pin_actor *a);
 
 /* Call first in main(): true if this is an exec'd actor that only waits. */
 bool pin_actor_is_waiter(int argc, char **argv);

@@ -175,6 +175,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = CHUNK_LEAK,
 	},
 	{
+		.id = "vhost-killed-worker-waits",
+		.consumer = "userfault_killed", .target = "vhost_log",
+		.from = PIN_KVER(5, 10),
+		.reason = "vhost's worker does what is left to do for a process that was killed: it waits for a page of user memory, unkillable by then, and the process waits for it",
+	},
+	{
 		.id = "iommufd-account-gone",
 		.consumer = "warns_iommufd_account", .target = "*",
 		.from = PIN_KVER(6, 2),
