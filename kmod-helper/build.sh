@@ -4,7 +4,7 @@
 # build.sh KDIR OUT: builds OUT/RELEASE/pin_helper.ko for the kernel whose headers,
 # or build tree, are in KDIR, and says where it is; and beside it pin_helper_vfio.ko
 # if that kernel has VFIO. Nothing is written to the folder of the sources or to
-# KDIR, so that any number may run at once.
+# KDIR, so that any number may run at once; those for one kernel do in turn.
 # Exit status 4: there are no headers. Environment: CC, KMODFLAGS (for make).
 set -eu
 
@@ -31,6 +31,8 @@ release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' \
 # Kbuild writes beside what it compiles: a farm of links for each kernel.
 farm=$out/$release
 mkdir -p "$farm/vfio"
+exec 9>"$farm/.lock"
+flock 9
 find "$farm" -type l -delete
 rm -f "$farm/pin_helper_vfio.ko"
 ln -s "$here"/*.c "$here"/*.h "$here/Kbuild" "$farm/"

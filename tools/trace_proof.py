@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,8 @@ def main():
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs: at least 1")
+    # So that the guests end as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("trace_proof: terminated"))
     verdicts = []
     for number in range(1, options.runs + 1):
         folder = options.work.absolute() / f"run{number}"

@@ -187,6 +187,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
+		.id = "rds-device-freed-late",
+		.consumer = "warns_rxe_removed", .target = "*",
+		.from = PIN_KVER(6, 12),
+		.reason = "RDS gives back what it has of an RDMA device in a worker, and does not wait for it when the device is removed: that is freed with a protection domain in it, which is given back after that",
+	},
+	{
 		.id = "iommufd-xarray-warns",
 		.consumer = "warns_iommufd_*_twice", .target = "*",
 		.from = PIN_KVER(6, 2),
