@@ -34,7 +34,6 @@ mkdir -p "$farm/vfio"
 exec 9>"$farm/.lock"
 flock 9
 find "$farm" -type l -delete
-rm -f "$farm/pin_helper_vfio.ko"
 ln -s "$here"/*.c "$here"/*.h "$here/Kbuild" "$farm/"
 ln -s "$here"/vfio/*.c "$here"/vfio/*.h "$farm/vfio/"
 # dkms has them beside the others.
@@ -65,4 +64,5 @@ if [ -n "${CC:-}" ]; then
 fi
 # shellcheck disable=SC2086 # KMODFLAGS are several
 make -C "$kdir" "$@" ${KMODFLAGS:-} modules
+grep -qs pin_helper_vfio "$farm/modules.order" || rm -f "$farm/pin_helper_vfio.ko"
 echo "$farm/pin_helper.ko"

@@ -257,11 +257,15 @@ static void remember(char **once, const struct pin_test *t, const struct pin_aud
 
 /*
  * Pins came to stay, or went, once, said the counters or the pages: a race in
- * the kernel, unless there is any sign of another program that did it.
+ * the kernel, unless there is any sign of another program that did it. One that
+ * is known lets go in the end.
  */
-static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, const char *when,
+static void judge_unreproduced(struct pin_suite *s, const struct pin_test *t,
+			       struct pin_audit *au, const char *when,
 			       int64_t left, unsigned int stuck, const char *once)
 {
+	const struct pin_known_issue *issue = left ? NULL :
+					      pin_known_issue(&s->kernel, "race", t->name);
 	char who[128] = "other programs pinned pages during this run";
 	bool foreign = s->foreign_traffic;
 
@@ -275,6 +279,10 @@ static void judge_unreproduced(struct pin_suite *s, struct pin_audit *au, const 
 	if (once)
 		pin_audit_note(au, "%s", once);
 	au->verdict = foreign ? PIN_INCONCLUSIVE : PIN_FAIL;
+	if (issue && !foreign) {
+		pin_audit_show_issue(au, issue);
+		au->verdict = s->strict ? PIN_FAIL : PIN_XFAIL;
+	}
 }
 
 /* pintrace's books are read, and are not complete. */
@@ -417,7 +425,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	if (open && (all_off.acquired || all_off.released))
 		left = left_behind(s, outstanding);
 	if (open && (left || s->pages_stuck != stuck))
-		judge_unreproduced(s, &au, attempts < MAX_ATTEMPTS ? ONCE : "not each time",
+		judge_unreproduced(s, t, &au, attempts < MAX_ATTEMPTS ? ONCE : "not each time",
 				   left, s->pages_stuck - stuck, once);
 	free(once);
 	/* The difference of a test that fails is its own, else somebody's. */
@@ -574,7 +582,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		struct pin_audit au;
 
 		begin_audit(s, &au);
-		judge_unreproduced(s, &au, ONCE, left, s->pages_stuck - stuck, once);
+		judge_unreproduced(s, &s->tests[lo], &au, ONCE, left, s->pages_stuck - stuck, once);
 		pin_settle_verdict(s, &s->tests[lo], &au);
 	}
 out:

@@ -187,6 +187,12 @@ static const struct pin_known_issue known_issues[] = {
 		.reason = "what was charged in VmLck to a process that has ended is not taken back: pfn_reader_destroy() warns when the next device or driver comes",
 	},
 	{
+		.id = "rds-mr-flushed-early",
+		.consumer = "race", .target = "@(rds_mr|rds).*",
+		.from = PIN_KVER(6, 12),
+		.reason = "a socket of RDS that goes flushes its memory regions at once: one that a message under way still holds is let go later, and stays pinned until another socket goes",
+	},
+	{
 		.id = "rds-device-freed-late",
 		.consumer = "warns_rxe_removed", .target = "*",
 		.from = PIN_KVER(6, 12),
