@@ -98,6 +98,7 @@ trace_proof: ## RUNS=20 of the suite under pintrace beside fio (hours): results/
 trace_proof: all
 	@$(RUN) RESULTS='$(RESULTS)' tools/trace_proof.py --runs $(RUNS)
 	$(call hand_back,$(RESULTS)/beside.md)
+	$(call hand_back,$(RESULTS)/beside.json)
 
 trace_bench: ## what pintrace costs, by consumer and pages: results/trace.md (5 min)
 trace_bench: all

@@ -4,7 +4,7 @@
 
 Each run is `pinvm suite --beside`, in a guest. What is done is kept: the next call goes
 on with it, for as long as what runs in the guest is the same code. Called by
-`make trace_proof`; written to results/beside.md.
+`make trace_proof`; written to results/beside.md, and to beside.json, from which it goes on.
 """
 
 import argparse
@@ -35,14 +35,9 @@ def code():
     return commit + "-dirty" * bool(git("status", "--porcelain"))
 
 
-def sums(verdict):
-    """How many tests had each result."""
-    return {kind: sum(program[kind] for program in verdict["programs"].values())
-            for kind in KINDS}
-
-
-def run(folder, options):
-    """One run of the suite; its verdict, with the code of which it is, stays in the folder."""
+def run(number, options):
+    """One run of the suite: what is kept of its verdict, with the code of which it is."""
+    folder = options.work.absolute() / f"run{number}"
     command = [BUILD / "bin/pinvm", "suite", "--kernel", options.kernel, "--helper", "--beside",
                "--json", "--results", folder]
     shutil.rmtree(folder, ignore_errors=True)
@@ -51,18 +46,32 @@ def run(folder, options):
     if done.returncode not in (0, 1) or "{\n" not in done.stdout:
         sys.exit(f"trace_proof: {folder.name} came to no verdict; the next call repeats it")
     verdict = json.loads(done.stdout[done.stdout.index("{\n"):])
-    verdict["code"] = before
-    (folder / "run.json").write_text(json.dumps(verdict) + "\n")
-    return verdict
+    return summary(verdict, before)
 
 
-def kept(folder):
-    """The verdict of a run that is done, if it is of this code."""
+def summary(verdict, of_code):
+    """What the page needs."""
+    kept = {key: verdict[key] for key in ("release", "passed", "when", "seconds", "trouble",
+                                          "failures")}
+    kept["code"] = of_code
+    kept["sums"] = {kind: sum(program[kind] for program in verdict["programs"].values())
+                    for kind in KINDS}
+    kept["inconclusive"] = {}
+    for row in verdict["skips"]:
+        if row["result"] == "inconclusive":
+            reason = row["expected"] or f"not foretold: {row['reason']}"
+            kept["inconclusive"].setdefault(reason, []).append(f"{row['program']} {row['test']}")
+    return kept
+
+
+def runs_before(path):
+    """Those of this code."""
     try:
-        verdict = json.loads((folder / "run.json").read_text())
+        rows = json.loads(path.read_text())
     except (OSError, ValueError):
-        return None
-    return verdict if verdict["code"] == code() else None
+        return []
+    now = code()
+    return [row for row in rows if row["code"] == now]
 
 
 def page(verdicts, options):
@@ -78,7 +87,7 @@ def page(verdicts, options):
     yield "|---" * (len(KINDS) + 3) + "|"
     for number, verdict in enumerate(verdicts, 1):
         yield (f"| {number} | {verdict['when']} | "
-               f"{' | '.join(str(count) for count in sums(verdict).values())} | "
+               f"{' | '.join(str(count) for count in verdict['sums'].values())} | "
                f"{verdict['seconds']:.0f} |")
     yield ""
     reasons = {}
@@ -86,15 +95,17 @@ def page(verdicts, options):
         for row in verdict["failures"]:
             yield f"Failed in run {number}: {row['program']} {row['test']}: {row['reason']}"
             yield ""
-        for row in verdict["skips"]:
-            if row["result"] == "inconclusive":
-                name = f"{row['program']} {row['test']}"
-                reasons.setdefault((row["expected"] or row["reason"], bool(row["expected"])),
-                                   {}).setdefault(name, []).append(number)
-    for (reason, expected), tests in sorted(reasons.items()):
-        least, most = (f(len(runs) for runs in tests.values()) for f in (min, max))
-        yield (f"Inconclusive{'' if expected else ', not foretold'}, each in {least} to {most} "
-               f"runs: {reason}: {', '.join(sorted(tests))}")
+        if verdict["trouble"]:
+            yield f"Run {number}: {verdict['trouble']}"
+            yield ""
+        for reason, tests in verdict["inconclusive"].items():
+            for test in tests:
+                counts = reasons.setdefault(reason, {})
+                counts[test] = counts.get(test, 0) + 1
+    for reason, tests in sorted(reasons.items()):
+        least, most = min(tests.values()), max(tests.values())
+        often = f"{least} to {most} runs" if least < most else f"{most} runs"
+        yield f"Inconclusive, each in {often}: {reason}: {', '.join(sorted(tests))}"
         yield ""
 
 
@@ -104,24 +115,23 @@ def main():
     parser.add_argument("--runs", type=int, default=20, metavar="N", help="(%(default)s)")
     parser.add_argument("--kernel", default="6.12-amd64", help="(%(default)s)")
     parser.add_argument("--work", type=Path, metavar="DIR", default=CACHE / "trace_proof",
-                        help="where runs are kept (.cache/trace_proof)")
+                        help="where the runs' output goes (.cache/trace_proof)")
     parser.add_argument("--again", action="store_true", help="also what is done already")
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs: at least 1")
     # So that the guests end as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("trace_proof: terminated"))
-    verdicts = []
-    for number in range(1, options.runs + 1):
-        folder = options.work.absolute() / f"run{number}"
-        verdict = None if options.again else kept(folder)
-        if not verdict:
-            verdict = run(folder, options)
-            print(f"run {number} of {options.runs}: "
-                  + ", ".join(f"{count} {KINDS[kind]}" for kind, count in sums(verdict).items())
-                  + f", {verdict['seconds']:.0f} s", flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    kept = RESULTS / "beside.json"
+    verdicts = [] if options.again else runs_before(kept)
+    while len(verdicts) < options.runs:
+        verdict = run(len(verdicts) + 1, options)
         verdicts.append(verdict)
-        RESULTS.mkdir(exist_ok=True)
+        print(f"run {len(verdicts)} of {options.runs}: "
+              + ", ".join(f"{count} {KINDS[kind]}" for kind, count in verdict["sums"].items())
+              + f", {verdict['seconds']:.0f} s", flush=True)
+        kept.write_text(json.dumps(verdicts, indent=1) + "\n")
         (RESULTS / "beside.md").write_text(
             "\n".join(page(verdicts, options)).rstrip("\n") + "\n")
     return 0 if all(verdict["passed"] for verdict in verdicts) else 1
