@@ -8,6 +8,7 @@ on with it, for as long as what runs in the guest is the same code. Called by
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -27,12 +28,12 @@ KINDS = {"pass": "passed", "fail": "failed", "xfail": "known issues", "skip": "s
 
 
 def code():
-    """The last commit that changed what runs in the guest."""
+    """A name for what runs in the guest: of its trees, whatever the commits are."""
     def git(*words):
         return subprocess.run(["git", "-C", TOP, *words, "--", *CODE], capture_output=True,
-                              text=True, check=False).stdout.strip()
-    commit = git("log", "-1", "--format=%h") or "unknown"
-    return commit + "-dirty" * bool(git("status", "--porcelain"))
+                              text=True, check=False).stdout
+    trees = git("ls-tree", "HEAD").encode()
+    return hashlib.sha1(trees).hexdigest()[:12] + "-dirty" * bool(git("status", "--porcelain"))
 
 
 def run(number, options):
@@ -79,7 +80,7 @@ def page(verdicts, options):
     yield "# The suite under pintrace, beside programs that pin all the time"
     yield ""
     yield (f"Written by `make trace_proof`: {len(verdicts)} of {options.runs} runs on "
-           f"{verdicts[0]['release']}, code of {verdicts[0]['code']}, with pin_helper, while fio "
+           f"{verdicts[0]['release']}, code {verdicts[0]['code']}, with pin_helper, while fio "
            "does direct I/O and another fio registers fixed buffers anew all the time (`pinvm "
            "suite --help`). By the kernel's counters alone nearly all of it is inconclusive.")
     yield ""
