@@ -57,11 +57,12 @@ def summary(verdict, of_code):
     kept["code"] = of_code
     kept["sums"] = {kind: sum(program[kind] for program in verdict["programs"].values())
                     for kind in KINDS}
-    kept["inconclusive"] = {}
+    kept["without_verdict"] = {}
     for row in verdict["skips"]:
-        if row["result"] == "inconclusive":
+        if row["result"] == "inconclusive" or not row["expected"]:
             reason = row["expected"] or f"not foretold: {row['reason']}"
-            kept["inconclusive"].setdefault(reason, []).append(f"{row['program']} {row['test']}")
+            kept["without_verdict"].setdefault(reason, []).append(
+                f"{row['program']} {row['test']}")
     return kept
 
 
@@ -79,15 +80,14 @@ def page(verdicts, options):
     """Markdown."""
     yield "# The suite under pintrace, beside programs that pin all the time"
     yield ""
-    yield (f"Written by `make trace_proof`: {len(verdicts)} of {options.runs} runs on "
-           f"{verdicts[0]['release']}, code {verdicts[0]['code']}, with pin_helper, while fio "
-           "does direct I/O and another fio registers fixed buffers anew all the time (`pinvm "
-           "suite --help`). By the kernel's counters alone nearly all of it is inconclusive.")
+    yield (f"Written by `make trace_proof`: {len(verdicts)} of {options.runs} runs, code "
+           f"{verdicts[0]['code']}, with pin_helper, while fio does direct I/O and another fio "
+           "registers fixed buffers anew all the time (`pinvm suite --help`).")
     yield ""
-    yield f"| run | began (UTC) | {' | '.join(KINDS.values())} | seconds |"
-    yield "|---" * (len(KINDS) + 3) + "|"
+    yield f"| run | kernel | began (UTC) | {' | '.join(KINDS.values())} | seconds |"
+    yield "|---" * (len(KINDS) + 4) + "|"
     for number, verdict in enumerate(verdicts, 1):
-        yield (f"| {number} | {verdict['when']} | "
+        yield (f"| {number} | {verdict['release']} | {verdict['when']} | "
                f"{' | '.join(str(count) for count in verdict['sums'].values())} | "
                f"{verdict['seconds']:.0f} |")
     yield ""
@@ -99,14 +99,14 @@ def page(verdicts, options):
         if verdict["trouble"]:
             yield f"Run {number}: {verdict['trouble']}"
             yield ""
-        for reason, tests in verdict["inconclusive"].items():
+        for reason, tests in verdict["without_verdict"].items():
             for test in tests:
                 counts = reasons.setdefault(reason, {})
                 counts[test] = counts.get(test, 0) + 1
     for reason, tests in sorted(reasons.items()):
         least, most = min(tests.values()), max(tests.values())
         often = f"{least} to {most} runs" if least < most else f"{most} runs"
-        yield f"Inconclusive, each in {often}: {reason}: {', '.join(sorted(tests))}"
+        yield f"Without a verdict, each in {often}: {reason}: {', '.join(sorted(tests))}"
         yield ""
 
 
@@ -122,7 +122,9 @@ def main():
     if options.runs < 1:
         parser.error("--runs: at least 1")
     # So that the guests end as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("trace_proof: terminated"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("trace_proof: interrupted; the next call"
+                                                  " repeats this run"))
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / "beside.json"
     verdicts = [] if options.again else runs_before(kept)
