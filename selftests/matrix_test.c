@@ -102,11 +102,6 @@ static bool step_pin(struct run *r)
 	return false;
 }
 
-static bool gone(struct run *r)
-{
-	return pin_actor_gone(r->au, &r->actor);
-}
-
 static bool unpin_by(struct run *r, enum pin_actor_cmd who, const char *what)
 {
 	if (r->pin.result < 0)
@@ -148,7 +143,7 @@ static bool leave_child(struct run *r)
 	if (!pin_statement_read(r->reply.child, &its) && (its.vmpin_kib || its.vmlck_kib))
 		pin_audit_fail(r->au, "a child begins with VmPin %ld KiB and VmLck %ld KiB",
 			       its.vmpin_kib, its.vmlck_kib);
-	if (!order(r, PIN_ACTOR_EXIT) || !gone(r))
+	if (!order(r, PIN_ACTOR_EXIT) || !pin_actor_gone(r->au, &r->actor))
 		return false;
 	if (!strcmp(r->cell->kind->name, "anon"))
 		pin_sleep_ns(DWELL_NS);
@@ -172,14 +167,14 @@ static bool last_close_by_child(struct run *r)
 static bool last_exit(struct run *r)
 {
 	if (order(r, PIN_ACTOR_EXIT))
-		gone(r);
+		pin_actor_gone(r->au, &r->actor);
 	return false;
 }
 
 static bool last_kill(struct run *r)
 {
 	kill(r->actor.pid, SIGKILL);
-	gone(r);
+	pin_actor_gone(r->au, &r->actor);
 	return false;
 }
 

@@ -281,7 +281,7 @@ static long unpin(struct pin_op *op)
 const struct pin_consumer pin_consumer_bpf_uptr = {
 	.name = "bpf_uptr",
 	.help = "memory of user space in BPF task storage, the first 8 pages",
-	.path = "map_update_elem > bpf_map_update_value > bpf_obj_pin_uptrs > pin_user_pages_fast",
+	.path = "map_update_elem > bpf_obj_pin_uptrs > pin_user_pages_fast",
 	.since = "6.13",
 	.doc_case = 5,
 	.held = true,

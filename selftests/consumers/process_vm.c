@@ -110,7 +110,7 @@ static void vm_close(struct pin_op *op)
 const struct pin_consumer pin_consumer_process_vm_readv = {
 	.name = "process_vm_readv",
 	.help = "copy from another address space",
-	.path = "process_vm_rw_single_vec > pin_user_pages_remote",
+	.path = "process_vm_rw_core > process_vm_rw_single_vec > pin_user_pages_remote",
 	.since = "5.6",
 	.any_byte = true,
 	.doc_case = 1,
@@ -126,7 +126,7 @@ const struct pin_consumer pin_consumer_process_vm_readv = {
 const struct pin_consumer pin_consumer_process_vm_writev = {
 	.name = "process_vm_writev",
 	.help = "copy into another address space",
-	.path = "process_vm_rw_single_vec > pin_user_pages_remote",
+	.path = "process_vm_rw_core > process_vm_rw_single_vec > pin_user_pages_remote",
 	.since = "5.6",
 	.any_byte = true,
 	.doc_case = 5,

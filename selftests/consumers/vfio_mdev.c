@@ -270,7 +270,7 @@ static long unpin(struct pin_op *op)
 	return err ? err : done == op->mem->len ? 0 : -EIO;
 }
 
-#define TYPE1	"vfio_pin_pages > vfio_iommu_type1_pin_pages > vfio_pin_page_external > pin_user_pages_remote"
+#define TYPE1	"vfio_iommu_type1_pin_pages > vfio_pin_page_external > vaddr_get_pfns > pin_user_pages_remote"
 #define IOMMUFD	"vfio_pin_pages > iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_user_pages_fast"
 
 #define IOMMUFD_FILE	"vfio_pin_pages > iommufd_access_pin_pages > iopt_pages_fill_xarray > pin_memfd_pages > memfd_pin_folios, folio_add_pins"

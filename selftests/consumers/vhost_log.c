@@ -196,7 +196,7 @@ static long pin(struct pin_op *op)
 const struct pin_consumer pin_consumer_vhost_log = {
 	.name = "vhost_log",
 	.help = "the log of the pages that a virtio device wrote to",
-	.path = "vhost_vsock_start > vhost_vq_init_access > log_used > set_bit_to_user > pin_user_pages_fast",
+	.path = "vhost_vq_init_access > vhost_update_used_flags > log_write > pin_user_pages_fast",
 	.since = "5.8",
 	.doc_case = 5,
 	.needs = NEEDS,

@@ -429,7 +429,7 @@ static long unpin(struct pin_op *op)
 	const struct pin_consumer pin_consumer_##_name = {				\
 		.name = #_name,								\
 		.help = _help,								\
-		.path = "vb2_ioctl_qbuf > " _way "vb2_create_framevec" PINS,		\
+		.path = "vb2_core_qbuf > " _way "vb2_create_framevec" PINS,		\
 		.since = "5.12",							\
 		.doc_case = 2,								\
 		.needs = NEEDS,								\

@@ -112,7 +112,7 @@ static void xdp_close(struct pin_op *op)
 const struct pin_consumer pin_consumer_xdp_bound = {
 	.name = "xdp_bound",
 	.help = "the packet memory of a socket that is bound to a queue of a device",
-	.path = "xdp_umem_reg > xdp_umem_pin_pages > pin_user_pages; xp_release_deferred",
+	.path = "xdp_umem_create > xdp_umem_reg > xdp_umem_pin_pages > pin_user_pages; xp_release_deferred",
 	.since = "5.6",
 	.doc_case = 2,
 	.held = true,
@@ -128,7 +128,7 @@ const struct pin_consumer pin_consumer_xdp_bound = {
 const struct pin_consumer pin_consumer_xdp_umem = {
 	.name = "xdp_umem",
 	.help = "AF_XDP packet memory",
-	.path = "xdp_umem_reg > xdp_umem_pin_pages > pin_user_pages",
+	.path = "xdp_umem_create > xdp_umem_reg > xdp_umem_pin_pages > pin_user_pages",
 	.since = "5.6",
 	.doc_case = 2,
 	.held = true,

@@ -255,6 +255,13 @@ static void remember(char **once, const struct pin_test *t, const struct pin_aud
 		*once = NULL;
 }
 
+/* What passed in the end was not so at first. @once may be NULL. */
+static void say_once(const struct pin_suite *s, const char *once)
+{
+	if (once && !s->verbose)
+		printf("# " ONCE ": %.*s\n", (int)strcspn(once, "\n"), once);
+}
+
 /*
  * Pins came to stay, or went, once, said the counters or the pages: a race in
  * the kernel, unless there is any sign of another program that did it. One that
@@ -334,6 +341,14 @@ static void await_rest(struct pin_suite *s, int64_t then, struct pin_count *off)
 	s->last = now;
 }
 
+/* Pages that were to be pinned after the last step it came to: their release was foretold. */
+static uint64_t still_pinned(const struct pin_suite *s, const struct pin_count *before,
+			     const struct pin_audit *au)
+{
+	return s->explained.acquired - before->acquired - au->off.acquired -
+	       (s->explained.released - before->released - au->off.released);
+}
+
 /* What one attempt said; verdicts are compared by it. */
 struct outcome {
 	bool mismatch;
@@ -352,7 +367,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	const uint64_t drain_ns = s->drain_ns;
 	const int64_t outstanding = pin_outstanding(&s->last.total);
 	const unsigned int stuck = s->pages_stuck;
-	struct pin_count all_off = { 0, 0 };
+	struct pin_count all_off = { 0, 0 }, before;
 	int64_t left = 0, then;
 	unsigned int attempts = 0, equal = 0, wrong = 0;
 	struct pin_audit au;
@@ -370,6 +385,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 		}
 		took = pin_now_ns();
 		then = pin_outstanding(&s->last.total);
+		before = s->explained;
 		pin_run_once(s, t, &au);
 		took = pin_now_ns() - took;
 		if (books_lost(s)) {
@@ -385,7 +401,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			if (s->verbose)
 				printf("# %s, attempt %u: %s", t->name, attempts + 1, au.text);
 			all_off.acquired += au.off.acquired;
-			all_off.released += au.off.released;
+			all_off.released += au.off.released - still_pinned(s, &before, &au);
 			await_rest(s, then, &all_off);
 			/* The same again is not worth as long a wait. */
 			if (s->drain_ns > LOST_NS)
@@ -427,6 +443,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	if (open && (left || s->pages_stuck != stuck))
 		judge_unreproduced(s, t, &au, attempts < MAX_ATTEMPTS ? ONCE : "not each time",
 				   left, s->pages_stuck - stuck, once);
+	if (au.verdict == PIN_PASS)
+		say_once(s, once);
 	free(once);
 	/* The difference of a test that fails is its own, else somebody's. */
 	if (au.verdict != PIN_FAIL)
@@ -463,6 +481,8 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
 		one->said = t[begun].stages->begin(&one->au, t[begun].arg, &one->state);
 		end_audit(s, &one->au, one->said);
 		right = one->au.verdict != PIN_FAIL && !s->alert && !pin_interrupted;
+		if (one->au.mismatch)
+			remember(once, &t[begun], &one->au);
 		if (s->verbose && !right)
 			printf("# %s: %s", t[begun].name, one->au.text);
 	}
@@ -584,6 +604,8 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 		begin_audit(s, &au);
 		judge_unreproduced(s, &s->tests[lo], &au, ONCE, left, s->pages_stuck - stuck, once);
 		pin_settle_verdict(s, &s->tests[lo], &au);
+	} else {
+		say_once(s, once);
 	}
 out:
 	free(once);

@@ -289,4 +289,33 @@ fi
 check_equal suite.own_noise "0 0 $cells" "$(judged own)"
 check_equal suite.lost "0 0 $cells" "$(judged lost)"
 
+# All consumers that this kernel has: their pins are those of the functions that they name.
+# How many, and that they are those of the right process, is what the suite under pintrace
+# compares in each test.
+cat >"$TMP/functions.sh" <<'EOF'
+until [ -b "$DISK" ]; do usleep 10000; done
+mkdir -p /mnt && mount -t ext4 "$DISK" /mnt
+pintrace --json --stacks --top 100000 -o /out/functions -- \
+	matrix_test '*.anon.return' '*.anon.close' '*.memfd.return' '*.memfd.close' >/out/cells
+cat /proc/kallsyms >/out/symbols
+uname -r >/out/release
+EOF
+# With one CPU there is no other that is in code which is changed.
+"$pinvm" run --kernel "$kernel" --cpus 1 --timeout 900 --out "$result" --for '*' \
+	--disk 256M:nvme:ext4 --with-modules ext4,crc32c_generic --env DISK=@disk0 --env TMPDIR=/mnt \
+	--append nvme.poll_queues=1 \
+	--copy "$pintrace:/bin/pintrace" --copy "$TMP/functions.sh:/functions.sh" \
+	-- sh /functions.sh >"$out" 2>"$err" &&
+	"$BUILD/bin/pinstress" --list --json >"$TMP/list" 2>>"$err" &&
+	python3 -B tools/check/booked_on.py "$TMP/list" "$result/functions" "$result/cells" \
+		"$result/symbols" "$(cat "$result/release")" >"$TMP/booked" 2>>"$err"
+check_equal functions 0 $?
+diag <"$err"
+while read -r how name why; do
+	case $how in
+	ok) ok "functions.$name ($why)" ;;
+	*) "$how" "functions.$name" "$why" ;;
+	esac
+done <"$TMP/booked"
+
 done_testing

@@ -71,6 +71,7 @@ struct owner_key {
 struct owner {
 	struct owner_key key;
 	char comm[COMM_LEN];
+	__u64 since_ns; /* CLOCK_MONOTONIC */
 	__u64 acquired; /* as the kernel counts it */
 	__u64 uncounted; /* by folio_add_pin(), which does not count */
 	__u64 released;

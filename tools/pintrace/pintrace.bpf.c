@@ -288,6 +288,7 @@ static __always_inline __u32 new_owner(const struct owner_key *key)
 		return OWNER_UNNAMED;
 	}
 	owner->key = *key;
+	owner->since_ns = bpf_ktime_get_ns();
 	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
 	bpf_map_update_elem(&owner_ids, key, &id, BPF_ANY);
 	return id;

@@ -18,6 +18,7 @@
 
 #define MAX_SECONDS 31536000.0 /* a year: far from any overflow */
 #define POLL_NS (20 * NSEC_PER_MSEC)
+#define LOOK_NS (100 * NSEC_PER_MSEC)
 #define GOOD_STACK_DEPTH 24
 #define MAX_STACK_DEPTH 127
 
@@ -267,6 +268,7 @@ struct session {
 	struct options *opt;
 	struct pin_counters counters;
 	struct trace *trace;
+	struct symbols *symbols;
 	sigset_t signals; /* blocked, taken by take_signal() */
 	sigset_t old_mask;
 	pid_t cmd; /* 0: none, or ended */
@@ -381,6 +383,7 @@ static void wait_for_end(struct session *s)
 				pid);
 			return;
 		}
+		symbols_look(s->symbols, LOOK_NS);
 		take_signal(s, POLL_NS);
 	}
 }
@@ -488,7 +491,8 @@ static int trace_and_report(struct session *s, FILE *out)
 		return EXIT_CANNOT_SAY;
 	}
 	judge(s, &b, &v);
-	report(out, s->opt, s->trace, &b, s->opt->cmd ? &v : NULL);
+	symbols_look(s->symbols, 0);
+	report(out, s->opt, s->trace, s->symbols, &b, s->opt->cmd ? &v : NULL);
 	books_free(&b);
 	err = finish_output(out);
 	if (err || !s->opt->cmd)
@@ -532,7 +536,14 @@ static int run(struct session *s)
 	s->trace = trace_start(s->opt, &s->counters, s->cmd, s->own_fd, &ret);
 	if (!s->trace)
 		return ret;
-	ret = trace_and_report(s, out);
+	s->symbols = symbols_load();
+	if (s->symbols) {
+		ret = trace_and_report(s, out);
+	} else {
+		fprintf(stderr, "pintrace: out of memory\n");
+		ret = EXIT_CANNOT_SAY;
+	}
+	symbols_free(s->symbols);
 	trace_stop(s->trace);
 	return ret;
 }

@@ -133,12 +133,15 @@ const struct before *trace_before(const struct trace *t);
 /* symbols.c */
 struct symbols;
 
+/* NULL: out of memory. */
 struct symbols *symbols_load(void);
 void symbols_free(struct symbols *s);
 
-/* The name and the offset; NULL if it is not known. */
-const char *symbols_find(const struct symbols *s, uint64_t addr,
-			 uint64_t *offset);
+/* Modules come and go: look which, if that is @each_ns ago. */
+void symbols_look(struct symbols *s, uint64_t each_ns);
+
+/* What was at that address at that time (CLOCK_MONOTONIC); NULL: not known. */
+const char *symbols_find(const struct symbols *s, uint64_t addr, uint64_t when);
 
 /* report.c: a report on the books; the verdict is for CMD, or NULL. */
 struct verdict {
@@ -148,7 +151,7 @@ struct verdict {
 };
 
 void report(FILE *out, const struct options *opt, const struct trace *t,
-	    struct books *b, const struct verdict *v);
+	    const struct symbols *s, struct books *b, const struct verdict *v);
 
 /* How far what the hooks saw is from what the kernel counted: 0 is exact. */
 void unattributed(const struct totals *base, const struct totals *now,

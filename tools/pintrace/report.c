@@ -15,7 +15,6 @@
 #define CHAIN_LEN 256
 #define NAME_LEN 128
 #define WHERE_LEN 256
-#define FAR 0x100000 /* beyond any function: the address is not its */
 
 /* Rows that are the same for the reader. */
 struct line {
@@ -30,29 +29,27 @@ struct paper {
 	FILE *out;
 	const struct options *opt;
 	const struct trace *trace;
-	struct symbols *symbols;
+	const struct symbols *symbols;
 	struct books *books;
 	struct line *line;
 	size_t nr;
 };
 
-static const char *frame_name(const struct paper *p, uint64_t addr)
+static const char *frame_name(const struct paper *p, const struct row *row,
+			      unsigned int i)
 {
-	uint64_t offset;
-	const char *name = symbols_find(p->symbols, addr, &offset);
-
-	return name && offset < FAR ? name : NULL;
+	return symbols_find(p->symbols, row->frame[i], row->o.since_ns);
 }
 
-static void format_frame(const struct paper *p, uint64_t addr, char *buf,
-			 size_t size)
+static void format_frame(const struct paper *p, const struct row *row,
+			 unsigned int i, char *buf, size_t size)
 {
-	const char *name = frame_name(p, addr);
+	const char *name = frame_name(p, row, i);
 
 	if (name)
 		snprintf(buf, size, "%s", name);
 	else
-		snprintf(buf, size, "0x%llx", (unsigned long long)addr);
+		snprintf(buf, size, "0x%llx", (unsigned long long)row->frame[i]);
 }
 
 static void cut_frames(struct row *row, unsigned int n)
@@ -69,7 +66,7 @@ static unsigned int first_frame(const struct paper *p, const struct line *l)
 	const char *name;
 
 	for (i = 0; i < l->r.nr_frames; i++) {
-		name = frame_name(p, l->r.frame[i]);
+		name = frame_name(p, &l->r, i);
 		if (name && !strcmp(name, l->function))
 			return i + 1;
 		if (first == i && (!name || !strncmp(name, "bpf_", 4)))
@@ -104,13 +101,13 @@ static void trim_stack(const struct paper *p, struct line *l)
 		 trace_entry(l->r.o.key.entry));
 	/* No hook there: it is the outermost one in the stack. */
 	while (!l->function[0] && i > 0) {
-		name = frame_name(p, l->r.frame[--i]);
+		name = frame_name(p, &l->r, --i);
 		if (name && is_internal(name))
 			snprintf(l->function, sizeof(l->function), "%s", name);
 	}
 	first = first_frame(p, l);
 	if (!l->function[0] && first < l->r.nr_frames)
-		format_frame(p, l->r.frame[first++], l->function,
+		format_frame(p, &l->r, first++, l->function,
 			     sizeof(l->function));
 	cut_frames(&l->r, first);
 }
@@ -147,7 +144,7 @@ static void make_chain(const struct paper *p, struct line *l)
 	char name[NAME_LEN];
 
 	while (last > 0) {
-		format_frame(p, l->r.frame[last - 1], name, sizeof(name));
+		format_frame(p, &l->r, last - 1, name, sizeof(name));
 		if (!is_generic(name))
 			break;
 		last--;
@@ -158,7 +155,7 @@ static void make_chain(const struct paper *p, struct line *l)
 			append(l->chain, sizeof(l->chain), " < ", "...");
 			i = last - 1;
 		}
-		format_frame(p, l->r.frame[i], name, sizeof(name));
+		format_frame(p, &l->r, i, name, sizeof(name));
 		append(l->chain, sizeof(l->chain), " < ", name);
 	}
 	if (!l->chain[0])
@@ -331,7 +328,7 @@ static void text_stack(const struct paper *p, const struct line *l)
 
 	fprintf(p->out, "%16s%s\n", "", l->function[0] ? l->function : l->chain);
 	for (i = 0; i < l->r.nr_frames; i++) {
-		format_frame(p, l->r.frame[i], name, sizeof(name));
+		format_frame(p, &l->r, i, name, sizeof(name));
 		fprintf(p->out, "%16s%s\n", "", name);
 	}
 }
@@ -544,7 +541,7 @@ static json_t *json_stack(const struct paper *p, const struct line *l)
 
 	json_array_append_new(list, json_string(l->function));
 	for (i = 0; i < l->r.nr_frames; i++) {
-		format_frame(p, l->r.frame[i], name, sizeof(name));
+		format_frame(p, &l->r, i, name, sizeof(name));
 		json_array_append_new(list, json_string(name));
 	}
 	return list;
@@ -655,7 +652,7 @@ static void report_folded(const struct paper *p)
 		fprintf(p->out, "%s-%u/%u", l->r.o.comm, l->r.o.key.tgid,
 			l->r.o.key.tid);
 		for (f = l->r.nr_frames; f > 0; f--) {
-			format_frame(p, l->r.frame[f - 1], name, sizeof(name));
+			format_frame(p, &l->r, f - 1, name, sizeof(name));
 			fprintf(p->out, ";%s", name);
 		}
 		fprintf(p->out, ";%s %lld\n",
@@ -665,11 +662,11 @@ static void report_folded(const struct paper *p)
 }
 
 void report(FILE *out, const struct options *opt, const struct trace *t,
-	    struct books *b, const struct verdict *v)
+	    const struct symbols *s, struct books *b, const struct verdict *v)
 {
-	struct paper p = { .out = out, .opt = opt, .trace = t, .books = b };
+	struct paper p = { .out = out, .opt = opt, .trace = t, .symbols = s,
+			   .books = b };
 
-	p.symbols = symbols_load();
 	if (!make_lines(&p))
 		fprintf(stderr, "pintrace: out of memory\n");
 	else if (opt->format == FORMAT_JSON)
@@ -679,5 +676,4 @@ void report(FILE *out, const struct options *opt, const struct trace *t,
 	else
 		report_text(&p, v);
 	free(p.line);
-	symbols_free(p.symbols);
 }
