@@ -125,8 +125,10 @@ static void read_symbols(struct symbols *s, size_t first)
 	fclose(f);
 	for (i = first; i < s->nr; i++)
 		sort(&s->module[i].text);
-	sort(&s->kernel);
-	sort(&s->bpf);
+	if (!s->looked_ns) {
+		sort(&s->kernel);
+		sort(&s->bpf);
+	}
 }
 
 static void add_module(struct symbols *s, const struct module *new)
