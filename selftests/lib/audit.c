@@ -272,12 +272,9 @@ static bool step_unread(struct pin_audit *au, const char *what,
 			const struct pin_predict *want, long result)
 {
 	const struct pin_count unknown = { 0, 0 };
-	struct pin_count p = { want->acquired, want->released };
 
 	if (want->issue)
-		p.released += want->issue_released;
-	au->predicted.acquired += p.acquired;
-	au->predicted.released += p.released;
+		au->predicted.released += want->issue_released;
 	au->migrated += want->migrated;
 	pin_record_step(au->record, what, want, result, &unknown, 0);
 	return true;
@@ -294,6 +291,8 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	const uint64_t wait_ns = late_ns > patience(au) ? late_ns : patience(au);
 	bool right, excused, as_told;
 
+	au->predicted.acquired += want->acquired;
+	au->predicted.released += want->released;
 	as_told = result == want->result || result == want->or_result;
 	if (!as_told)
 		pin_audit_fail(au, "%s: returned %ld%s%s, predicted %ld%s%s", what, result,
