@@ -30,6 +30,8 @@ struct module {
 	uint64_t from_ns; /* not there yet */
 	uint64_t to_ns; /* there no more; 0: it still is */
 	bool seen; /* now */
+	bool live; /* its beginning is over */
+	bool named; /* its symbols are all known */
 	struct table text;
 };
 
@@ -95,8 +97,8 @@ static struct module *find_module(struct symbols *s, const char *name)
 	return NULL;
 }
 
-/* Those of modules from index @first on; at first, all others as well. */
-static void read_symbols(struct symbols *s, size_t first)
+/* Of modules that are to be named yet; the first time, all others as well. */
+static void read_symbols(struct symbols *s)
 {
 	char line[512], name[256], in[MODULE_LEN], type;
 	unsigned long long addr;
@@ -107,6 +109,10 @@ static void read_symbols(struct symbols *s, size_t first)
 
 	if (!f)
 		return;
+	for (i = 0; i < s->nr; i++) {
+		if (!s->module[i].named && !s->module[i].to_ns)
+			clear(&s->module[i].text);
+	}
 	while (fgets(line, sizeof(line), f)) {
 		n = sscanf(line, "%llx %c %255s [%63[^]]", &addr, &type, name,
 			   in);
@@ -117,14 +123,16 @@ static void read_symbols(struct symbols *s, size_t first)
 		if (!strncmp(name, "__pfx_", 6))
 			continue;
 		m = n == 4 ? find_module(s, in) : NULL;
-		if (m && m >= s->module + first)
+		if (m && !m->named)
 			add(&m->text, addr, name);
 		else if (!m && !s->looked_ns)
 			add(n == 4 ? &s->bpf : &s->kernel, addr, name);
 	}
 	fclose(f);
-	for (i = first; i < s->nr; i++)
-		sort(&s->module[i].text);
+	for (i = 0; i < s->nr; i++) {
+		if (!s->module[i].named)
+			sort(&s->module[i].text);
+	}
 	if (!s->looked_ns) {
 		sort(&s->kernel);
 		sort(&s->bpf);
@@ -141,44 +149,79 @@ static void add_module(struct symbols *s, const struct module *new)
 	s->module[s->nr++] = *new;
 }
 
-void symbols_look(struct symbols *s, uint64_t each_ns)
+/* Is the list of modules as it was the last time? */
+static bool read_modules(struct symbols *s)
 {
-	const uint64_t now = pin_now_ns();
-	const size_t first = s->nr;
 	unsigned long long base, size;
+	char line[4096], state[16];
+	bool live, same = true;
 	struct module *m;
-	char line[4096];
 	FILE *f;
 	size_t i;
 
-	if (s->looked_ns && now - s->looked_ns < each_ns)
-		return;
 	for (i = 0; i < s->nr; i++)
 		s->module[i].seen = false;
 	f = fopen("/proc/modules", "re");
 	while (f && fgets(line, sizeof(line), f)) {
-		struct module new = { .from_ns = s->looked_ns, .seen = true };
+		struct module new = { .from_ns = s->looked_ns };
 
 		/* Name, size, references, users, state and address. */
-		if (sscanf(line, "%63s %llu %*s %*s %*s %llx", new.name, &size,
-			   &base) != 3)
+		if (sscanf(line, "%63s %llu %*s %*s %15s %llx", new.name, &size,
+			   state, &base) != 4)
 			continue;
+		live = !strcmp(state, "Live");
+		m = find_module(s, new.name);
+		if (m && m->base == base) {
+			same = same && m->live == live;
+			m->live = live;
+			m->seen = true;
+			continue;
+		}
 		new.base = base;
 		new.size = size;
-		m = find_module(s, new.name);
-		if (m && m->base == base)
-			m->seen = true;
-		else
-			add_module(s, &new);
+		new.live = live;
+		new.seen = true;
+		same = false;
+		add_module(s, &new);
 	}
 	if (f)
 		fclose(f);
-	for (i = 0; i < first; i++) {
-		if (!s->module[i].seen && !s->module[i].to_ns)
-			s->module[i].to_ns = now;
+	for (i = 0; i < s->nr; i++) {
+		if (!s->module[i].seen && !s->module[i].to_ns) {
+			s->module[i].to_ns = pin_now_ns();
+			same = false;
+		}
 	}
-	if (s->nr > first || !s->looked_ns)
-		read_symbols(s, first);
+	return same;
+}
+
+static bool all_named(const struct symbols *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->nr; i++) {
+		if (!s->module[i].named && !s->module[i].to_ns)
+			return false;
+	}
+	return true;
+}
+
+void symbols_look(struct symbols *s, uint64_t each_ns)
+{
+	const uint64_t now = pin_now_ns();
+	size_t i;
+
+	if (s->looked_ns && now - s->looked_ns < each_ns)
+		return;
+	read_modules(s);
+	if (!s->looked_ns || !all_named(s)) {
+		read_symbols(s);
+		/* Symbols are left out of the file if a module goes, or has begun, meanwhile. */
+		if (read_modules(s)) {
+			for (i = 0; i < s->nr; i++)
+				s->module[i].named = s->module[i].live;
+		}
+	}
 	s->looked_ns = now;
 }
 
