@@ -74,10 +74,9 @@ def runs_before(path):
         return []
 
 
-def of_now(verdicts):
-    """How many are of the code that is here."""
-    now = code()
-    return sum(verdict["code"] == now for verdict in verdicts)
+def of_code(verdicts, name):
+    """How many are of that code."""
+    return sum(verdict["code"] == name for verdict in verdicts)
 
 
 def page(verdicts, options):
@@ -85,9 +84,10 @@ def page(verdicts, options):
     yield "# The suite under pintrace, beside programs that pin all the time"
     yield ""
     exact = sum(verdict["passed"] for verdict in verdicts)
+    last = verdicts[-1]["code"]
     yield (f"Written by `make trace_proof`: {len(verdicts)} runs, {exact} of them exact: nothing "
            "failed, and each test has a verdict but for those foretold to have none. "
-           f"{of_now(verdicts)} of {options.runs} are of the code of now, {verdicts[-1]['code']}. "
+           f"{of_code(verdicts, last)} of {options.runs} are of the code of the last, {last}. "
            "With pin_helper, while fio does direct I/O and another fio "
            "registers fixed buffers anew all the time (`pinvm suite --help`).")
     yield ""
@@ -135,10 +135,10 @@ def main():
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / "beside.json"
     verdicts = [] if options.again else runs_before(kept)
-    while of_now(verdicts) < options.runs:
+    while of_code(verdicts, code()) < options.runs:
         verdict = run(len(verdicts) + 1, options)
         verdicts.append(verdict)
-        print(f"run {len(verdicts)}, {of_now(verdicts)} of {options.runs}: "
+        print(f"run {len(verdicts)}, {of_code(verdicts, code())} of {options.runs}: "
               + ", ".join(f"{count} {KINDS[kind]}" for kind, count in verdict["sums"].items())
               + f", {verdict['seconds']:.0f} s", flush=True)
         kept.write_text(json.dumps(verdicts, indent=1) + "\n")
