@@ -383,9 +383,6 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			call_inconclusive(s, &au);
 			break;
 		}
-		if (pin_interrupted || au.verdict == PIN_SKIP ||
-		    (au.verdict == PIN_FAIL && !au.mismatch))
-			break;
 		if (au.mismatch) {
 			s->alert = true;
 			remember(&once, t, &au);
@@ -400,6 +397,9 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 			if (s->drain_ns > LOST_NS)
 				s->drain_ns = LOST_NS;
 		}
+		if (pin_interrupted || au.verdict == PIN_SKIP ||
+		    (au.verdict == PIN_FAIL && !au.mismatch))
+			break;
 		if (s->alert && quiet)
 			quiet = !pin_suite_ambient(s, window_ns(took));
 		now = (struct outcome){ au.mismatch, au.off };
@@ -479,8 +479,12 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
 		if (s->verbose && !right)
 			printf("# %s: %s", t[begun].name, one->au.text);
 	}
+	/* Between tests nothing moves, but what one had that is wrong is going. */
+	if (right)
+		begin_audit(s, &au);
+	else
+		init_audit(s, &au);
 	/* The first may have let go before the last is told to. */
-	begin_audit(s, &au);
 	for (i = 0; i < begun && right; i++) {
 		if (!b[i].state)
 			continue;
@@ -524,10 +528,14 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
 	return right;
 }
 
-/* A batch that went wrong is over: wait until its pins are gone, or settled. */
-static void drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
+/*
+ * A batch that went wrong is over: wait until its pins are gone, or settled. What they are
+ * off by then may go later, and is to be found strayed then.
+ */
+static struct pin_count drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
 {
 	uint64_t deadline = pin_now_ns() + s->drain_ns;
+	struct pin_count off = { 0, 0 };
 	struct pin_snapshot now;
 
 	do {
@@ -539,6 +547,8 @@ static void drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
 	s->explained.acquired += now.total.acquired - s->last.total.acquired;
 	s->explained.released += now.total.released - s->last.total.released;
 	s->last = now;
+	off.released -= pin_outstanding(&now.total) - pin_outstanding(&before->total);
+	return off;
 }
 
 /* Skips the test if it says by itself that it cannot be run here. */
@@ -559,6 +569,7 @@ static bool skip_unfit(struct pin_suite *s, struct pin_test *t)
 void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 {
 	const unsigned int stuck = s->pages_stuck;
+	struct pin_count off = { 0, 0 };
 	struct pin_snapshot before;
 	struct batched *b;
 	char *once = NULL;
@@ -581,7 +592,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 			printf("# %s and the %u after it: once more, one by one\n",
 			       s->tests[lo].name, hi - lo - 1);
 		free(b);
-		drain_batch(s, &before);
+		off = drain_batch(s, &before);
 	}
 	for (unsigned int i = lo; i < hi && !pin_interrupted; i++) {
 		judge_exactly(s, &s->tests[i]);
@@ -600,6 +611,8 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	} else {
 		say_once(s, once);
 	}
+	if (s->tests[lo].verdict != PIN_FAIL)
+		stray(s, &off);
 out:
 	free(once);
 }

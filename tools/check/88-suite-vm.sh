@@ -95,6 +95,8 @@ stress() {
 }
 echo sound
 stress --duration 6s --chaos exec,offline --json
+echo once
+LD_PRELOAD=/leak_shim.so PIN_LEAK_ONCE=/once.done $matrix 'helper_pin.anon.*'
 echo leak
 export LD_PRELOAD=/leak_shim.so PIN_LEAK_FOR_GOOD=1
 PIN_LEAK_EVERY=1 $matrix --attribute process_vm_readv.anon.return
@@ -114,7 +116,11 @@ EOT
 	await offlining stress
 	check "long-term pins and offlining" said offlining
 	output=$(said stress)
-	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^leak/,$d')"
+	check_match "pinstress: sound" 'status 0' "$(echo "$output" | sed '/^once/,$d')"
+	once=$(echo "$output" | sed '1,/^once/d;/^leak/,$d')
+	check_match "a pin too many, once: is said" \
+		'# once, then not again: helper_pin.* predicted \+64 acquired .* measured \+65 .*' "$once"
+	check_match "a pin too many, once: the account closes" 'ok [0-9]+ account.total' "$once"
 	leak=$(echo "$output" | sed '1,/^leak/d;/^put/,$d')
 	check_match "a test: who took what leaks" \
 		'.*attribute: +ph_take' "${leak%%status*}"
