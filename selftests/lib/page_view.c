@@ -17,6 +17,7 @@ struct folio {
 	size_t first;		/* its first page in the buffer */
 	int pins;		/* expected */
 	int refs, pincount;	/* without these */
+	bool known;		/* it was there before the pins */
 	bool pinned_before;
 };
 
@@ -30,6 +31,7 @@ struct pin_view {
 	size_t nr_folios;
 	bool referenced;	/* each pin has a plain reference beside it */
 	unsigned int stuck;	/* of these, pins were left on, at the last look */
+	unsigned int listed;	/* are about to have a reference less */
 };
 
 /* Lines of text, as many as there is room for. */
@@ -65,6 +67,47 @@ void pin_view_drain_lru(void)
 	numa_bitmask_free(nodes);
 }
 
+/* The kernel itself may take references besides: buffers, writeback. */
+static bool of_file(const struct pin_helper_page *p)
+{
+	return !(p->flags & (PIN_HELPER_PAGE_ANON | PIN_HELPER_PAGE_SWAPBACKED |
+			     PIN_HELPER_PAGE_HUGETLB));
+}
+
+/*
+ * A list that has put a page on the LRU, or is to move it there, keeps its reference for a
+ * moment. @refs: those of the page, but for pins; more than its mappings and its file have.
+ */
+static bool is_listed(const struct pin_helper_page *p, int refs)
+{
+	const __u32 other = PIN_HELPER_PAGE_LARGE | PIN_HELPER_PAGE_HUGETLB |
+			    PIN_HELPER_PAGE_ZERO;
+	const int cache = !(p->flags & PIN_HELPER_PAGE_ANON);
+
+	return p->flags & PIN_HELPER_PAGE_LRU && !(p->flags & other) && !of_file(p) &&
+	       refs > p->mapcount + cache;
+}
+
+/* The pages as they are before they are pinned, with what they are to have again. */
+static int look_before(struct pin_view *v)
+{
+	const uint64_t deadline = pin_now_ns() + WAIT_NS;
+	size_t listed;
+	int err;
+
+	for (;;) {
+		err = pin_helper_look(v->fd, v->pid, v->addr, v->nr, v->before);
+		listed = 0;
+		for (size_t i = 0; !err && i < v->nr; i++)
+			listed += !(v->before[i].flags & PIN_HELPER_PAGE_MAYBE_PINNED) &&
+				  is_listed(&v->before[i], v->before[i].refcount);
+		if (!listed || pin_now_ns() > deadline || pin_interrupted)
+			return err;
+		pin_view_drain_lru();
+		pin_sleep_ns(2 * MS);
+	}
+}
+
 struct pin_view *pin_view_open(int fd, pid_t pid, const void *addr, size_t nr)
 {
 	struct pin_view *v = calloc(1, sizeof(*v));
@@ -78,8 +121,7 @@ struct pin_view *pin_view_open(int fd, pid_t pid, const void *addr, size_t nr)
 	v->before = calloc(nr, sizeof(*v->before));
 	v->now = calloc(nr, sizeof(*v->now));
 	v->folios = calloc(nr, sizeof(*v->folios));
-	if (v->before && v->now && v->folios &&
-	    !pin_helper_look(fd, pid, addr, nr, v->before))
+	if (v->before && v->now && v->folios && !look_before(v))
 		return v;
 	pin_view_close(v);
 	return NULL;
@@ -108,13 +150,6 @@ static uint64_t head_of(const struct pin_helper_page *p)
 static bool has_pincount(const struct pin_helper_page *p)
 {
 	return p->pincount != PIN_HELPER_NO_PINCOUNT;
-}
-
-/* The kernel itself may take references besides: buffers, writeback. */
-static bool of_file(const struct pin_helper_page *p)
-{
-	return !(p->flags & (PIN_HELPER_PAGE_ANON | PIN_HELPER_PAGE_SWAPBACKED |
-			     PIN_HELPER_PAGE_HUGETLB));
 }
 
 static struct folio *find_folio(struct pin_view *v, size_t index)
@@ -204,21 +239,21 @@ static bool folio_held(const struct pin_view *v, struct folio *f, struct lines *
 		       const struct pin_view_pins *pins)
 {
 	const struct pin_helper_page *p = &v->now[f->first], *b = &v->before[f->first];
-	const bool known = b->flags & PIN_HELPER_PAGE_PRESENT && b->pfn == p->pfn &&
-			   b->order == p->order;
 	const int refs = f->pins * (bias(p) + pins->referenced);
 	char wrong[160] = "";
 
 	/* Everybody's: others come and go. */
 	if (p->flags & PIN_HELPER_PAGE_ZERO)
 		return true;
-	f->pinned_before = known && b->flags & PIN_HELPER_PAGE_MAYBE_PINNED;
-	f->refs = known ? references(b) - mappings_lost(v, f) : references(p) - refs;
-	f->pincount = known && has_pincount(b) ? b->pincount : 0;
-	if (known && !references_are(p, f->refs + refs))
+	f->known = b->flags & PIN_HELPER_PAGE_PRESENT && b->pfn == p->pfn &&
+		   b->order == p->order;
+	f->pinned_before = f->known && b->flags & PIN_HELPER_PAGE_MAYBE_PINNED;
+	f->refs = f->known ? references(b) - mappings_lost(v, f) : references(p) - refs;
+	f->pincount = f->known && has_pincount(b) ? b->pincount : 0;
+	if (f->known && !references_are(p, f->refs + refs))
 		snprintf(wrong, sizeof(wrong), "%d before and %d pins make refcount %d",
 			 f->refs, f->pins, f->refs + refs);
-	else if (!known && (f->refs < 1 || (!has_pincount(p) && f->refs > MAX_OWN_REFS)))
+	else if (!f->known && (f->refs < 1 || (!has_pincount(p) && f->refs > MAX_OWN_REFS)))
 		snprintf(wrong, sizeof(wrong), "%d pins leave refcount %d for all others",
 			 f->pins, f->refs);
 	else if (has_pincount(p) && p->pincount != f->pincount + f->pins)
@@ -280,8 +315,9 @@ static unsigned int until_right(struct pin_view *v,
 		if (text)
 			*text = '\0';
 		v->stuck = 0;
+		v->listed = 0;
 		wrong = look(v, arg, &l);
-		if (!wrong || pin_now_ns() > deadline || pin_interrupted)
+		if ((!wrong && !v->listed) || pin_now_ns() > deadline || pin_interrupted)
 			return wrong;
 		pin_view_drain_lru();
 		pin_sleep_ns(2 * MS);
@@ -303,6 +339,8 @@ static unsigned int look_held(struct pin_view *v, const void *arg, struct lines 
 	for (size_t i = 0; i < v->nr_folios; i++) {
 		placed += v->folios[i].pins;
 		wrong += !folio_held(v, &v->folios[i], l, pins);
+		v->listed += !v->folios[i].known &&
+			     is_listed(&v->now[v->folios[i].first], v->folios[i].refs);
 	}
 	if (placed != pins->pins) {
 		add_line(l, "%llu pins predicted, but pages for only %llu are mapped\n",
