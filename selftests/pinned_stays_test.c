@@ -30,7 +30,7 @@
 
 #define PAGES		16
 #define COLLAPSE_PAGES	1024	/* one huge page of 2 MiB, wherever it begins */
-#define WAIT_MS		3000	/* for what works without the pin */
+#define WAIT_MS		10000	/* for what works without the pin */
 #define DWELL_MS	300	/* for what must not happen */
 #define RETURN_MS	5000	/* for what must return, whatever it says */
 
@@ -150,17 +150,73 @@ static void try_mbind(struct pin_bench *b)
 /* --- compaction --- */
 
 #define COMPACT		"/proc/sys/vm/compact_memory"
+#define CROWD		512u
+#define CROWD_PAGES	32u
+#define GO		16u	/* of the crowd at a time: some pages stay with a CPU */
+
+/*
+ * Compaction moves what lies low into the holes above it, and nothing into what is free as
+ * a whole. So the buffer is the lowest of a crowd, half of which goes at once, and some
+ * more each time, as the holes are filled up.
+ */
+static struct pin_mem crowd[CROWD];
+static unsigned int crowd_left;
+
+static void thin_crowd(unsigned int to)
+{
+	while (crowd_left > to)
+		pin_mem_free(&crowd[--crowd_left]);
+}
+
+static uint64_t frame_of(const struct pin_mem *m)
+{
+	return pin_frame_of(m->addr, m->kernel->page_size);
+}
+
+static void swap(struct pin_mem *a, struct pin_mem *b)
+{
+	const struct pin_mem old = *a;
+
+	*a = *b;
+	*b = old;
+}
 
 static int need_compaction(struct pin_bench *b, char *why)
 {
-	if (!access(COMPACT, W_OK))
-		return 0;
-	return pin_why(why, -EOPNOTSUPP, "no %s: kernel option COMPACTION, and root", COMPACT);
+	int err;
+
+	if (access(COMPACT, W_OK))
+		return pin_why(why, -EOPNOTSUPP, "no %s: kernel option COMPACTION, and root",
+			       COMPACT);
+	pin_bench_write(b, 1);
+	for (; crowd_left < CROWD; crowd_left++) {
+		struct pin_mem *m = &crowd[crowd_left];
+
+		err = pin_mem_alloc(m, b->m.kind, b->k, CROWD_PAGES);
+		if (err) {
+			thin_crowd(0);
+			return pin_why(why, err, "%s", m->why);
+		}
+		memset(m->addr, 1, m->len);
+		if (frame_of(m) < frame_of(&b->m))
+			swap(m, &b->m);
+	}
+	/* Every other one stays for now. */
+	for (unsigned int i = 1; i < CROWD / 2; i++)
+		swap(&crowd[i], &crowd[2 * i]);
+	thin_crowd(CROWD / 2);
+	pin_mem_cut(&b->m, 0, PAGES * b->k->page_size);
+	return 0;
 }
 
 static void try_compaction(struct pin_bench *b)
 {
-	pin_write_file(COMPACT, "1");
+	int err;
+
+	thin_crowd(crowd_left > GO ? crowd_left - GO : 0);
+	err = pin_write_file(COMPACT, "1");
+	if (err)
+		pin_audit_fail(b->au, "%s: %s", COMPACT, strerror(-err));
 }
 
 /* --- reclaim --- */
@@ -236,10 +292,9 @@ static int need_ksm(struct pin_bench *b, char *why)
 	return err;
 }
 
-/* Two pages alike are enough; these are all alike. */
+/* Two pages alike are enough; these are all alike, and a write would part them again. */
 static void try_ksm(struct pin_bench *b)
 {
-	pin_bench_write(b, 'k');
 	madvise(b->m.addr, b->m.len, MADV_MERGEABLE);
 }
 
@@ -261,10 +316,13 @@ static int need_split(struct pin_bench *b, char *why)
 static void try_split(struct pin_bench *b)
 {
 	char order[128];
+	int err;
 
 	snprintf(order, sizeof(order), "%d,0x%lx,0x%lx", getpid(),
 		 (unsigned long)b->m.addr, (unsigned long)b->m.addr + b->m.len);
-	pin_write_file(SPLIT, order);
+	err = pin_write_file(SPLIT, order);
+	if (err)
+		pin_audit_fail(b->au, "%s: %s", SPLIT, strerror(-err));
 }
 
 /* --- collapse to a THP --- */
@@ -465,9 +523,10 @@ static const struct threat threats[] = {
 	{ "mbind", "mthp", need_nodes, try_mbind, has_moved, false, PAGES },
 	{ "mbind", "thp_pte", need_nodes, try_mbind, has_moved, false, PAGES },
 	{ "mbind", "file_shared", need_nodes, try_mbind, has_moved, false, PAGES },
-	{ "compaction", "anon", need_compaction, try_compaction, has_moved, true, PAGES },
-	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, true, PAGES },
-	{ "compaction", "mthp", need_compaction, try_compaction, has_moved, true, PAGES },
+	{ "compaction", "anon", need_compaction, try_compaction, has_moved, false, PAGES },
+	{ "compaction", "memfd", need_compaction, try_compaction, has_moved, false, PAGES },
+	{ "compaction", "mthp", need_compaction, try_compaction, has_moved, false, PAGES },
+	/* Of file systems with large folios: there may be no hole for one. */
 	{ "compaction", "file_shared", need_compaction, try_compaction, has_moved, true, PAGES },
 	{ "to_device", "anon", need_device, try_device, has_been_away, false, PAGES },
 	{ "to_device", "thp", need_device, try_device, has_been_away, false, PAGES },
@@ -638,6 +697,7 @@ static enum pin_verdict stays(struct pin_audit *au, const void *arg)
 	}
 	free(then);
 	pin_bench_close(&b);
+	thin_crowd(0);
 	return PIN_PASS;
 }
 
@@ -975,7 +1035,7 @@ static enum pin_verdict offlining(struct pin_audit *au, const void *kind)
 	check_data(&b);
 	pin_bench_step(&b, "offline", 0, 0, 0);
 	pin_bench_give(&b, PIN_HELPER_GIVE_PAGES, 0);
-	if (!offline(block, 10 * WAIT_MS))
+	if (!offline(block, 3 * WAIT_MS))
 		pin_audit_fail(au, "memory block %ld does not go offline, though no pin is left",
 			       block);
 	else if (pin_bench_differ(&b, 'd'))
