@@ -4,7 +4,8 @@
 
 Each run is `pinvm suite --beside`, in a guest. What is done is kept, and the next call goes
 on with it; runs of other code than what runs in the guest now stay on the page and do not
-count. Called by `make trace_proof`; written to results/beside.md, and to beside.json, from
+count, nor do those whose guest stopped before all tests had run: each is made once more.
+Called by `make trace_proof`; written to results/beside.md, and to beside.json, from
 which it goes on.
 """
 
@@ -48,7 +49,23 @@ def run(number, options):
     if done.returncode not in (0, 1) or "{\n" not in done.stdout:
         sys.exit(f"trace_proof: {folder.name} came to no verdict; the next call repeats it")
     verdict = json.loads(done.stdout[done.stdout.index("{\n"):])
+    if verdict["trouble"]:
+        verdict["trouble"] += last_words(folder)
     return summary(verdict, before)
+
+
+def last_words(folder):
+    """What a kernel said that stopped, for the page."""
+    for console in sorted(folder.glob("**/console.log")):
+        for line in console.read_text(errors="replace").splitlines():
+            if "Oops: " in line or "Kernel panic" in line:
+                return f": {line.split('] ', 1)[-1]}"
+    return ""
+
+
+def stopped(verdict):
+    """The guest did, and no test failed until then."""
+    return verdict["trouble"] and all(row["program"] == "-" for row in verdict["failures"])
 
 
 def summary(verdict, of_code):
@@ -75,8 +92,8 @@ def runs_before(path):
 
 
 def of_code(verdicts, name):
-    """How many are of that code."""
-    return sum(verdict["code"] == name for verdict in verdicts)
+    """How many are of that code, and came to their end."""
+    return sum(verdict["code"] == name and not stopped(verdict) for verdict in verdicts)
 
 
 def page(verdicts, options):
@@ -87,9 +104,14 @@ def page(verdicts, options):
     last = verdicts[-1]["code"]
     yield (f"Written by `make trace_proof`: {len(verdicts)} runs, {exact} of them exact: nothing "
            "failed, and each test has a verdict but for those foretold to have none. "
-           f"{of_code(verdicts, last)} of {options.runs} are of the code of the last, {last}. "
+           f"{of_code(verdicts, last)} of {options.runs} that came to their end are of the code "
+           f"of the last, {last}. "
            "With pin_helper, while fio does direct I/O and another fio "
            "registers fixed buffers anew all the time (`pinvm suite --help`).")
+    ended_early = sum(bool(stopped(verdict)) for verdict in verdicts)
+    if ended_early:
+        yield (f"In {ended_early} of them a guest stopped before all tests had run, see below; "
+               "such a run is made once more.")
     yield ""
     yield f"| run | code | kernel | began (UTC) | {' | '.join(KINDS.values())} | seconds |"
     yield "|---" * (len(KINDS) + 5) + "|"
