@@ -123,7 +123,8 @@ def page(verdicts, options):
     reasons = {}
     for number, verdict in enumerate(verdicts, 1):
         for row in verdict["failures"]:
-            yield f"Failed in run {number}: {row['program']} {row['test']}: {row['reason']}"
+            reason = f": {row['reason']}" if row["reason"] else ""
+            yield f"Failed in run {number}: {row['program']} {row['test']}{reason}"
             yield ""
         if verdict["trouble"]:
             yield f"Run {number}: {verdict['trouble']}"
