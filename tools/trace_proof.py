@@ -167,6 +167,8 @@ def main():
         kept.write_text(json.dumps(verdicts, indent=1) + "\n")
         (RESULTS / "beside.md").write_text(
             "\n".join(page(verdicts, options)).rstrip("\n") + "\n")
+        if len(verdicts) > 1 and all(stopped(last) for last in verdicts[-2:]):
+            sys.exit("trace_proof: the guest stopped in two runs on end; see results/beside.md")
     now = code()
     return 0 if all(verdict["passed"] for verdict in verdicts if verdict["code"] == now) else 1
 
