@@ -153,6 +153,8 @@ static void try_mbind(struct pin_bench *b)
 #define CROWD		512u
 #define CROWD_PAGES	32u
 #define GO		16u	/* of the crowd at a time: some pages stay with a CPU */
+#define FLUSHES		40u	/* each takes some pages from a CPU */
+#define COMPACTIONS	3u	/* by which what can move has moved */
 
 /*
  * Compaction moves what lies low into the holes above it, and nothing into what is free as
@@ -173,7 +175,7 @@ static void thin_crowd(unsigned int to)
 /* Pages that were freed are with a CPU first, ever more of them since 6.7. */
 static void drain_cpus(void)
 {
-	for (unsigned int i = 0; i < 40; i++)
+	for (unsigned int i = 0; i < FLUSHES; i++)
 		pin_write_file("/proc/sys/vm/stat_refresh", "1");
 }
 
@@ -200,7 +202,7 @@ static int need_compaction(struct pin_bench *b, char *why)
 			       COMPACT);
 	/* All else goes up first, or it would go into the holes. */
 	pin_mem_free(&b->m);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < COMPACTIONS; i++) {
 		drain_cpus();
 		pin_write_file(COMPACT, "1");
 	}

@@ -311,6 +311,8 @@ EOF
 		"$result/symbols" "$(cat "$result/release")" >"$TMP/booked" 2>>"$err"
 check_equal functions 0 $?
 diag <"$err"
+check_equal functions.stacks '"stacks_not_recorded":0' \
+	"$(grep -o '"stacks_not_recorded":[0-9]*' "$result/functions")"
 while read -r how name why; do
 	case $how in
 	ok) ok "functions.$name ($why)" ;;

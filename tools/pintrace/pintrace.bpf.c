@@ -95,6 +95,7 @@ struct {
 #define FRAMES 64 /* of a stack that can be known again, or less */
 #define WORDS 256 /* in which they are */
 #define OUR_FRAMES 4 /* or less: program, trampoline */
+#define MOST_SKIPPED 2 /* program, trampoline: these are there at least */
 #define CHAINS 4 /* of a thread */
 #define MOST_WALKS 64 /* by which a thread learns: some stacks never come again */
 
@@ -294,6 +295,20 @@ static __always_inline __u32 new_owner(const struct owner_key *key)
 	return id;
 }
 
+/*
+ * A place takes one stack, and another one that belongs there is refused; without
+ * its innermost frames, which are ours, it belongs elsewhere.
+ */
+static __always_inline long walk_stack(void *ctx)
+{
+	long stack = -EEXIST;
+	__u64 skip;
+
+	for (skip = 0; skip <= MOST_SKIPPED && stack == -EEXIST; skip++)
+		stack = bpf_get_stackid(ctx, &stacks, skip);
+	return stack;
+}
+
 /* Who pins now: this thread, with this stack. */
 static __always_inline __u32 walk_to_owner(void *ctx, enum entry entry)
 {
@@ -309,7 +324,7 @@ static __always_inline __u32 walk_to_owner(void *ctx, enum entry entry)
 	if (by_cgroup)
 		key.cgroup = bpf_get_current_cgroup_id();
 	count_trouble(offsetof(struct trouble, walked), 1);
-	key.stack = bpf_get_stackid(ctx, &stacks, 0);
+	key.stack = walk_stack(ctx);
 	if (key.stack < 0) {
 		key.stack = -1;
 		count_trouble(offsetof(struct trouble, no_stack), 1);

@@ -97,6 +97,12 @@ static struct module *find_module(struct symbols *s, const char *name)
 	return NULL;
 }
 
+/* It is there, and not all of its symbols are known. */
+static bool is_nameless(const struct module *m)
+{
+	return !m->named && !m->to_ns;
+}
+
 /* Of modules that are to be named yet; the first time, all others as well. */
 static void read_symbols(struct symbols *s)
 {
@@ -110,7 +116,7 @@ static void read_symbols(struct symbols *s)
 	if (!f)
 		return;
 	for (i = 0; i < s->nr; i++) {
-		if (!s->module[i].named && !s->module[i].to_ns)
+		if (is_nameless(&s->module[i]))
 			clear(&s->module[i].text);
 	}
 	while (fgets(line, sizeof(line), f)) {
@@ -200,7 +206,7 @@ static bool all_named(const struct symbols *s)
 	size_t i;
 
 	for (i = 0; i < s->nr; i++) {
-		if (!s->module[i].named && !s->module[i].to_ns)
+		if (is_nameless(&s->module[i]))
 			return false;
 	}
 	return true;
