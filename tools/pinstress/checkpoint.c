@@ -303,6 +303,46 @@ static bool nodes_agree(const struct run *r, struct checkpoint *cp,
 	return right;
 }
 
+static bool is_worker(const struct run *r, pid_t pid)
+{
+	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
+		if (r->ledger->line[i].pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static void say_whose_children(struct run *r, struct checkpoint *cp, pid_t parent)
+{
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &pid) == 1) {
+		/* There is more to be said after this. */
+		if (is_worker(r, pid) || strlen(cp->reason) > sizeof(cp->reason) / 2)
+			continue;
+		add(cp, "process %d, which is no worker, is there, too:", pid);
+		add_file(cp, pid, "comm");
+		add_file(cp, pid, "wchan");
+		add_file(cp, pid, "stack");
+	}
+	if (f)
+		fclose(f);
+}
+
+/* Who may still hold what it has inherited; orphans are ours. */
+static void say_who_else_is_there(struct run *r, struct checkpoint *cp)
+{
+	say_whose_children(r, cp, getpid());
+	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
+		if (r->ledger->line[i].pid > 0)
+			say_whose_children(r, cp, r->ledger->line[i].pid);
+	}
+}
+
 static void describe_difference(struct run *r, struct checkpoint *cp,
 				const struct pin_snapshot *now)
 {
@@ -325,6 +365,8 @@ static void describe_difference(struct run *r, struct checkpoint *cp,
 	}
 	describe_activity(&cp->done, active, sizeof(active));
 	add(cp, "at work in this interval: %s", active);
+	if (left > 0)
+		say_who_else_is_there(r, cp);
 }
 
 /* A quiet look as long as the interval was, up to a second, never the same. */
