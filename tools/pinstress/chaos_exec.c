@@ -8,18 +8,9 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "coordinator.h"
 
 static struct run *the_run;
-
-/* Of the worker that this is in, or NULL. */
-static struct line *own_line(void)
-{
-	for (unsigned int i = 0; i < the_run->ledger->nr_lines; i++) {
-		if (the_run->ledger->line[i].pid == getpid())
-			return &the_run->ledger->line[i];
-	}
-	return NULL;
-}
 
 /* A small one if there is; else pinstress, which says something and ends. */
 static const char *const programs[] = { "/bin/true", "/usr/bin/true", "/proc/self/exe" };
@@ -33,7 +24,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	static char *const argv[] = { (char *)"true", (char *)"--usage", NULL };
 	static char *const envp[] = { NULL };
-	struct line *l = own_line();
+	struct line *l = line_of(the_run, getpid());
 	bool itself = info->si_value.sival_int;
 	const int err = errno;
 	int null;

@@ -303,15 +303,6 @@ static bool nodes_agree(const struct run *r, struct checkpoint *cp,
 	return right;
 }
 
-static bool is_worker(const struct run *r, pid_t pid)
-{
-	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
-		if (r->ledger->line[i].pid == pid)
-			return true;
-	}
-	return false;
-}
-
 static void say_whose_children(struct run *r, struct checkpoint *cp, pid_t parent)
 {
 	char path[64];
@@ -322,7 +313,7 @@ static void say_whose_children(struct run *r, struct checkpoint *cp, pid_t paren
 	f = fopen(path, "re");
 	while (f && fscanf(f, "%d", &pid) == 1) {
 		/* There is more to be said after this. */
-		if (is_worker(r, pid) || strlen(cp->reason) > sizeof(cp->reason) / 2)
+		if (line_of(r, pid) || strlen(cp->reason) > sizeof(cp->reason) / 2)
 			continue;
 		add(cp, "process %d, which is no worker, is there, too:", pid);
 		add_file(cp, pid, "comm");

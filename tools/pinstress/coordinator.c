@@ -37,7 +37,7 @@ static int start_worker(struct run *r, unsigned int i)
 	return 0;
 }
 
-static struct line *line_of(struct run *r, pid_t pid)
+struct line *line_of(struct run *r, pid_t pid)
 {
 	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
 		if (r->ledger->line[i].pid == pid)

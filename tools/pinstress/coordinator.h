@@ -4,6 +4,9 @@
 
 #include "pinstress.h"
 
+/* Of the worker with that pid, or NULL. */
+struct line *line_of(struct run *r, pid_t pid);
+
 /* Close the lines of workers that have died. */
 void reap_workers(struct run *r);
 
