@@ -3,41 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "foreign.h"
 #include "proc.h"
-
-static long xdp_sockets(void)
-{
-	char line[256];
-	long sockets = 0;
-	FILE *f = fopen("/proc/net/protocols", "re");
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		sscanf(line, "XDP %*d %ld", &sockets);
-	fclose(f);
-	return sockets;
-}
-
-/*
- * VmLck is mlock()ed memory, which grows and shrinks as it likes, and what VFIO
- * and iommufd pin, which need a group or a device beside /dev/vfio/vfio.
- */
-static bool vmlck_may_be_pins(void)
-{
-	struct dirent *entry;
-	DIR *dir = opendir("/dev/vfio");
-	bool found = false;
-
-	while (dir && !found && (entry = readdir(dir)))
-		found = *entry->d_name != '.' && strcmp(entry->d_name, "vfio");
-	if (dir)
-		closedir(dir);
-	return found;
-}
 
 static pid_t parent_of(pid_t pid)
 {
@@ -57,6 +28,119 @@ static pid_t parent_of(pid_t pid)
 	return parent;
 }
 
+/* This process, or one that it or those have started. */
+static bool is_own(pid_t pid)
+{
+	while (pid > 1 && pid != getpid())
+		pid = parent_of(pid);
+	return pid == getpid();
+}
+
+struct sockets {
+	unsigned long *inode;
+	unsigned int nr;
+};
+
+/* Once, however many have it open. */
+static void note_socket(struct sockets *s, unsigned long inode)
+{
+	for (unsigned int i = 0; i < s->nr; i++) {
+		if (s->inode[i] == inode)
+			return;
+	}
+	s->inode = realloc(s->inode, (s->nr + 1) * sizeof(*s->inode));
+	if (!s->inode)
+		abort();
+	s->inode[s->nr++] = inode;
+}
+
+static bool is_xdp(int process, int fd)
+{
+	int domain = 0, copy = syscall(SYS_pidfd_getfd, process, fd, 0);
+	socklen_t len = sizeof(domain);
+
+	if (copy < 0)
+		return false;
+	getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	close(copy);
+	return domain == AF_XDP;
+}
+
+static void note_sockets_of(struct sockets *s, pid_t pid)
+{
+	int process = syscall(SYS_pidfd_open, pid, 0);
+	char path[64], link[64];
+	struct dirent *entry;
+	unsigned long inode;
+	ssize_t n;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+		link[n < 0 ? 0 : n] = '\0';
+		if (sscanf(link, "socket:[%lu]", &inode) == 1 &&
+		    is_xdp(process, atoi(entry->d_name)))
+			note_socket(s, inode);
+	}
+	if (dir)
+		closedir(dir);
+	if (process >= 0)
+		close(process);
+}
+
+/* Before 5.6, which cannot be asked of what kind a socket is, none. */
+static long own_xdp_sockets(void)
+{
+	struct sockets sockets = { .nr = 0 };
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && (entry = readdir(proc))) {
+		const pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0 && is_own(pid))
+			note_sockets_of(&sockets, pid);
+	}
+	if (proc)
+		closedir(proc);
+	free(sockets.inode);
+	return sockets.nr;
+}
+
+/* Of all others. */
+static long xdp_sockets(void)
+{
+	char line[256];
+	long sockets = 0;
+	FILE *f = fopen("/proc/net/protocols", "re");
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "XDP %*d %ld", &sockets);
+	fclose(f);
+	return sockets ? sockets - own_xdp_sockets() : 0;
+}
+
+/*
+ * VmLck is mlock()ed memory, which grows and shrinks as it likes, and what VFIO
+ * and iommufd pin, which need a group or a device beside /dev/vfio/vfio.
+ */
+static bool vmlck_may_be_pins(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir("/dev/vfio");
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir)))
+		found = *entry->d_name != '.' && strcmp(entry->d_name, "vfio");
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 void pin_foreign_note(struct pin_foreign *f)
 {
 	struct pin_statement st;
@@ -70,10 +154,10 @@ void pin_foreign_note(struct pin_foreign *f)
 	f->xdp_sockets = xdp_sockets();
 	while (proc && (entry = readdir(proc))) {
 		pid = atoi(entry->d_name);
-		if (pid <= 0 || pid == getpid() || pin_statement_read(pid, &st))
+		if (pid <= 0 || pin_statement_read(pid, &st))
 			continue;
 		kib = st.vmpin_kib + (vmlck && st.vmlck_kib > 0 ? st.vmlck_kib : 0);
-		if (!kib || parent_of(pid) == getpid())
+		if (!kib || is_own(pid))
 			continue;
 		if (f->nr == PIN_FOREIGN_MAX) {
 			f->overflow = true;

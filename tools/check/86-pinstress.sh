@@ -177,6 +177,15 @@ EOT
 		run "$pinstress" --replay "$TMP/reproduce.job"
 		judged leak.replay.cured said 0 '^BALANCED'
 	fi
+	# What the workers themselves hold is no sign of another program.
+	run env LD_PRELOAD="$TMP/leak_shim.so" PIN_LEAK_EVERY=50 \
+		"$pinstress" --consumers process_vm_readv,xdp_umem --memory anon \
+		--duration 3s --checkpoint 500ms --drain 200ms --no-narrow
+	if grep -q 'AF_XDP sockets' "$out"; then
+		check leak.beside_xdp said 1 'not released'
+	else
+		judged leak.beside_xdp said 1 'not released'
+	fi
 else
 	skip fault "needs root, as the counters are read exactly only then"
 fi
