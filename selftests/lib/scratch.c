@@ -227,7 +227,7 @@ static void __attribute__((noreturn)) janitor_main(int fd)
 	int n = 0, at;
 
 	setsid();
-	prctl(PR_SET_NAME, "pin-janitor");
+	prctl(PR_SET_NAME, PIN_JANITOR);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

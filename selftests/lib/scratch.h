@@ -15,6 +15,8 @@
 
 #include "memory.h"
 
+#define PIN_JANITOR	"pin-janitor"	/* name of the process */
+
 /* Start the janitor: call once, before any of the below. 0 or -errno. */
 int pin_scratch_start(void);
 

@@ -95,7 +95,7 @@ static void __attribute__((noreturn)) actor_main(struct run *r, unsigned int i)
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
 	pin_scratch_disown();
-	prctl(PR_SET_NAME, "pinstress-chaos");
+	prctl(PR_SET_NAME, CHAOS_ACTOR);
 	while (!__atomic_load_n(&r->ledger->stop, __ATOMIC_ACQUIRE)) {
 		pin_chaos[i]->act(r, draw_number(&state));
 		__atomic_fetch_add(&r->ledger->machine_chaos[i], 1, __ATOMIC_RELAXED);

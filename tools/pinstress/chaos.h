@@ -11,6 +11,10 @@
 
 #include "pinstress.h"
 
+/* Names of processes: one acts on the machine, one has inherited what a worker holds. */
+#define CHAOS_ACTOR	"pinstress-chaos"
+#define CHAOS_HEIR	"pinstress-heir"
+
 enum chaos_scope {
 	/*
 	 * The memory of one session, in the worker: after it is pinned, which

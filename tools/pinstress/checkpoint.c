@@ -19,6 +19,7 @@
 #include "coordinator.h"
 #include "pinstress.h"
 #include "proc.h"
+#include "scratch.h"
 
 #define HUNG_NS		(30 * SEC)
 #define DEATH_NS	(10 * SEC)	/* after SIGKILL */
@@ -217,12 +218,84 @@ static bool excused(const struct checkpoint *cp)
 }
 
 /*
+ * A child of the coordinator, an orphan then, or of a worker (@of_worker), whose servers
+ * are there for what it keeps. A dead one holds nothing.
+ */
+static bool is_heir(pid_t pid, bool of_worker)
+{
+	char path[64], name[17] = "", state = 'X';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%16[^)]) %c", name, &state) != 2)
+		state = 'X';
+	fclose(f);
+	if (state == 'Z' || state == 'X')
+		return false;
+	return of_worker ? !strcmp(name, CHAOS_HEIR) :
+			   strcmp(name, CHAOS_ACTOR) && strcmp(name, PIN_JANITOR);
+}
+
+/* How many children of @parent may hold what they have inherited; @cp, or NULL, names them. */
+static unsigned int heirs_of(struct run *r, struct checkpoint *cp, pid_t parent)
+{
+	unsigned int n = 0;
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &pid) == 1) {
+		if (line_of(r, pid) || !is_heir(pid, parent != getpid()))
+			continue;
+		n++;
+		/* There is more to be said after this. */
+		if (!cp || strlen(cp->reason) > sizeof(cp->reason) / 2)
+			continue;
+		add(cp, "process %d, which is no worker, is there, too:", pid);
+		add_file(cp, pid, "comm");
+		add_file(cp, pid, "wchan");
+		add_file(cp, pid, "stack");
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static unsigned int all_heirs(struct run *r, struct checkpoint *cp)
+{
+	unsigned int n = heirs_of(r, cp, getpid());
+
+	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
+		if (r->ledger->line[i].pid > 0)
+			n += heirs_of(r, cp, r->ledger->line[i].pid);
+	}
+	return n;
+}
+
+/* A release may be late by what --drain says, once nobody is left who inherited the pin. */
+static bool too_late(struct run *r, const struct checkpoint *cp, uint64_t *limit)
+{
+	if (cp->drain_ns <= *limit)
+		return false;
+	if (cp->drain_ns > HUNG_NS || !all_heirs(r, NULL))
+		return true;
+	*limit = cp->drain_ns + r->opt->drain_ns;
+	return false;
+}
+
+/*
  * Read until it is as predicted or waiting cannot help. Returns true if others
  * were seen to pin: none of ours can acquire now.
  */
 static bool drain(struct run *r, struct checkpoint *cp, struct pin_snapshot *now)
 {
 	uint64_t start = pin_now_ns(), pause = MSEC / 10, first = 0;
+	uint64_t limit = r->opt->drain_ns;
 	unsigned int too_many = 0;
 	bool others = false;
 
@@ -243,7 +316,7 @@ static bool drain(struct run *r, struct checkpoint *cp, struct pin_snapshot *now
 		 */
 		too_many = cp->off_released > cp->off_acquired ? too_many + 1 : 0;
 		/* Only a release can still come, and one of ours is waited for. */
-		if (balanced(cp) || excused(cp) || cp->drain_ns > r->opt->drain_ns ||
+		if (balanced(cp) || excused(cp) || too_late(r, cp, &limit) ||
 		    (cp->off_released >= 0 && (cp->off_released == cp->off_acquired ||
 					       too_many >= CONFIRMATIONS ||
 					       (others && cp->drain_ns > OTHERS_NS))))
@@ -303,37 +376,6 @@ static bool nodes_agree(const struct run *r, struct checkpoint *cp,
 	return right;
 }
 
-static void say_whose_children(struct run *r, struct checkpoint *cp, pid_t parent)
-{
-	char path[64];
-	FILE *f;
-	int pid;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%d", &pid) == 1) {
-		/* There is more to be said after this. */
-		if (line_of(r, pid) || strlen(cp->reason) > sizeof(cp->reason) / 2)
-			continue;
-		add(cp, "process %d, which is no worker, is there, too:", pid);
-		add_file(cp, pid, "comm");
-		add_file(cp, pid, "wchan");
-		add_file(cp, pid, "stack");
-	}
-	if (f)
-		fclose(f);
-}
-
-/* Who may still hold what it has inherited; orphans are ours. */
-static void say_who_else_is_there(struct run *r, struct checkpoint *cp)
-{
-	say_whose_children(r, cp, getpid());
-	for (unsigned int i = 0; i < r->ledger->nr_lines; i++) {
-		if (r->ledger->line[i].pid > 0)
-			say_whose_children(r, cp, r->ledger->line[i].pid);
-	}
-}
-
 static void describe_difference(struct run *r, struct checkpoint *cp,
 				const struct pin_snapshot *now)
 {
@@ -357,7 +399,7 @@ static void describe_difference(struct run *r, struct checkpoint *cp,
 	describe_activity(&cp->done, active, sizeof(active));
 	add(cp, "at work in this interval: %s", active);
 	if (left > 0)
-		say_who_else_is_there(r, cp);
+		all_heirs(r, cp);
 }
 
 /* A quiet look as long as the interval was, up to a second, never the same. */

@@ -156,6 +156,8 @@ extern bool worker_fork_inherits;
 
 /* coordinator.c */
 int coordinate(struct run *r);
+#define WORKER_NAME	"pinstress-work"
+
 extern volatile sig_atomic_t interrupted;
 
 /* checkpoint.c */

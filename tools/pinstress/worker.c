@@ -632,7 +632,7 @@ void worker_main(struct run *r, unsigned int number)
 	w.helper = pin_helper_open(why);
 	pthread_atfork(NULL, NULL, leave_sessions_behind);
 	pin_scratch_disown();
-	prctl(PR_SET_NAME, "pinstress-work");
+	prctl(PR_SET_NAME, WORKER_NAME);
 	if (opt->operations)
 		w.share = opt->operations / opt->jobs + (number < opt->operations % opt->jobs);
 	while (!told_to_stop(&w) && !share_is_done(&w)) {
