@@ -26,24 +26,56 @@ static void close_gap(struct pin_suite *s, struct pin_snapshot *now)
 	s->last = *now;
 }
 
+/* What pintrace has in its books of us; zero where it keeps none. */
+struct pin_count pin_own_count(const struct pin_suite *s)
+{
+	struct pin_count own = { 0, 0 };
+
+	if (s->own) {
+		own.released = s->own->released;
+		own.acquired = s->own->acquired;
+	}
+	return own;
+}
+
 /*
  * Do others pin, too, and does pintrace tell us from them? Then its books of us
  * are read instead of the kernel's counters from now on, and the machine is as
- * quiet as it needs to be. What was booked so far is carried over.
+ * quiet as it needs to be. The account is theirs from its start: of what we have
+ * pinned, that has strayed which no test explains. True if it is so since this call.
  */
-void pin_part_from_others(struct pin_suite *s)
+bool pin_part_from_others(struct pin_suite *s)
 {
-	struct pin_count so_far = moved_since(&s->start.total, &s->last.total);
+	struct pin_count all;
 
 	if (!s->own || s->counters.own || !s->own->others)
-		return;
+		return false;
 	s->counters.own = s->own;
 	pin_counters_read(&s->counters, &s->last);
-	s->start.total.acquired = s->last.total.acquired - so_far.acquired;
-	s->start.total.released = s->last.total.released - so_far.released;
+	s->start.total = s->own_start;
+	all = moved_since(&s->start.total, &s->last.total);
+	s->strayed = moved_since(&s->explained, &all);
 	s->alert = false;
 	s->foreign_traffic = false;
 	printf("# other programs pin pages: from now on pintrace's books of this program and its children are read, not the kernel's counters, and no nodes\n");
+	return true;
+}
+
+/* Pages outstanding at one moment, by whatever is read later. */
+struct level {
+	int64_t counters, own;
+};
+
+static struct level level_now(const struct pin_suite *s, const struct pin_snapshot *now)
+{
+	const struct pin_count own = s->counters.own ? now->total : pin_own_count(s);
+
+	return (struct level){ pin_outstanding(&now->total), pin_outstanding(&own) };
+}
+
+static int64_t outstanding_at(const struct pin_suite *s, const struct level *l)
+{
+	return s->counters.own ? l->own : l->counters;
 }
 
 uint64_t pin_suite_ambient(struct pin_suite *s, uint64_t ns)
@@ -357,7 +389,7 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 {
 	struct outcome seen = { false, { 0, 0 } }, now;
 	const uint64_t drain_ns = s->drain_ns;
-	const int64_t outstanding = pin_outstanding(&s->last.total);
+	const struct level before = level_now(s, &s->last);
 	const unsigned int stuck = s->pages_stuck;
 	struct pin_count all_off = { 0, 0 };
 	int64_t left = 0, then;
@@ -365,10 +397,14 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	struct pin_audit au;
 	char *once = NULL;
 	uint64_t took = 0;
-	bool quiet, open;
+	bool quiet, open, parted = false;
 
 	for (;;) {
-		pin_part_from_others(s);
+		if (pin_part_from_others(s)) {
+			parted = all_off.acquired || all_off.released;
+			stray(s, &all_off);
+			all_off = (struct pin_count){ 0, 0 };
+		}
 		quiet = !s->alert || wait_for_quiet(s);
 		if (!quiet && !s->quiet_wait_ns) {
 			begin_audit(s, &au);
@@ -431,8 +467,8 @@ static void judge_exactly(struct pin_suite *s, struct pin_test *t)
 	}
 	/* What it has lost may be what it lacks now that it is skipped. */
 	open = au.verdict == PIN_PASS || au.verdict == PIN_SKIP || attempts >= MAX_ATTEMPTS;
-	if (open && (all_off.acquired || all_off.released))
-		left = left_behind(s, outstanding);
+	if (open && (parted || all_off.acquired || all_off.released))
+		left = left_behind(s, outstanding_at(s, &before));
 	if (open && (left || s->pages_stuck != stuck))
 		judge_unreproduced(s, t, &au, attempts < MAX_ATTEMPTS ? ONCE : "not each time",
 				   left, s->pages_stuck - stuck, once);
@@ -532,7 +568,7 @@ static bool run_batch(struct pin_suite *s, struct pin_test *t, unsigned int nr,
  * A batch that went wrong is over: wait until its pins are gone, or settled. What they are
  * off by then may go later, and is to be found strayed then.
  */
-static struct pin_count drain_batch(struct pin_suite *s, const struct pin_snapshot *before)
+static struct pin_count drain_batch(struct pin_suite *s, int64_t before)
 {
 	uint64_t deadline = pin_now_ns() + s->drain_ns;
 	struct pin_count off = { 0, 0 };
@@ -542,12 +578,11 @@ static struct pin_count drain_batch(struct pin_suite *s, const struct pin_snapsh
 		pin_sleep_ns(2 * MS);
 		if (pin_counters_read(&s->counters, &now))
 			break;
-	} while (pin_outstanding(&now.total) != pin_outstanding(&before->total) &&
-		 pin_now_ns() < deadline);
+	} while (pin_outstanding(&now.total) != before && pin_now_ns() < deadline);
 	s->explained.acquired += now.total.acquired - s->last.total.acquired;
 	s->explained.released += now.total.released - s->last.total.released;
 	s->last = now;
-	off.released -= pin_outstanding(&now.total) - pin_outstanding(&before->total);
+	off.released -= pin_outstanding(&now.total) - before;
 	return off;
 }
 
@@ -570,7 +605,8 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 {
 	const unsigned int stuck = s->pages_stuck;
 	struct pin_count off = { 0, 0 };
-	struct pin_snapshot before;
+	struct pin_snapshot now;
+	struct level before = { 0, 0 };
 	struct batched *b;
 	char *once = NULL;
 	int64_t left = 0;
@@ -583,7 +619,8 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	pin_part_from_others(s);
 	b = s->alert || hi - lo == 1 ? NULL : calloc(hi - lo, sizeof(*b));
 	if (b) {
-		look_for_gap(s, &before);
+		look_for_gap(s, &now);
+		before = level_now(s, &now);
 		if (run_batch(s, &s->tests[lo], hi - lo, b, &once)) {
 			free(b);
 			return;
@@ -592,7 +629,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 			printf("# %s and the %u after it: once more, one by one\n",
 			       s->tests[lo].name, hi - lo - 1);
 		free(b);
-		off = drain_batch(s, &before);
+		off = drain_batch(s, before.counters);
 	}
 	for (unsigned int i = lo; i < hi && !pin_interrupted; i++) {
 		judge_exactly(s, &s->tests[i]);
@@ -601,7 +638,7 @@ void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi)
 	/* What the batch has left behind, no test alone does: a race, or others. */
 	if (!b || failed || pin_interrupted)
 		goto out;
-	left = left_behind(s, pin_outstanding(&before.total));
+	left = left_behind(s, outstanding_at(s, &before));
 	if (left || s->pages_stuck != stuck) {
 		struct pin_audit au;
 
@@ -691,7 +728,9 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
 	struct pin_suite *s = outer->suite, saved = *s;
 	struct pin_test inner = { .name = "try", .fn = fn, .arg = arg, .unlisted = true };
 
-	/* As at the start of a program. */
+	/* As at the start of a program; what is read stays what it is. */
+	if (!s->counters.own)
+		s->own = NULL;
 	pin_counters_read(&s->counters, &s->last);
 	s->alert = pin_suite_ambient(s, QUIET_START_MS * MS);
 	s->quiet_wait_ns = quiet_wait_ns;
@@ -699,6 +738,7 @@ enum pin_verdict pin_suite_try(struct pin_audit *outer, pin_test_fn fn, const vo
 	snprintf(text, len, "%s", inner.text);
 	free(inner.text);
 	/* What moved meanwhile is the caller's doing: books as they were. */
+	s->own = saved.own;
 	s->quiet_wait_ns = saved.quiet_wait_ns;
 	s->alert = saved.alert;
 	s->foreign_traffic = saved.foreign_traffic;

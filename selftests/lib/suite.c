@@ -424,6 +424,7 @@ static void begin_account(struct pin_suite *s)
 	pin_counters_settle(&s->counters, &s->last, 10000 * MS);
 	foreign = pin_suite_ambient(s, QUIET_START_MS * MS);
 	s->start = s->last;
+	s->own_start = pin_own_count(s);
 	/* Torn by traffic it would be held against the tests. */
 	if (pin_counters_read_whole(&s->counters, &whole, 1000 * MS))
 		whole = s->start;

@@ -53,6 +53,7 @@ struct pin_suite {
 	bool foreign_traffic;		/* and nobody of ours was at work */
 	struct pin_foreign holders;	/* other programs, at the start */
 	const volatile struct pin_own *own;	/* pintrace's books of us, or NULL */
+	struct pin_count own_start;		/* in them, at the start */
 	struct pin_count node_gap;	/* total less nodes, at the start */
 	bool warned;			/* the kernel did, as it was to */
 	unsigned int verdicts[PIN_INCONCLUSIVE + 1];
@@ -94,7 +95,8 @@ void pin_check_vmpin(struct pin_audit *au, const char *what,
 		     const struct pin_predict *want, pid_t pid);
 
 /* judge.c */
-void pin_part_from_others(struct pin_suite *s);
+struct pin_count pin_own_count(const struct pin_suite *s);
+bool pin_part_from_others(struct pin_suite *s);
 void pin_run_once(struct pin_suite *s, struct pin_test *t, struct pin_audit *au);
 void pin_settle_verdict(struct pin_suite *s, struct pin_test *t, struct pin_audit *au);
 void pin_judge_batch(struct pin_suite *s, unsigned int lo, unsigned int hi);

@@ -175,6 +175,13 @@ beside leak -- LD_PRELOAD=/leak_shim.so PIN_LEAK_EVERY=1 PIN_LEAK_FOR_GOOD=1 mat
 beside own -- "pin_by loop_uring 16 1000000000 & matrix_test --quiet-wait 1 $cells; kill \$!"
 beside lost --folios 1 -- matrix_test --quiet-wait 1 $cells
 kill $noise
+
+# Beside one that pins, and keeps it, when some tests have passed.
+: >/out/suite.late
+{ started /out/suite.late '^ok 5 '; exec pin_by uring 7 1000 >/dev/null; } &
+noise=$!
+pintrace -o /dev/null -- matrix_test 'process_vm_*' >/out/suite.late
+kill $noise
 EOF
 mkdir "$TMP/result"
 "$pinvm" run --kernel "$kernel" --timeout 1800 --disk 64M --out "$TMP/result" \
@@ -288,6 +295,8 @@ else
 fi
 check_equal suite.own_noise "0 0 $cells" "$(judged own)"
 check_equal suite.lost "0 0 $cells" "$(judged lost)"
+check suite.late.parted sh -c "sed '1,/^ok 5 /d' '$result/suite.late' | grep 'from now on'"
+check suite.late.total grep -q '^ok .* account.total$' "$result/suite.late"
 
 # All consumers that this kernel has: their pins are those of the functions that they name.
 # How many, and that they are those of the right process, is what the suite under pintrace
