@@ -70,7 +70,8 @@ ALLOCATORS = re.compile(r"_*(kmem|km?alloc|kv?m?alloc|kzalloc|slab|vmalloc|vzall
 TROUBLE = {90: "no file system for the suite's files",
            91: "pin_helper.ko, or that of VFIO, cannot be loaded",
            92: "pin_helper.ko, or that of VFIO, cannot be unloaded after the suite",
-           93: "the programs that were to pin beside the suite have ended: see fio-*.log"}
+           93: "the programs that were to pin beside the suite have ended: see fio-*.log",
+           94: "the second CPU cannot be taken away while functions are hooked"}
 # What pins beside the suite.
 BESIDE = ("fio", "nice")
 
@@ -452,7 +453,6 @@ def run_suite(name, options, folder):
             lacking = [name for name in BESIDE if not vm.find_tool(name)]
             if lacking:
                 raise Error(f"--beside needs {' and '.join(lacking)}: make setup")
-            machine_options.one_thread = True
             machine_options.disk.append("256M")
             machine_options.env.append("PIN_SUITE_BESIDE=@disk3")
             machine_options.copy += [f"{build_dir() / 'bin/pintrace'}:/bin/pintrace",

@@ -219,8 +219,7 @@ class Machine:
         disks, _ = self._disks()
         command = [
             self.arch.qemu, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
-            "-machine", self.arch.machine, "-accel",
-            accel + ",thread=single" * (options.one_thread and accel == "tcg"),
+            "-machine", self.arch.machine, "-accel", accel,
             "-cpu", "host" if accel == "kvm" else self.arch.cpu,
             *self._memory(), "-net", "none",
             "-kernel", str(self.kernel.image), "-initrd", str(initrd),
