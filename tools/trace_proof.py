@@ -25,6 +25,7 @@ CACHE = Path(os.environ.get("CACHE", TOP / ".cache"))
 RESULTS = Path(os.environ.get("RESULTS", TOP / "results"))
 # What makes a difference in the guest.
 CODE = ("selftests", "kmod-helper", "tools/pintrace", "tools/pinvm/suite.sh")
+TIMEOUT = 5400  # seconds; one took 1800 on a machine that others used, too
 KINDS = {"pass": "passed", "fail": "failed", "xfail": "known issues", "skip": "skipped",
          "inconclusive": "inconclusive"}
 
@@ -42,7 +43,7 @@ def run(number, options):
     """One run of the suite: what is kept of its verdict, with the code of which it is."""
     folder = options.work.absolute() / f"run{number}"
     command = [BUILD / "bin/pinvm", "suite", "--kernel", options.kernel, "--helper", "--beside",
-               "--json", "--results", folder]
+               "--timeout", str(TIMEOUT), "--json", "--results", folder]
     shutil.rmtree(folder, ignore_errors=True)
     before = code()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
