@@ -33,8 +33,9 @@
 #define MEMLOCK_PAGES	128
 #define AGAIN		12
 #define RING_PAGES	32	/* that kernels charge for rings, at most */
-#define LATE_TRIES	20
-#define LATE_NS		5000000ull
+#define PAUSE_NS	5000000ull
+#define LATE_NS		100000000ull	/* where each of many limits is tried */
+#define LATEST_NS	10000000000ull
 #define GIVEN_BACK_NS	10000000000ull /* memory of a ring comes back by a worker */
 #define SLACKS		3	/* pages that a full group has left: 0 to 2 */
 #define TOO_LONG_S	5
@@ -319,17 +320,19 @@ static long limit_needed(struct pin_op *op, unsigned int used, unsigned int ring
 {
 	const unsigned int pages = used + op->mem->pages, ring = rings * most_for_ring(op);
 	long fit = fits(op, pages - 1, why);
+	uint64_t deadline;
 
 	if (fit)
 		return fit < 0 ? fit : pages - 1;
 	for (unsigned int limit = pages; limit <= pages + ring; limit++) {
 		/* What was charged before may be given back late. */
-		for (int tries = 0; tries < LATE_TRIES; tries++) {
+		deadline = pin_now_ns() + (ring ? LATE_NS : LATEST_NS);
+		do {
 			fit = fits(op, limit, why);
 			if (fit)
 				return fit < 0 ? fit : limit;
-			pin_sleep_ns(LATE_NS);
-		}
+			pin_sleep_ns(PAUSE_NS);
+		} while (pin_now_ns() < deadline);
 	}
 	return pages + ring + 1;
 }
