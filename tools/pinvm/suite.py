@@ -453,6 +453,9 @@ def run_suite(name, options, folder):
             lacking = [name for name in BESIDE if not vm.find_tool(name)]
             if lacking:
                 raise Error(f"--beside needs {' and '.join(lacking)}: make setup")
+            # A CPU that the host has put aside keeps the others waiting.
+            guests = int((getattr(options, "part", None) or "1/1").split("/")[1])
+            machine_options.one_thread = os.cpu_count() < guests * machine_options.cpus
             machine_options.disk.append("256M")
             machine_options.env.append("PIN_SUITE_BESIDE=@disk3")
             machine_options.copy += [f"{build_dir() / 'bin/pintrace'}:/bin/pintrace",

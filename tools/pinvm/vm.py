@@ -219,7 +219,8 @@ class Machine:
         disks, _ = self._disks()
         command = [
             self.arch.qemu, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
-            "-machine", self.arch.machine, "-accel", accel,
+            "-machine", self.arch.machine, "-accel",
+            accel + ",thread=single" * (options.one_thread and accel == "tcg"),
             "-cpu", "host" if accel == "kvm" else self.arch.cpu,
             *self._memory(), "-net", "none",
             "-kernel", str(self.kernel.image), "-initrd", str(initrd),
