@@ -291,6 +291,7 @@ bool pin_audit_step(struct pin_audit *au, const char *what,
 	const uint64_t wait_ns = late_ns > patience(au) ? late_ns : patience(au);
 	bool right, excused, as_told;
 
+	pin_klog_read(&s->klog);
 	au->predicted.acquired += want->acquired;
 	au->predicted.released += want->released;
 	as_told = result == want->result || result == want->or_result;

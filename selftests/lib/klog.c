@@ -57,33 +57,31 @@ void pin_klog_close(struct pin_klog *log)
 	log->fd = -1;
 }
 
-static void append(char *text, size_t len, const char *line)
+static void add_bad(struct pin_klog *log, const char *line)
 {
-	size_t used = strlen(text);
+	size_t used = strlen(log->bad);
 
-	snprintf(text + used, len - used, "%s\n", line);
+	snprintf(log->bad + used, sizeof(log->bad) - used, "%s\n", line);
+	log->nr_bad++;
 }
 
-unsigned int pin_klog_check(struct pin_klog *log, char *bad, size_t len)
+void pin_klog_read(struct pin_klog *log)
 {
-	unsigned int found = 0;
 	char record[8192], *text, *end;
 	ssize_t got;
 
-	bad[0] = '\0';
 	if (log->fd < 0)
-		return 0;
+		return;
 	for (;;) {
 		got = read(log->fd, record, sizeof(record) - 1);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EPIPE) {
-			append(bad, len, "kernel log records were lost: what they said is unknown");
-			found++;
+			add_bad(log, "kernel log records were lost: what they said is unknown");
 			continue;
 		}
 		if (got <= 0)
-			return found;
+			return;
 		record[got] = '\0';
 		text = strchr(record, ';');
 		/* "priority,...": the facility is above the three level bits. */
@@ -94,9 +92,19 @@ unsigned int pin_klog_check(struct pin_klog *log, char *bad, size_t len)
 		if (end)
 			*end = '\0';
 		snprintf(log->tail[log->tail_next++ % 8], sizeof(log->tail[0]), "%s", text);
-		if (pin_klog_is_bad(text)) {
-			append(bad, len, text);
-			found++;
-		}
+		if (pin_klog_is_bad(text))
+			add_bad(log, text);
 	}
+}
+
+unsigned int pin_klog_check(struct pin_klog *log, char *bad, size_t len)
+{
+	unsigned int found;
+
+	pin_klog_read(log);
+	snprintf(bad, len, "%s", log->bad);
+	found = log->nr_bad;
+	log->bad[0] = '\0';
+	log->nr_bad = 0;
+	return found;
 }

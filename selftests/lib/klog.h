@@ -14,14 +14,19 @@ struct pin_klog {
 	int fd;			/* -1: not permitted */
 	char tail[8][160];	/* last kernel lines, a ring */
 	unsigned int tail_next;
+	char bad[2048];		/* lines that pin_klog_check() has not told yet */
+	unsigned int nr_bad;
 };
 
 /* Start watching from now on. Returns 0, or a negative errno: no watch. */
 int pin_klog_open(struct pin_klog *log);
 void pin_klog_close(struct pin_klog *log);
 
+/* Read what there is, before the kernel writes over it: a test may say very much. */
+void pin_klog_read(struct pin_klog *log);
+
 /*
- * Read what came since the last call. Returns how many lines were bad, and up
+ * Of what came since the last call: returns how many lines were bad, and up
  * to @len bytes of them, each ended by a newline, in @bad. Records that the
  * kernel overwrote before they could be read count as one bad line.
  */
