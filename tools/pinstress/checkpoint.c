@@ -218,19 +218,20 @@ static bool excused(const struct checkpoint *cp)
 }
 
 /*
- * A child of the coordinator, an orphan then, or of a worker (@of_worker), whose servers
- * are there for what it keeps. A dead one holds nothing.
+ * May it hold pins that it has inherited? Of a worker's children only those that chaos
+ * has forked: the others serve what it keeps. Of the coordinator's, orphans: not those that
+ * it has started for itself.
  */
 static bool is_heir(pid_t pid, bool of_worker)
 {
-	char path[64], name[17] = "", state = 'X';
+	char path[64], name[16] = "", state = 'X';
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	if (fscanf(f, "%*d (%16[^)]) %c", name, &state) != 2)
+	if (fscanf(f, "%*d (%15[^)]) %c", name, &state) != 2)
 		state = 'X';
 	fclose(f);
 	if (state == 'Z' || state == 'X')

@@ -149,6 +149,7 @@ uint64_t draw_hash(uint64_t hash, const struct step *s);
 uint64_t draw_number(uint64_t *state);
 
 /* worker.c */
+#define WORKER_NAME	"pinstress-work"	/* of the process */
 void __attribute__((noreturn)) worker_main(struct run *r, unsigned int number);
 
 /* A fork of this worker is to keep what holds the pins. */
@@ -156,8 +157,6 @@ extern bool worker_fork_inherits;
 
 /* coordinator.c */
 int coordinate(struct run *r);
-#define WORKER_NAME	"pinstress-work"
-
 extern volatile sig_atomic_t interrupted;
 
 /* checkpoint.c */
